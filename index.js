@@ -1,0 +1,404 @@
+'use strict'
+
+const { createHash } = require('node:crypto')
+const { EventEmitter } = require('node:events')
+const { isUint8Array } = require('node:util/types')
+const debug = require('debug')('memorystore')
+const { createStore } = require('./lib/native.js')
+const { readOptions } = require('./lib/options.js')
+const { every } = require('./lib/timer.js')
+
+/** What a session without a lifetime of its own gets, in milliseconds. */
+const ONE_DAY = 86400000
+
+/** The lifetime of what is expired from the start. */
+const NO_TIME = -1
+
+/** How many sessions that the background thread removed are disposed of in one turn. */
+const DISPOSE_BATCH = 500
+
+/** How long to wait before looking what the background thread has removed, in milliseconds. */
+const DISPOSE_DELAY = 5
+
+// What the native touch answers; see src/node/ops.rs.
+const MISSING = 0
+const RENEWED = 1
+
+// Kept from before anybody fakes them: results are delivered whatever a faked clock does.
+const { setImmediate, setTimeout } = globalThis
+
+module.exports = createMemoryStore
+
+/**
+ * Returns the class `MemoryStore`, which extends express-session's `Store`, or Node's
+ * `EventEmitter` if it is called without `session`.
+ */
+function createMemoryStore(session) {
+  const Base = session === undefined ? EventEmitter : session?.Store
+  if (typeof Base !== 'function') {
+    throw new TypeError(
+      'memorystore-rs takes the express-session module: ' +
+        "const MemoryStore = require('memorystore-rs')(require('express-session'))",
+    )
+  }
+
+  return class MemoryStore extends Base {
+    #isOpen = true
+    #dispose
+    #stopTimer = () => {}
+
+    constructor(options = {}) {
+      const { values, max } = readOptions(options)
+      super(options)
+
+      this.options = values
+      this.serializer = options.serializer || JSON
+      this.#dispose = values.dispose
+      this.store = {}
+      createStore(this.store, max, !!values.stale, !!values.dispose, !values.noDisposeOnSet)
+      debug('Init MemoryStore')
+
+      this.startInterval()
+    }
+
+    get(sid, fn) {
+      const key = toKey(sid)
+      if (!this.#isOpen || key === undefined) return this.#refuse('get', sid, fn)
+      if (debug.enabled) debug('GET %s', tag(key))
+
+      const data = this.store.get(key, Date.now())
+      if (this.#dispose) this.#disposeOfRemoved()
+      if (!data) return succeed(fn)
+
+      let session
+      try {
+        session = this.serializer.parse(toSerialized(data))
+      } catch (err) {
+        return fail(fn, err, undefined)
+      }
+      return succeed(fn, null, session)
+    }
+
+    set(sid, session, fn) {
+      const key = toKey(sid)
+      if (!this.#isOpen || key === undefined) return this.#refuse('set', sid, fn)
+
+      const ttl = this.#ttl(session, sid)
+      const { serializer } = this
+      let data
+      try {
+        data = toBody(serializer.stringify(session))
+      } catch (err) {
+        return fail(fn, err)
+      }
+      // The serializer may have closed the store.
+      if (!this.#isOpen) return this.#refuse('set', sid, fn)
+      if (debug.enabled) debug('SET %s length:%d ttl:%s', tag(key), data.length, ttl)
+      this.store.set(key, data, Date.now(), ttl, serializer === JSON)
+      if (this.#dispose) this.#disposeOfRemoved()
+      return succeed(fn, null)
+    }
+
+    touch(sid, session, fn) {
+      const key = toKey(sid)
+      if (!this.#isOpen || key === undefined) return this.#refuse('touch', sid, fn)
+
+      const ttl = this.#ttl(session, sid)
+      if (debug.enabled) debug('EXPIRE %s ttl:%s', tag(key), ttl)
+      if (this.serializer === JSON && !this.#dispose) {
+        const cookie = cookieText(session)
+        if (cookie !== undefined) {
+          const touched = this.store.touch(key, cookie, Date.now(), ttl)
+          if (touched === MISSING || touched === RENEWED) return succeed(fn, null)
+        }
+      }
+      return this.#rewrite(key, session, ttl, fn)
+    }
+
+    destroy(sid, fn) {
+      if (!this.#isOpen) return this.#refuse('destroy', sid, fn)
+
+      const sids = Array.isArray(sid) ? sid : [sid]
+      let wrong
+      for (const each of sids) {
+        const key = toKey(each)
+        if (key === undefined) {
+          wrong ??= sidError('destroy', each)
+          continue
+        }
+        if (debug.enabled) debug('DEL %s', tag(key))
+        this.store.destroy(key)
+      }
+      if (this.#dispose) this.#disposeOfRemoved()
+      return wrong ? fail(fn, wrong) : succeed(fn, null)
+    }
+
+    ids(fn) {
+      if (!this.#isOpen) return this.#refuse('ids', undefined, fn)
+
+      const ids = []
+      this.store.ids(ids)
+      if (debug.enabled) debug('Getting IDs: %d', ids.length)
+      return succeed(fn, null, ids)
+    }
+
+    all(fn) {
+      if (!this.#isOpen) return this.#refuse('all', undefined, fn)
+      debug('Fetching all sessions')
+
+      const pairs = []
+      this.store.all(pairs, Date.now())
+      const sessions = Object.create(null)
+      try {
+        if (this.#dispose) this.#disposeOfRemoved()
+        for (let i = 0; i < pairs.length; i += 2) {
+          sessions[pairs[i]] = this.serializer.parse(toSerialized(pairs[i + 1]))
+        }
+      } catch (err) {
+        return fail(fn, err)
+      }
+      return succeed(fn, null, sessions)
+    }
+
+    clear(fn) {
+      if (!this.#isOpen) return this.#refuse('clear', undefined, fn)
+      debug('Delete all sessions from the store')
+
+      this.store.clear()
+      if (this.#dispose) this.#disposeOfRemoved()
+      return succeed(fn, null)
+    }
+
+    length(fn) {
+      if (!this.#isOpen) return this.#refuse('length', undefined, fn)
+
+      const length = this.store.length()
+      debug('Getting length: %d', length)
+      return succeed(fn, null, length)
+    }
+
+    prune(fn) {
+      if (!this.#isOpen) return this.#refuse('prune', undefined, fn)
+      debug('Pruning expired entries')
+
+      if (this.#dispose) {
+        this.store.prune(Date.now())
+        this.#disposeOfRemoved()
+      } else {
+        this.store.pruneLater(Date.now())
+      }
+      return succeed(fn, null)
+    }
+
+    startInterval() {
+      if (!this.#isOpen) throw closedError('startInterval')
+
+      const period = this.options.checkPeriod
+      if (!Number.isFinite(period) || period <= 0) return
+      this.#stopTimer()
+      debug('Starting periodic check for expired sessions')
+      const { timer, stop } = every(period, this, (store) => store.#pruneInBackground())
+      this._checkInterval = timer
+      this.#stopTimer = stop
+    }
+
+    stopInterval() {
+      debug('Stopping periodic check for expired sessions')
+      this.#stopTimer()
+      this._checkInterval = undefined
+    }
+
+    close(fn) {
+      if (!this.#isOpen) return succeed(fn, null)
+      debug('Closing the store')
+
+      this.stopInterval()
+      this.#isOpen = false
+      this.store.clear()
+      if (this.#dispose) {
+        const pairs = []
+        this.store.takePruned(pairs, Infinity)
+        this.store.takeRemoved(pairs)
+        this.#disposeOf(pairs)
+      }
+      return succeed(fn, null)
+    }
+
+    /** How long `session` is to live, in milliseconds; `Infinity` is for ever. */
+    #ttl(session, sid) {
+      const { options } = this
+      if (typeof options.ttl === 'number') return lifetime(options.ttl)
+      if (typeof options.ttl === 'function') return lifetime(options.ttl(options, session, sid))
+      if (options.ttl) {
+        throw new TypeError(
+          `memorystore-rs: the option \`ttl\` is a number of milliseconds or a function, not ${kindOf(options.ttl)}`,
+        )
+      }
+      const maxAge = session && session.cookie ? session.cookie.maxAge : undefined
+      if (typeof maxAge !== 'number' || Number.isNaN(maxAge)) return ONE_DAY
+      const whole = Math.floor(maxAge)
+      return whole > 0 ? whole : NO_TIME
+    }
+
+    /** Touches by reading the session, giving it the new cookie, and writing it. */
+    #rewrite(key, session, ttl, fn) {
+      const data = this.store.get(key, Date.now())
+      if (this.#dispose) this.#disposeOfRemoved()
+      if (data === undefined) return succeed(fn, null)
+
+      try {
+        const { serializer } = this
+        const stored = serializer.parse(toSerialized(data))
+        stored.cookie = session.cookie
+        const body = toBody(serializer.stringify(stored))
+        if (!this.#isOpen) throw closedError('touch')
+        this.store.set(key, body, Date.now(), ttl, serializer === JSON)
+        if (this.#dispose) this.#disposeOfRemoved()
+      } catch (err) {
+        return fail(fn, err)
+      }
+      return succeed(fn, null)
+    }
+
+    #refuse(method, sid, fn) {
+      return fail(fn, this.#isOpen ? sidError(method, sid) : closedError(method))
+    }
+
+    /** Disposes of what the call that is under way has removed. */
+    #disposeOfRemoved() {
+      const pairs = []
+      this.store.takeRemoved(pairs)
+      this.#disposeOf(pairs)
+    }
+
+    /** Calls `dispose` for every pair, then throws the first error that one of them threw. */
+    #disposeOf(pairs) {
+      const dispose = this.#dispose
+      const errors = []
+      for (let i = 0; i < pairs.length; i += 2) {
+        try {
+          dispose(pairs[i], toSerialized(pairs[i + 1]))
+        } catch (err) {
+          errors.push(err)
+        }
+      }
+      if (errors.length > 0) throw errors[0]
+    }
+
+    #pruneInBackground() {
+      debug('Pruning expired entries')
+      this.store.pruneLater(Date.now())
+      if (this.#dispose) this.#disposeOfPrunedLater()
+    }
+
+    /**
+     * The background thread cannot call JavaScript (a ThreadsafeFunction would keep the
+     * process alive, and crashes at a worker's end), so look what it has removed until it is done.
+     */
+    #disposeOfPrunedLater() {
+      setTimeout(() => {
+        if (!this.#isOpen) return
+        const pairs = []
+        const more = this.store.takePruned(pairs, DISPOSE_BATCH)
+        // Before dispose, which may throw: nothing would go on then.
+        if (more) this.#disposeOfPrunedLater()
+        this.#disposeOf(pairs)
+      }, DISPOSE_DELAY).unref()
+    }
+  }
+}
+
+/** The text by which a sid is kept; undefined where it is not one. */
+function toKey(sid) {
+  switch (typeof sid) {
+    case 'string':
+      return sid
+    case 'number':
+    case 'boolean':
+    case 'bigint':
+      return String(sid)
+    default:
+      return undefined
+  }
+}
+
+/** What a serializer returned, as the native store takes it. */
+function toBody(data) {
+  if (typeof data === 'string') return data
+  if (isUint8Array(data)) {
+    // Other threads can write to shared memory while the native store copies it.
+    return data.buffer instanceof SharedArrayBuffer ? new Uint8Array(data) : data
+  }
+  throw new TypeError(
+    `memorystore-rs: serializer.stringify returned ${kindOf(data)}; it has to return a string, a Buffer or a Uint8Array`,
+  )
+}
+
+/** What the native store gives back, as the serializer returned it. */
+function toSerialized(data) {
+  return typeof data === 'string' || Buffer.isBuffer(data) ? data : new Uint8Array(data)
+}
+
+/**
+ * The session's cookie as the native touch takes it: stringified as a member, because `toJSON`
+ * gets the member's name. Undefined where the slow way has to find out what is wrong with it.
+ */
+function cookieText(session) {
+  try {
+    return JSON.stringify({ cookie: session.cookie })
+  } catch {
+    return undefined
+  }
+}
+
+/** The lifetime that the option `ttl`, or its function's result, stands for. */
+function lifetime(ttl) {
+  if (!ttl) return Infinity
+  const number = Number(ttl)
+  return Number.isNaN(number) ? Infinity : number
+}
+
+/** Delivers a success: to the callback, which gets `args`, or by a promise of the second of them. */
+function succeed(fn, ...args) {
+  if (typeof fn !== 'function') {
+    return new Promise((resolve) => setImmediate(resolve, args[1]))
+  }
+  setImmediate(fn, ...args)
+}
+
+/** Delivers an error: to the callback, or by a promise that need not be awaited. */
+function fail(fn, ...args) {
+  if (typeof fn === 'function') {
+    setImmediate(fn, ...args)
+    return
+  }
+  const promise = new Promise((_resolve, reject) => setImmediate(reject, args[0]))
+  promise.catch(() => {})
+  return promise
+}
+
+function sidError(method, sid) {
+  const error = new TypeError(
+    `memorystore-rs: the sid given to ${method}() is ${kindOf(sid)}; it has to be a string`,
+  )
+  error.code = 'ERR_INVALID_ARG_TYPE'
+  return error
+}
+
+function closedError(method) {
+  const error = new Error(`memorystore-rs: ${method}() was called on a store that is closed`)
+  error.code = 'ERR_MEMORYSTORE_CLOSED'
+  return error
+}
+
+/** Names a value's type for an error, never the value. */
+function kindOf(value) {
+  if (value === null || value === undefined) return String(value)
+  if (Array.isArray(value)) return 'an array'
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`
+}
+
+/** A sid as the log shows it: the start of its SHA-256, enough to tell sessions apart. */
+function tag(sid) {
+  return createHash('sha256').update(sid).digest('hex').slice(0, 8)
+}

@@ -1,0 +1,119 @@
+'use strict'
+
+/**
+ * Reads the options of a MemoryStore.
+ *
+ * Values that make no sense act as they do in memorystore 1.6.8, which mostly means that they
+ * are ignored; a process warning names each of them.
+ */
+
+module.exports = { readOptions }
+
+const MILLISECONDS = 'a positive number of milliseconds'
+
+/** For each option, what is wrong with a value, if anything is. */
+const CHECKS = {
+  checkPeriod: (value) => {
+    if (typeof value === 'number' && (value >= 1 || value === 0)) return undefined
+    if (value > 0 && value < 1) return `${MILLISECONDS}; less than 1 acts as 1`
+    return value === false ? undefined : `${MILLISECONDS}; expired sessions are not pruned`
+  },
+  max: (value) => {
+    if (value === false || value === Infinity || (Number.isInteger(value) && value > 0)) {
+      return undefined
+    }
+    if (value > 0 && typeof value === 'number') {
+      return `a positive whole number; it acts as ${Math.floor(value)}`
+    }
+    return 'a positive whole number; there is no limit'
+  },
+  ttl: (value) => {
+    if (typeof value === 'function' || value >= 0 || value === false) {
+      if (typeof value !== 'string' && typeof value !== 'object') return undefined
+    }
+    if (Number.isNaN(value)) return `${MILLISECONDS} or a function; sessions never expire`
+    if (typeof value === 'number') return `${MILLISECONDS} or a function; sessions expire at once`
+    return value
+      ? `${MILLISECONDS} or a function; set() and touch() will throw`
+      : `${MILLISECONDS} or a function; it is ignored`
+  },
+  dispose: (value) => {
+    if (typeof value === 'function' || value === false) return undefined
+    return value
+      ? 'a function; calling it will throw when a session is removed'
+      : 'a function; it is ignored'
+  },
+  stale: checkBoolean,
+  noDisposeOnSet: checkBoolean,
+  serializer: (value) => {
+    if (typeof value?.stringify === 'function' && typeof value.parse === 'function') {
+      return undefined
+    }
+    if (value === false) return undefined
+    return value
+      ? 'an object with the methods stringify and parse; calling them will fail'
+      : 'an object with the methods stringify and parse; JSON is used'
+  },
+}
+
+/**
+ * Returns the `values` that become `store.options`, and `max` as the native store takes it.
+ *
+ * @throws {TypeError} where `options` is null
+ */
+function readOptions(options) {
+  if (options === null) {
+    throw new TypeError(
+      'memorystore-rs: the options are null; pass an object, a checkPeriod in milliseconds, or nothing',
+    )
+  }
+  const given = typeof options === 'number' ? { checkPeriod: options } : options
+  warnOfNonsense(given)
+
+  const values = {
+    checkPeriod: given.checkPeriod,
+    max: given.max ?? Infinity,
+    ttl: given.ttl,
+    dispose: given.dispose,
+    stale: given.stale,
+    noDisposeOnSet: given.noDisposeOnSet,
+  }
+  const max = typeof values.max === 'number' && values.max > 0 ? Math.floor(values.max) : Infinity
+  return { values, max }
+}
+
+function warnOfNonsense(given) {
+  for (const [name, check] of Object.entries(CHECKS)) {
+    const value = given[name]
+    if (value === undefined || value === null) continue
+    const expected = check(value)
+    if (expected === undefined) continue
+    warn(`the option \`${name}\` is ${describe(value)}, but should be ${expected}`)
+  }
+  if (typeof given !== 'object') return
+  for (const name of Object.keys(given)) {
+    const meant = Object.keys(CHECKS).find((known) => known.toLowerCase() === name.toLowerCase())
+    if (meant !== undefined && meant !== name) {
+      warn(`the option \`${name}\` is not known and is ignored; did you mean \`${meant}\`?`)
+    }
+  }
+}
+
+function warn(message) {
+  process.emitWarning(`memorystore-rs: ${message}`, {
+    type: 'MemoryStoreWarning',
+    code: 'MEMORYSTORE_OPTION',
+  })
+}
+
+function checkBoolean(value) {
+  if (typeof value === 'boolean') return undefined
+  return `a boolean; it acts as ${Boolean(value)}`
+}
+
+/** A number as it is, anything else by its type. */
+function describe(value) {
+  if (typeof value === 'number') return String(value)
+  if (Array.isArray(value)) return 'an array'
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`
+}

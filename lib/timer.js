@@ -1,0 +1,43 @@
+'use strict'
+
+/**
+ * The timer behind `checkPeriod`: it keeps neither the process nor its store alive.
+ *
+ * It is a JavaScript timer, and not the native thread's, so that fake timers rule it as they
+ * rule memorystore's, and so that `Date.now()` says what has expired.
+ */
+
+module.exports = { every }
+
+/** Node fires at once, over and over, where a delay is longer than this. */
+const MAX_DELAY = 2 ** 31 - 1
+
+/** Stops the timers of stores that were collected. */
+const dropped = new FinalizationRegistry((stop) => stop())
+
+/**
+ * Calls `tick(target)` every `period` milliseconds until `stop` is called or `target` is
+ * collected. Returns the `timer`, as setInterval made it, and `stop`.
+ */
+function every(period, target, tick) {
+  const weak = new WeakRef(target)
+  const laps = Math.ceil(period / MAX_DELAY)
+  let lap = 0
+  const lapse = () => {
+    lap = (lap + 1) % laps
+    const held = weak.deref()
+    if (lap === 0 && held !== undefined) tick(held)
+  }
+  // What fake timers start they have to stop, whoever rules by then.
+  const { setInterval, clearInterval } = globalThis
+  const timer = setInterval(lapse, Math.floor(period / laps))
+  // Fake timers may be numbers.
+  timer.unref?.()
+
+  dropped.register(target, () => clearInterval(timer), weak)
+  const stop = () => {
+    clearInterval(timer)
+    dropped.unregister(weak)
+  }
+  return { timer, stop }
+}

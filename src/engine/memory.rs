@@ -1,0 +1,207 @@
+//! The engine that keeps its records in the memory of this process: the table behind a lock.
+//!
+//! The lock is held for the map operation only. What was removed is freed outside of it.
+
+use std::cmp::Reverse;
+use std::hash::RandomState;
+
+use parking_lot::{Mutex, MutexGuard};
+
+use super::table::{self, Table};
+use super::{Options, Removed, Touched};
+use crate::pruner::Prunable;
+use crate::record::{Body, BodyRef};
+use crate::sid::Sid;
+use crate::time::Millis;
+
+/// How many tickets the pruner looks at while it holds the lock: a caller waits for no more
+/// than these, some twenty microseconds.
+const STEP: usize = 32;
+
+/// A store of sessions in this process's memory. See the [module above](super) for the rules.
+///
+/// Any number of threads may use it. `now` is the caller's time. Operations append what they
+/// removed to `removed`, in the order in which it is to be disposed of.
+pub struct MemoryEngine {
+    table: Mutex<Table>,
+    hasher: RandomState,
+    keep_removed: bool,
+}
+
+impl MemoryEngine {
+    /// An empty engine.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        Self {
+            table: Mutex::new(Table::new(options)),
+            hasher: RandomState::new(),
+            keep_removed: options.keep_removed,
+        }
+    }
+
+    /// The sid that `bytes` stand for, for use with this engine.
+    #[must_use]
+    pub fn sid(&self, bytes: &[u8]) -> Sid {
+        Sid::new(bytes, &self.hasher)
+    }
+
+    /// Reads and uses the record of `sid`. `read` runs under the lock: it should only copy.
+    pub fn get<R>(
+        &self,
+        sid: &Sid,
+        now: Millis,
+        removed: &mut Vec<Removed>,
+        read: impl FnOnce(BodyRef<'_>) -> R,
+    ) -> Option<R> {
+        self.with_table(|table| table.get(sid, now, removed, read))
+    }
+
+    /// Writes the record of `sid`, alive until `expires`, and evicts down to `max`.
+    ///
+    /// A new record may have expired when it is written: it counts until it is come across.
+    pub fn set(
+        &self,
+        sid: Sid,
+        body: BodyRef<'_>,
+        now: Millis,
+        expires: Millis,
+        removed: &mut Vec<Removed>,
+    ) {
+        self.with_table(|table| table.set(sid, body, now, expires, removed));
+    }
+
+    /// Gives the record of `sid` a new cookie (JSON text in UTF-8) and expiry, without the
+    /// rest of the session being read or written, where that is sure to give the bytes that
+    /// parsing, assigning and stringifying would.
+    pub fn touch(
+        &self,
+        sid: &Sid,
+        cookie: BodyRef<'_>,
+        now: Millis,
+        expires: Millis,
+        removed: &mut Vec<Removed>,
+    ) -> Touched {
+        self.with_table(|table| table.touch(sid, cookie, now, expires, removed))
+    }
+
+    /// Removes the record of `sid`. Returns whether there was one.
+    pub fn destroy(&self, sid: &Sid, removed: &mut Vec<Removed>) -> bool {
+        self.with_table(|table| table.destroy(sid, removed))
+    }
+
+    /// How many records there are, including expired ones that nothing has come across yet.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.with_table(Table::len)
+    }
+
+    /// Whether there are no records, not even expired ones.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The sids, most recently used first, expired ones included.
+    #[must_use]
+    pub fn ids(&self) -> Vec<Sid> {
+        self.with_table(Table::ids)
+    }
+
+    /// Copies of all sids and bodies, most recently used first. Expired ones are removed.
+    pub fn all(&self, now: Millis, removed: &mut Vec<Removed>) -> Vec<(Sid, Body)> {
+        self.with_table(|table| table.all(now, removed))
+    }
+
+    /// Removes all records.
+    pub fn clear(&self) -> Cleared {
+        Cleared(self.with_table(Table::clear))
+    }
+
+    /// Removes what has expired by `now`, most recently used first, before it returns.
+    pub fn prune(&self, now: Millis, removed: &mut Vec<Removed>) {
+        let (earlier, mut pruned) = self.with_table(|table| {
+            table.finish_prune();
+            let earlier = std::mem::take(&mut table.pruned);
+            table.begin_prune(now);
+            table.finish_prune();
+            (earlier, std::mem::take(&mut table.pruned))
+        });
+        pruned.sort_by_key(|removed| Reverse(removed.last_use));
+        removed.extend(pruned);
+        if self.keep_removed {
+            self.table.lock().pruned.splice(..0, earlier);
+        }
+    }
+
+    /// Lets what has expired by `now` count as removed from here on. Removing it is left to
+    /// [`Prunable::prune_step`]. Returns whether there is anything to look at.
+    #[must_use]
+    pub fn begin_prune(&self, now: Millis) -> bool {
+        self.with_table(|table| {
+            table.begin_prune(now);
+            table.is_pruning()
+        })
+    }
+
+    /// Moves up to `limit` of the sessions that prunes in the background have removed into
+    /// `removed`. Returns whether there are more, or may be soon. Only an engine with
+    /// `keep_removed` has any.
+    pub fn take_pruned(&self, limit: usize, removed: &mut Vec<Removed>) -> bool {
+        let mut table = self.table.lock();
+        let count = limit.min(table.pruned.len());
+        removed.extend(table.pruned.drain(..count));
+        !table.pruned.is_empty() || table.is_pruning()
+    }
+
+    fn with_table<R>(&self, operation: impl FnOnce(&mut Table) -> R) -> R {
+        let mut table = self.table.lock();
+        let result = operation(&mut table);
+        let garbage = self.take_garbage(&mut table);
+        drop(table);
+        drop(garbage);
+        result
+    }
+
+    /// What a prune removed and nobody wants, to be dropped without the lock.
+    fn take_garbage(&self, table: &mut MutexGuard<'_, Table>) -> Vec<Removed> {
+        if self.keep_removed {
+            return Vec::new();
+        }
+        std::mem::take(&mut table.pruned)
+    }
+}
+
+impl Prunable for MemoryEngine {
+    fn prune_step(&self) -> bool {
+        let mut table = self.table.lock();
+        let more = table.prune_step(STEP);
+        let garbage = self.take_garbage(&mut table);
+        // Whoever waits goes first, rather than this thread once more.
+        MutexGuard::unlock_fair(table);
+        drop(garbage);
+        more
+    }
+}
+
+/// The records that [`MemoryEngine::clear`] removed. Dropping it frees them.
+pub struct Cleared(table::Cleared);
+
+impl Cleared {
+    /// How many records were removed.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there was nothing to remove.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What was removed, most recently used first.
+    #[must_use]
+    pub fn into_removed(self) -> Vec<Removed> {
+        self.0.into_removed()
+    }
+}

@@ -1,0 +1,190 @@
+//! One part of the table: the records whose sids hash into it, in the order of their use,
+//! and the tickets by which expired ones are found.
+//!
+//! The two change together, here. A part knows nothing of the other parts, nor of `max`.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use lru::LruCache;
+
+use crate::record::Record;
+use crate::sid::{Sid, SidHash, UseSidHash};
+use crate::time::{Millis, NEVER};
+
+/// An appointment to look whether a record has expired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Ticket {
+    pub(super) due: Millis,
+    pub(super) sid: SidHash,
+}
+
+/// Below this many records a part is not worth shrinking.
+const SMALL: usize = 64;
+
+/// See the module's description.
+///
+/// Every record that can expire has one current ticket, the one that is due at `record.due`,
+/// and never expires before that. A use that lets it live longer leaves the ticket where it
+/// is: when the ticket comes up the record gets a new one. So touching costs nothing here,
+/// and pruning costs by the tickets that come up.
+pub(super) struct Part {
+    records: LruCache<Sid, Record, UseSidHash>,
+    tickets: BinaryHeap<Reverse<Ticket>>,
+    /// The most records held since the part was built.
+    peak: usize,
+}
+
+impl Part {
+    pub(super) fn new() -> Self {
+        Self {
+            records: LruCache::unbounded_with_hasher(UseSidHash::default()),
+            tickets: BinaryHeap::new(),
+            peak: 0,
+        }
+    }
+
+    pub(super) fn records(&self) -> &LruCache<Sid, Record, UseSidHash> {
+        &self.records
+    }
+
+    pub(super) fn into_records(mut self) -> impl Iterator<Item = (Sid, Record)> {
+        std::iter::from_fn(move || self.records.pop_mru())
+    }
+
+    pub(super) fn by_hash(&self, sid: SidHash) -> Option<&Record> {
+        self.records.peek(&sid)
+    }
+
+    /// The record of `sid`, moved to the most recently used end as its use number `last_use`.
+    pub(super) fn use_record(&mut self, sid: &Sid, last_use: u64) -> Option<&mut Record> {
+        let record = self.records.get_mut(sid)?;
+        record.last_use = last_use;
+        Some(record)
+    }
+
+    /// Adds a record for a sid that has none.
+    pub(super) fn insert(&mut self, sid: Sid, record: Record) {
+        debug_assert!(!self.records.contains(&sid));
+        let hash = sid.hash();
+        self.records.put(sid, record);
+        self.peak = self.peak.max(self.records.len());
+        self.arm(hash);
+    }
+
+    /// Gives the record of `sid` a ticket for its expiry, unless it has an earlier one.
+    pub(super) fn arm(&mut self, sid: SidHash) {
+        let Some(record) = self.records.peek_mut(&sid) else {
+            return;
+        };
+        if record.expires() >= record.due {
+            return;
+        }
+        record.due = record.expires();
+        self.tickets.push(Reverse(Ticket {
+            due: record.due,
+            sid,
+        }));
+        self.shed_tickets();
+    }
+
+    pub(super) fn remove(&mut self, sid: &Sid) -> Option<(Sid, Record)> {
+        let entry = self.records.pop_entry(sid)?;
+        self.shrink();
+        Some(entry)
+    }
+
+    pub(super) fn remove_by_hash(&mut self, sid: SidHash) -> Option<(Sid, Record)> {
+        let entry = self.records.pop_entry(&sid)?;
+        self.shrink();
+        Some(entry)
+    }
+
+    pub(super) fn remove_least_recent(&mut self) -> Option<(Sid, Record)> {
+        let entry = self.records.pop_lru()?;
+        self.shrink();
+        Some(entry)
+    }
+
+    /// The use number of the least recently used record.
+    pub(super) fn oldest_use(&self) -> Option<u64> {
+        self.records.peek_lru().map(|(_, record)| record.last_use)
+    }
+
+    /// Takes the earliest ticket, if it was due before `now`.
+    pub(super) fn next_due(&mut self, now: Millis) -> Option<Ticket> {
+        if self.tickets.peek()?.0.due >= now {
+            return None;
+        }
+        self.tickets.pop().map(|Reverse(ticket)| ticket)
+    }
+
+    pub(super) fn put_back(&mut self, tickets: impl IntoIterator<Item = Ticket>) {
+        self.tickets.extend(tickets.into_iter().map(Reverse));
+    }
+
+    /// Takes `ticket` for spent and gives its record, which lives on, the next one.
+    pub(super) fn rearm(&mut self, ticket: Ticket) {
+        if let Some(record) = self.records.peek_mut(&ticket.sid) {
+            record.due = NEVER;
+        }
+        self.arm(ticket.sid);
+    }
+
+    /// Tickets of records that are gone are left lying until they come up. Before they
+    /// outnumber the others, they are thrown out: each record's current ticket is in the record.
+    fn shed_tickets(&mut self) {
+        if self.tickets.len() <= 2 * self.records.len() + SMALL {
+            return;
+        }
+        let current = |(sid, record): (&Sid, &Record)| {
+            (record.due != NEVER).then(|| {
+                Reverse(Ticket {
+                    due: record.due,
+                    sid: sid.hash(),
+                })
+            })
+        };
+        self.tickets = self.records.iter().filter_map(current).collect();
+    }
+
+    /// Gives memory back once nearly all records are gone: the `lru` crate's map only grows.
+    fn shrink(&mut self) {
+        self.shed_tickets();
+        if self.peak < SMALL || self.records.len() > self.peak / 8 {
+            return;
+        }
+        let mut kept = LruCache::unbounded_with_hasher(UseSidHash::default());
+        while let Some((sid, record)) = self.records.pop_lru() {
+            kept.put(sid, record);
+        }
+        self.peak = kept.len();
+        self.records = kept;
+        self.tickets.shrink_to_fit();
+    }
+
+    /// Checks what the module's description promises; `parked` are tickets held elsewhere.
+    #[cfg(test)]
+    pub(super) fn validate(&self, parked: &[Ticket]) {
+        let mut uses: Vec<u64> = self
+            .records
+            .iter()
+            .map(|(_, record)| record.last_use)
+            .collect();
+        assert!(
+            uses.is_sorted_by(|newer, older| newer > older),
+            "list order is use order"
+        );
+        uses.clear();
+        for (sid, record) in &self.records {
+            assert!(record.due <= record.expires(), "a ticket is never late");
+            let ticket = Ticket {
+                due: record.due,
+                sid: sid.hash(),
+            };
+            let armed = self.tickets.iter().any(|Reverse(other)| *other == ticket);
+            assert_eq!(armed || parked.contains(&ticket), record.due != NEVER);
+        }
+        assert!(self.tickets.len() <= 2 * self.records.len() + SMALL + parked.len());
+    }
+}

@@ -1,0 +1,375 @@
+//! Finds the `cookie` member in the text of a stored session, where replacing it in place
+//! gives the very bytes that parse, assign and stringify would give.
+//!
+//! That holds if the rest of the text is what `JSON.stringify` writes for the value that
+//! `JSON.parse` makes of it. Text from `JSON.stringify` nearly always is, but it need not be:
+//! `JSON.rawJSON` writes numbers and strings in any spelling, a Proxy lists its keys in any
+//! order. So the text is checked against the spelling that `SerializeJSONProperty` of
+//! ECMA-262 defines, and whatever is not plainly in it counts as unknown.
+
+use std::ops::Range;
+
+use memchr::memchr2;
+
+/// Objects and arrays nested deeper than this are not followed.
+const MAX_DEPTH: usize = 64;
+
+/// Where the value of the top-level member `cookie` stands in `text`.
+///
+/// `None` where `text` is no object, has no such member, or is not known to survive parsing
+/// and stringifying byte for byte.
+pub(crate) fn cookie_value(text: &[u8]) -> Option<Range<usize>> {
+    let mut scanner = Scanner {
+        text,
+        at: 0,
+        cookie: None,
+    };
+    if scanner.peek()? != b'{' {
+        return None;
+    }
+    scanner.object(0)?;
+    if scanner.at != text.len() {
+        return None;
+    }
+    scanner.cookie
+}
+
+/// Reads one JSON text; each method consumes what it is named after, or gives `None` where
+/// `JSON.stringify` would have written it otherwise.
+struct Scanner<'a> {
+    text: &'a [u8],
+    at: usize,
+    cookie: Option<Range<usize>>,
+}
+
+impl Scanner<'_> {
+    fn peek(&self) -> Option<u8> {
+        self.text.get(self.at).copied()
+    }
+
+    fn eat(&mut self, byte: u8) -> Option<()> {
+        if self.peek()? != byte {
+            return None;
+        }
+        self.at += 1;
+        Some(())
+    }
+
+    fn eat_all(&mut self, word: &[u8]) -> Option<()> {
+        if !self.text.get(self.at..)?.starts_with(word) {
+            return None;
+        }
+        self.at += word.len();
+        Some(())
+    }
+
+    fn value(&mut self, depth: usize) -> Option<()> {
+        match self.peek()? {
+            b'"' => self.string().map(drop),
+            b'{' => self.object(depth),
+            b'[' => self.array(depth),
+            b't' => self.eat_all(b"true"),
+            b'f' => self.eat_all(b"false"),
+            b'n' => self.eat_all(b"null"),
+            _ => self.number(),
+        }
+    }
+
+    fn object(&mut self, depth: usize) -> Option<()> {
+        if depth >= MAX_DEPTH {
+            return None;
+        }
+        self.eat(b'{')?;
+        if self.peek()? == b'}' {
+            return self.eat(b'}');
+        }
+        let mut order = KeyOrder::default();
+        loop {
+            let key = self.string()?;
+            order.admit(&self.text[key.clone()])?;
+            self.eat(b':')?;
+            let from = self.at;
+            self.value(depth + 1)?;
+            if depth == 0 && &self.text[key] == b"cookie" {
+                if self.cookie.is_some() {
+                    return None;
+                }
+                self.cookie = Some(from..self.at);
+            }
+            match self.peek()? {
+                b',' => self.at += 1,
+                _ => return self.eat(b'}'),
+            }
+        }
+    }
+
+    fn array(&mut self, depth: usize) -> Option<()> {
+        if depth >= MAX_DEPTH {
+            return None;
+        }
+        self.eat(b'[')?;
+        if self.peek()? == b']' {
+            return self.eat(b']');
+        }
+        loop {
+            self.value(depth + 1)?;
+            match self.peek()? {
+                b',' => self.at += 1,
+                _ => return self.eat(b']'),
+            }
+        }
+    }
+
+    /// Gives where the string's text between the quotes is.
+    fn string(&mut self) -> Option<Range<usize>> {
+        self.eat(b'"')?;
+        let from = self.at;
+        loop {
+            self.at += memchr2(b'"', b'\\', self.text.get(self.at..)?)?;
+            if self.text[self.at] == b'"' {
+                let inside = from..self.at;
+                self.at += 1;
+                return Some(inside);
+            }
+            self.escape()?;
+        }
+    }
+
+    /// `JSON.stringify` escapes `"`, `\`, the control characters (five of them by a letter)
+    /// and lone surrogates, in lower case. Whether a surrogate is alone is not looked into.
+    fn escape(&mut self) -> Option<()> {
+        self.eat(b'\\')?;
+        match self.peek()? {
+            b'"' | b'\\' | b'b' | b'f' | b'n' | b'r' | b't' => self.at += 1,
+            _ => {
+                self.eat_all(b"u00")?;
+                let digits = self.text.get(self.at..self.at + 2)?;
+                let has_letter =
+                    [b"08", b"09", b"0a", b"0c", b"0d"].contains(&digits.try_into().ok()?);
+                let is_control = matches!(digits, [b'0' | b'1', b'0'..=b'9' | b'a'..=b'f']);
+                if has_letter || !is_control {
+                    return None;
+                }
+                self.at += 2;
+            }
+        }
+        Some(())
+    }
+
+    fn number(&mut self) -> Option<()> {
+        let rest = &self.text[self.at..];
+        let is_part = |byte: &u8| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
+        let length = rest.iter().take_while(|byte| is_part(byte)).count();
+        if !is_canonical_number(&rest[..length]) {
+            return None;
+        }
+        self.at += length;
+        Some(())
+    }
+}
+
+/// Whether `Number::toString` of ECMA-262 gives `token` for the number that `token` names.
+///
+/// Numbers that it writes with an exponent are left aside (counted as not known).
+fn is_canonical_number(token: &[u8]) -> bool {
+    let digits = token.strip_prefix(b"-").unwrap_or(token);
+    // The frequent case: an integer that a double holds exactly.
+    if digits.len() <= 15 && !digits.is_empty() && digits.iter().all(u8::is_ascii_digit) {
+        return digits[0] != b'0' || token == b"0";
+    }
+    if token.contains(&b'e') || token.contains(&b'E') || token.contains(&b'+') {
+        return false;
+    }
+    let Some(token) = str::from_utf8(token).ok() else {
+        return false;
+    };
+    let Ok(number) = token.parse::<f64>() else {
+        return false;
+    };
+    // From 1e21 on and below 1e-6 JavaScript writes an exponent. In between, Rust writes the
+    // same as JavaScript: the shortest digits that give the number back, closest to it.
+    (1e-6..1e21).contains(&number.abs()) && number.to_string() == token
+}
+
+/// Watches that an object's keys come in the order in which a parsed object lists them:
+/// array indices first, ascending, then the others.
+#[derive(Default)]
+struct KeyOrder {
+    last_index: Option<u32>,
+    named: bool,
+}
+
+impl KeyOrder {
+    fn admit(&mut self, key: &[u8]) -> Option<()> {
+        if !key.first().is_some_and(u8::is_ascii_digit) || !key.iter().all(u8::is_ascii_digit) {
+            self.named = true;
+            return Some(());
+        }
+        if key.len() > 1 && key[0] == b'0' {
+            self.named = true;
+            return Some(());
+        }
+        // Beyond nine digits lies the end of the array indices; not worth knowing exactly.
+        if key.len() > 9 || self.named {
+            return None;
+        }
+        let index = str::from_utf8(key).ok()?.parse::<u32>().ok()?;
+        if self.last_index.is_some_and(|last| last >= index) {
+            return None;
+        }
+        self.last_index = Some(index);
+        Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn cookie_text(text: &str) -> Option<&str> {
+        cookie_value(text.as_bytes()).map(|range| &text[range])
+    }
+
+    #[test]
+    fn finds_the_top_level_cookie_wherever_it_stands() {
+        let cookie = r#"{"maxAge":5,"path":"/"}"#;
+        for text in [
+            format!(r#"{{"cookie":{cookie}}}"#),
+            format!(r#"{{"cookie":{cookie},"views":3}}"#),
+            format!(r#"{{"user":{{"cookie":1}},"cookie":{cookie},"a":[1,{{"cookie":2}}]}}"#),
+        ] {
+            assert_eq!(cookie_text(&text), Some(cookie), "{text}");
+        }
+        assert_eq!(cookie_text(r#"{"cookie":null}"#), Some("null"));
+    }
+
+    #[test]
+    fn knows_no_cookie_where_there_is_none_at_the_top_level() {
+        for text in [
+            "",
+            "{",
+            "{}",
+            "[]",
+            "null",
+            "5",
+            r#"{"a":{"cookie":1}}"#,
+            r#"["cookie"]"#,
+        ] {
+            assert_eq!(cookie_text(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn accepts_what_stringify_writes() {
+        for value in [
+            "0",
+            "-1",
+            "10",
+            "1.5",
+            "-0.25",
+            "19.99",
+            "0.1",
+            "0.30000000000000004",
+            "0.000001",
+            "1732252800000",
+            "9007199254740991",
+            "100000000000000000000",
+            "true",
+            "false",
+            "null",
+            r#""""#,
+            r#""a\"b\\c\n\t\b\f\r\u0000\u001f/é""#,
+            "[]",
+            "{}",
+            "[[],[{}]]",
+            r#"{"0":1,"9":2,"10":3,"a":4,"01":5}"#,
+        ] {
+            let text = format!(r#"{{"cookie":1,"v":{value}}}"#);
+            assert_eq!(cookie_text(&text), Some("1"), "{text}");
+        }
+    }
+
+    #[test]
+    fn rejects_what_stringify_would_have_written_otherwise() {
+        for value in [
+            "00",
+            "01",
+            "-0",
+            "1.0",
+            "1.50",
+            "1e3",
+            "1E3",
+            "1e+21",
+            "0.0000001",
+            "12345678901234567890",
+            "9007199254740993",
+            "1000000000000000000000",
+            "-",
+            ".5",
+            "5.",
+            "",
+            r#""\u0041""#,
+            r#""\/""#,
+            r#""\u001F""#,
+            r#""\u000a""#,
+            r#""\ud83d\ude00""#,
+            r#""\u0022""#,
+            r#"{"1":1,"0":2}"#,
+            r#"{"a":1,"0":2}"#,
+            r#"{"4294967294":1}"#,
+            r#"{"1":1,"1":2}"#,
+            " 1",
+            "1 ",
+            "[1, 2]",
+            "[1,]",
+            "[",
+            "tru",
+            "nul",
+            "Infinity",
+            "NaN",
+            "undefined",
+        ] {
+            let text = format!(r#"{{"cookie":1,"v":{value}}}"#);
+            assert_eq!(cookie_text(&text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn rejects_two_cookies_and_bytes_behind_the_end() {
+        assert_eq!(cookie_text(r#"{"cookie":1,"cookie":2}"#), None);
+        assert_eq!(cookie_text(r#"{"cookie":1}x"#), None);
+    }
+
+    #[test]
+    fn gives_up_on_deep_nesting_and_does_not_overflow() {
+        let deep = format!(
+            r#"{{"cookie":1,"v":{}{}}}"#,
+            "[".repeat(100_000),
+            "]".repeat(100_000)
+        );
+        assert_eq!(cookie_text(&deep), None);
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(text in ".{0,200}") {
+            let _ = cookie_value(text.as_bytes());
+        }
+
+        #[test]
+        fn never_panics_on_json_like_text(text in r#"\{"cookie":[\{\}\[\]",:a-c0-9\\u.-]{0,60}"#) {
+            let _ = cookie_value(text.as_bytes());
+        }
+
+        /// Whatever double is accepted is spelled as Rust's shortest form, which for these is
+        /// JavaScript's too; __test__/touch.spec.js holds the two against each other.
+        #[test]
+        fn integers_and_plain_decimals_are_canonical(whole in -999_999_999i64..999_999_999, cents in 1u8..100) {
+            prop_assert!(is_canonical_number(whole.to_string().as_bytes()));
+            let decimal = format!("{whole}.{cents:02}");
+            let decimal = decimal.trim_end_matches('0');
+            prop_assert!(is_canonical_number(decimal.as_bytes()) || decimal.starts_with("-0."));
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! The store behind the npm package `memorystore-rs`: sessions by sid, in memory, least
+//! recently used first out, each with an expiry of its own.
+//!
+//! This is the plain Rust store; it knows nothing of Node.js. The module `node`, built with
+//! the feature of the same name (on by default), is the boundary that exposes it as an addon.
+//!
+//! ```
+//! use memorystore_rs::engine::{MemoryEngine, Options};
+//! use memorystore_rs::record::{BodyRef, Encoding};
+//! use memorystore_rs::time::expires_at;
+//!
+//! let store = MemoryEngine::new(Options { max: 1000, ..Options::default() });
+//! let body = BodyRef { bytes: b"{}", encoding: Encoding::Ascii, is_json: true };
+//! let mut removed = Vec::new();
+//! let now = 1_700_000_000_000;
+//!
+//! let sid = store.sid(b"a sid");
+//! store.set(sid.clone(), body, now, expires_at(now, 500.0), &mut removed);
+//! let read = store.get(&sid, now + 500, &mut removed, |body| body.bytes.to_vec());
+//! assert_eq!(read.as_deref(), Some(&b"{}"[..]));
+//! assert!(store.get(&sid, now + 501, &mut removed, |_| ()).is_none());
+//! ```
+
+pub mod engine;
+mod json;
+#[cfg(feature = "node")]
+mod node;
+pub mod pruner;
+pub mod record;
+pub mod sid;
+pub mod time;

@@ -1,0 +1,62 @@
+//! The boundary to Node.js: the only module that knows N-API.
+//!
+//! JavaScript gets one exported function, `createStore`, which fills an object with functions
+//! that are each bound to one store ([`ops`]); calls and strings pass through [`raw`], which
+//! has all of the unsafe code.
+
+mod ops;
+#[expect(
+    unsafe_code,
+    reason = "N-API is a C interface; this module makes it a safe one"
+)]
+mod raw;
+
+use napi::bindgen_prelude::Object;
+use napi::{Env, Result};
+use napi_derive::napi;
+
+use crate::engine::Options;
+use crate::pruner::PRUNER;
+use ops::Store;
+
+/// Fills `target` with the functions of a new store.
+///
+/// `max` is the most sessions to keep (`Infinity`: no limit). `stale` and `dispose` are the
+/// options of the same names; `dispose_on_set` is the opposite of `noDisposeOnSet`.
+#[napi]
+pub(crate) fn create_store(
+    env: Env,
+    target: Object,
+    max: f64,
+    stale: bool,
+    dispose: bool,
+    dispose_on_set: bool,
+) -> Result<()> {
+    let options = Options {
+        max: whole_count(max),
+        stale,
+        keep_removed: dispose,
+        keep_replaced: dispose && dispose_on_set,
+    };
+    Store::new(options).bind(env, &target)
+}
+
+/// A count from JavaScript: fractions are dropped, what is beyond `usize` is its largest.
+fn whole_count(count: f64) -> usize {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "`as` saturates, which is what is wanted"
+    )]
+    {
+        count as usize
+    }
+}
+
+/// Runs whenever an environment (the main thread, a worker) loads the addon.
+#[napi(module_exports)]
+pub(crate) fn load(_exports: Object, env: Env) -> Result<()> {
+    PRUNER.attach();
+    env.add_env_cleanup_hook((), |()| PRUNER.detach())?;
+    Ok(())
+}

@@ -1,0 +1,269 @@
+//! The functions of a store, one for each operation: read the arguments, call the engine,
+//! give back the result. What they mean is told in `index.js` and in [`crate::engine`].
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::{Arc, Weak};
+
+use napi::bindgen_prelude::Object;
+use napi::{Env, Result};
+
+use super::raw::{self, Call, Failure, Text, Value};
+use crate::engine::{MemoryEngine, Options, Removed, Touched};
+use crate::pruner::{OpenStore, PRUNER};
+use crate::record::{Body, BodyRef, Encoding};
+use crate::sid::Sid;
+use crate::time::{expires_at, whole};
+
+/// Freeing more records than this is left to the background thread.
+const QUICK_TO_FREE: usize = 1000;
+
+/// A buffer that has grown beyond this many bytes is not kept.
+const BUFFER_TO_KEEP: usize = 256 * 1024;
+
+/// A store as one JavaScript object has it. It is used by that object's thread only.
+pub(super) struct Store {
+    engine: Arc<MemoryEngine>,
+    dispose: bool,
+    buffers: RefCell<Buffers>,
+    /// What the calls so far removed and `takeRemoved` has not fetched. Empty without `dispose`.
+    removed: RefCell<Vec<Removed>>,
+    _open: OpenStore,
+}
+
+/// What is copied in and out passes through these, so that a call allocates nothing.
+#[derive(Default)]
+struct Buffers {
+    sid: Text,
+    text: Text,
+    body: Vec<u8>,
+}
+
+type Done = std::result::Result<Value, Failure>;
+type Operation = fn(&Store, &Call) -> Done;
+
+impl Store {
+    pub(super) fn new(options: Options) -> Rc<Self> {
+        Rc::new(Self {
+            engine: Arc::new(MemoryEngine::new(options)),
+            dispose: options.keep_removed,
+            buffers: RefCell::default(),
+            removed: RefCell::default(),
+            _open: PRUNER.open(),
+        })
+    }
+
+    /// Gives `target` this store's functions.
+    pub(super) fn bind(self: &Rc<Self>, env: Env, target: &Object) -> Result<()> {
+        let functions: [(&str, Operation); 12] = [
+            ("get", Store::get),
+            ("set", Store::set),
+            ("touch", Store::touch),
+            ("destroy", Store::destroy),
+            ("length", Store::length),
+            ("ids", Store::ids),
+            ("all", Store::all),
+            ("clear", Store::clear),
+            ("prune", Store::prune),
+            ("pruneLater", Store::prune_later),
+            ("takeRemoved", Store::take_removed),
+            ("takePruned", Store::take_pruned),
+        ];
+        for (name, function) in functions {
+            raw::bind(env, target, name, Rc::clone(self), function)?;
+        }
+        Ok(())
+    }
+
+    /// `get(sid, now)`: the body or undefined.
+    fn get(&self, call: &Call) -> Done {
+        let buffers = &mut *self.buffers.borrow_mut();
+        let sid = self.sid(call, &mut buffers.sid)?;
+        let body = &mut buffers.body;
+        let copy = |read: BodyRef<'_>| {
+            body.clear();
+            body.extend_from_slice(read.bytes);
+            read.encoding
+        };
+        let now = whole(call.number(1)?);
+        let found = self.removing(|removed| self.engine.get(&sid, now, removed, copy));
+        let value = match found {
+            Some(encoding) => call.body(&buffers.body, encoding),
+            None => Ok(Value::UNDEFINED),
+        };
+        buffers.trim();
+        value
+    }
+
+    /// `set(sid, body, now, ttl, isJson)`.
+    fn set(&self, call: &Call) -> Done {
+        let buffers = &mut *self.buffers.borrow_mut();
+        let sid = self.sid(call, &mut buffers.sid)?;
+        let now = whole(call.number(2)?);
+        let expires = expires_at(now, call.number(3)?);
+        let is_json = call.boolean(4)?;
+        call.with_body(1, &mut buffers.text, |bytes, encoding| {
+            let body = BodyRef {
+                bytes,
+                encoding,
+                is_json,
+            };
+            self.removing(|removed| self.engine.set(sid, body, now, expires, removed));
+        })?;
+        buffers.trim();
+        Ok(Value::UNDEFINED)
+    }
+
+    /// `touch(sid, holder, now, ttl)`, where `holder` is the JSON text of an object that has
+    /// the new cookie and nothing else. Gives 0 where the session is missing, 1 where it was
+    /// renewed, and 2 where JavaScript has to read, change and write it.
+    fn touch(&self, call: &Call) -> Done {
+        let buffers = &mut *self.buffers.borrow_mut();
+        let sid = self.sid(call, &mut buffers.sid)?;
+        let now = whole(call.number(2)?);
+        let expires = expires_at(now, call.number(3)?);
+        let encoding = call.string(1, &mut buffers.text)?;
+        let holder = buffers.text.as_bytes();
+        let cookie = holder
+            .strip_prefix(b"{\"cookie\":")
+            .and_then(|rest| rest.strip_suffix(b"}"));
+        let (Some(bytes), Encoding::Ascii | Encoding::Utf8) = (cookie, encoding) else {
+            return call.integer(2);
+        };
+        let cookie = BodyRef {
+            bytes,
+            encoding,
+            is_json: true,
+        };
+        let touched =
+            self.removing(|removed| self.engine.touch(&sid, cookie, now, expires, removed));
+        call.integer(match touched {
+            Touched::Missing => 0,
+            Touched::Renewed => 1,
+            Touched::NeedsRewrite => 2,
+        })
+    }
+
+    /// `destroy(sid)`.
+    fn destroy(&self, call: &Call) -> Done {
+        let sid = self.sid(call, &mut self.buffers.borrow_mut().sid)?;
+        self.removing(|removed| self.engine.destroy(&sid, removed));
+        Ok(Value::UNDEFINED)
+    }
+
+    /// `length()`: expired ones that nothing has come across included.
+    fn length(&self, call: &Call) -> Done {
+        call.count(self.engine.len())
+    }
+
+    /// `ids(array)`: appends the sids, most recently used first.
+    fn ids(&self, call: &Call) -> Done {
+        call.append(self.engine.ids(), Call::sid)
+    }
+
+    /// `all(array, now)`: appends sid, body, sid, body, ..., most recently used first.
+    fn all(&self, call: &Call) -> Done {
+        let now = whole(call.number(1)?);
+        let listed = self.removing(|removed| self.engine.all(now, removed));
+        call.append_pairs(listed.iter().map(|(sid, body)| (sid, body)))
+    }
+
+    /// `clear()`.
+    #[expect(clippy::unnecessary_wraps, reason = "all operations have one type")]
+    fn clear(&self, _call: &Call) -> Done {
+        let cleared = self.engine.clear();
+        if self.dispose {
+            self.removed.borrow_mut().extend(cleared.into_removed());
+        } else if cleared.len() > QUICK_TO_FREE {
+            PRUNER.free(Box::new(cleared));
+        }
+        Ok(Value::UNDEFINED)
+    }
+
+    /// `prune(now)`: removes what has expired before it returns.
+    fn prune(&self, call: &Call) -> Done {
+        let now = whole(call.number(0)?);
+        self.removing(|removed| self.engine.prune(now, removed));
+        Ok(Value::UNDEFINED)
+    }
+
+    /// `pruneLater(now)`: what has expired counts as removed from here on; the background
+    /// thread removes it.
+    fn prune_later(&self, call: &Call) -> Done {
+        if self.engine.begin_prune(whole(call.number(0)?)) {
+            let engine: Weak<MemoryEngine> = Arc::downgrade(&self.engine);
+            PRUNER.prune(engine);
+        }
+        Ok(Value::UNDEFINED)
+    }
+
+    /// `takeRemoved(array)`: appends sid, body, sid, body, ... of what the calls so far have
+    /// removed, in the order in which it is to be disposed of.
+    fn take_removed(&self, call: &Call) -> Done {
+        let removed = self.removed.take();
+        call.append_pairs(removed.iter().map(|removed| (&removed.sid, &removed.body)))
+    }
+
+    /// `takePruned(array, limit)`: as `takeRemoved`, for what the background thread removed,
+    /// `limit` of them at the most. Gives whether there is more to come.
+    fn take_pruned(&self, call: &Call) -> Done {
+        let mut pruned = Vec::new();
+        let limit = super::whole_count(call.number(1)?);
+        let more = self.engine.take_pruned(limit, &mut pruned);
+        call.append_pairs(pruned.iter().map(|removed| (&removed.sid, &removed.body)))?;
+        call.truth(more)
+    }
+
+    fn sid(&self, call: &Call, text: &mut Text) -> std::result::Result<Sid, Failure> {
+        let sid = self.engine.sid(call.sid_bytes(0, text)?);
+        text.trim();
+        Ok(sid)
+    }
+
+    /// Runs an operation. What it removed is kept for `dispose`, or dropped here, which is
+    /// after the engine's lock has been released.
+    fn removing<R>(&self, operation: impl FnOnce(&mut Vec<Removed>) -> R) -> R {
+        let mut removed = self.removed.borrow_mut();
+        let result = operation(&mut removed);
+        if !self.dispose {
+            removed.clear();
+        }
+        result
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        if self.engine.len() > QUICK_TO_FREE {
+            PRUNER.free(Box::new(Arc::clone(&self.engine)));
+        }
+    }
+}
+
+impl Buffers {
+    /// Gives back what one large session made the buffers grow to.
+    fn trim(&mut self) {
+        self.text.trim();
+        if self.body.capacity() > BUFFER_TO_KEEP {
+            self.body = Vec::new();
+        }
+    }
+}
+
+impl Call<'_> {
+    fn append_pairs<'a>(
+        &self,
+        pairs: impl Iterator<Item = (&'a Sid, &'a Body)>,
+    ) -> std::result::Result<Value, Failure> {
+        let flat = pairs.flat_map(|(sid, body)| [Part::Sid(sid), Part::Body(body)]);
+        self.append(flat, |call, part| match part {
+            Part::Sid(sid) => call.sid(sid),
+            Part::Body(body) => call.body(body.as_ref().bytes, body.as_ref().encoding),
+        })
+    }
+}
+
+enum Part<'a> {
+    Sid(&'a Sid),
+    Body(&'a Body),
+}

@@ -1,0 +1,192 @@
+//! The one background thread of the process, shared by all stores.
+//!
+//! It removes what has expired, in small steps between which a store's callers go first, and
+//! frees large amounts of memory. It has no clock: a store's owner tells it when there is
+//! something to do, and by which time to judge (see CONTRIBUTING.md for why).
+//!
+//! The thread is started by the first job and ends when no store is left. An addon can be
+//! unloaded when the last JavaScript environment that loaded it ends, and a thread that still
+//! ran its code would crash the process; so environments attach here, and the last one to
+//! detach stops the thread and waits for it.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Weak;
+use std::thread::JoinHandle;
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
+
+/// Something that is pruned step by step.
+pub trait Prunable: Send + Sync {
+    /// Does a small part of the prune that is under way. Returns whether there is more to do.
+    fn prune_step(&self) -> bool;
+}
+
+/// The pruner of this process.
+pub static PRUNER: Pruner = Pruner::new();
+
+/// See the module's description.
+pub struct Pruner {
+    state: Mutex<State>,
+    wake: Condvar,
+}
+
+struct State {
+    jobs: VecDeque<Job>,
+    /// JavaScript environments that have the addon loaded.
+    environments: usize,
+    stores: usize,
+    /// Whether the thread takes jobs. One that has ended may still have to be joined.
+    running: bool,
+    stopping: bool,
+    thread: Option<JoinHandle<()>>,
+}
+
+enum Job {
+    Prune(Weak<dyn Prunable>),
+    Free(Box<dyn Send>),
+}
+
+impl Pruner {
+    const fn new() -> Self {
+        Self {
+            state: Mutex::new(State {
+                jobs: VecDeque::new(),
+                environments: 0,
+                stores: 0,
+                running: false,
+                stopping: false,
+                thread: None,
+            }),
+            wake: Condvar::new(),
+        }
+    }
+
+    /// An environment has loaded the addon.
+    pub fn attach(&self) {
+        self.state.lock().environments += 1;
+    }
+
+    /// An environment is about to unload the addon. The last one waits for the thread to end:
+    /// prunes stop after the step they are at, memory is freed to the end.
+    pub fn detach(&self) {
+        let mut state = self.state.lock();
+        state.environments -= 1;
+        if state.environments > 0 {
+            return;
+        }
+        state.stopping = true;
+        self.wake.notify_one();
+        let thread = state.thread.take();
+        drop(state);
+        join(thread);
+        self.state.lock().stopping = false;
+    }
+
+    /// A store begins to use the thread. It ends when the guard is dropped.
+    pub fn open(&'static self) -> OpenStore {
+        self.state.lock().stores += 1;
+        OpenStore { pruner: self }
+    }
+
+    /// Has the thread do all the steps of `store`'s prune. Forgets it if the store is dropped.
+    pub fn prune(&'static self, store: Weak<dyn Prunable>) {
+        self.submit(Job::Prune(store));
+    }
+
+    /// Has the thread drop `garbage`, so that the caller need not wait for it.
+    pub fn free(&'static self, garbage: Box<dyn Send>) {
+        self.submit(Job::Free(garbage));
+    }
+
+    fn submit(&'static self, job: Job) {
+        let mut state = self.state.lock();
+        if state.environments == 0 || !self.ensure_thread(&mut state) {
+            drop(state);
+            run_to_end(job);
+            return;
+        }
+        state.jobs.push_back(job);
+        self.wake.notify_one();
+    }
+
+    /// Starts the thread if it does not run. Returns whether it does now.
+    fn ensure_thread(&'static self, state: &mut MutexGuard<'_, State>) -> bool {
+        if state.running {
+            return true;
+        }
+        // The last thing the former thread did was to say that it does not run any more.
+        join(state.thread.take());
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this is the one place that starts a thread"
+        )]
+        let thread = std::thread::Builder::new()
+            .name("memorystore-rs".into())
+            .spawn(|| self.work());
+        state.running = thread.is_ok();
+        state.thread = thread.ok();
+        state.running
+    }
+
+    fn work(&self) {
+        let mut state = self.state.lock();
+        loop {
+            if let Some(job) = state.jobs.pop_front() {
+                let stopping = state.stopping;
+                let unfinished = MutexGuard::unlocked(&mut state, || run(job, stopping));
+                state.jobs.extend(unfinished);
+                continue;
+            }
+            if state.stopping || state.stores == 0 {
+                state.running = false;
+                return;
+            }
+            self.wake.wait(&mut state);
+        }
+    }
+}
+
+/// Keeps the thread alive for a store's sake.
+pub struct OpenStore {
+    pruner: &'static Pruner,
+}
+
+impl Drop for OpenStore {
+    fn drop(&mut self) {
+        let mut state = self.pruner.state.lock();
+        state.stores -= 1;
+        if state.stores == 0 {
+            self.pruner.wake.notify_one();
+        }
+    }
+}
+
+/// Does a job, or one step of it. Returns what is left to do.
+///
+/// A panic ends the job and nothing else: the thread serves other stores too.
+fn run(job: Job, stopping: bool) -> Option<Job> {
+    catch_unwind(AssertUnwindSafe(|| match job {
+        Job::Prune(_) if stopping => None,
+        Job::Prune(store) => store.upgrade()?.prune_step().then_some(Job::Prune(store)),
+        Job::Free(garbage) => {
+            drop(garbage);
+            None
+        }
+    }))
+    .unwrap_or(None)
+}
+
+fn run_to_end(job: Job) {
+    let mut next = Some(job);
+    while let Some(job) = next {
+        next = run(job, false);
+    }
+}
+
+fn join(thread: Option<JoinHandle<()>>) {
+    if let Some(thread) = thread {
+        // It ends with a panic only where `run` has already dealt with it.
+        let _ = thread.join();
+    }
+}

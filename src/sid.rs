@@ -1,0 +1,107 @@
+//! Session ids: the key of every record, hashed once per call.
+
+use std::borrow::Borrow;
+use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
+
+use smallvec::SmallVec;
+
+/// Sids up to this many bytes live inside the record's node. express-session and
+/// `@fastify/session` make sids of 32 characters.
+const INLINE_SID: usize = 32;
+
+/// A session id as bytes, with its hash.
+///
+/// Two sids are equal when their bytes are. The boundary encodes JavaScript strings so that
+/// different strings never give equal bytes.
+#[derive(Clone, Debug)]
+pub struct Sid {
+    hash: SidHash,
+    bytes: SmallVec<[u8; INLINE_SID]>,
+}
+
+impl Sid {
+    /// Hashes `bytes` with the keyed hasher of the engine that will use the sid.
+    #[must_use]
+    pub fn new(bytes: &[u8], hasher: &RandomState) -> Self {
+        Self {
+            hash: SidHash(hasher.hash_one(bytes)),
+            bytes: SmallVec::from_slice(bytes),
+        }
+    }
+
+    /// The bytes the sid was made of.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub(crate) fn hash(&self) -> SidHash {
+        self.hash
+    }
+}
+
+impl PartialEq for Sid {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash && self.bytes == other.bytes
+    }
+}
+
+impl Eq for Sid {}
+
+impl Hash for Sid {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.hash.hash(state);
+    }
+}
+
+/// The keyed 64-bit hash of a sid (SipHash-1-3 with a random key, so that sids chosen by an
+/// attacker cannot be made to collide).
+///
+/// The expiry tickets name a record by it: eight bytes instead of the sid. Should two sids
+/// ever share a hash, such a look-up finds either of them, which is why whoever looks a
+/// record up by hash decides by what that record says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct SidHash(u64);
+
+impl SidHash {
+    /// The part, of `parts`, that holds the sid. Taken from the middle of the hash: the map
+    /// inside the part uses the lowest and the highest bits.
+    pub(crate) fn part(self, parts: usize) -> usize {
+        debug_assert!(parts.is_power_of_two());
+        let middle = usize::from(u16::try_from((self.0 >> 32) & 0xFFFF).unwrap_or_default());
+        middle & (parts - 1)
+    }
+}
+
+impl Hash for SidHash {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.0);
+    }
+}
+
+impl Borrow<SidHash> for Sid {
+    fn borrow(&self) -> &SidHash {
+        &self.hash
+    }
+}
+
+/// Builds the hasher of the maps that are keyed by [`Sid`], which brings its own hash.
+pub(crate) type UseSidHash = BuildHasherDefault<PassThrough>;
+
+/// A hasher that returns the one number written to it.
+#[derive(Default)]
+pub(crate) struct PassThrough(u64);
+
+impl Hasher for PassThrough {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, _bytes: &[u8]) {
+        unreachable!("a sid hashes as one u64");
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}
