@@ -2,7 +2,7 @@
 
 const { createHash } = require('node:crypto')
 const { EventEmitter } = require('node:events')
-const { isUint8Array } = require('node:util/types')
+const { isSharedArrayBuffer, isUint8Array } = require('node:util/types')
 const debug = require('debug')('memorystore')
 const { createStore } = require('./lib/native.js')
 const { readOptions } = require('./lib/options.js')
@@ -68,15 +68,15 @@ function createMemoryStore(session) {
 
       const data = this.store.get(key, Date.now())
       if (this.#dispose) this.#disposeOfRemoved()
-      if (!data) return succeed(fn)
+      if (!data) return giveNothing(fn)
 
       let session
       try {
-        session = this.serializer.parse(toSerialized(data))
+        session = parse(this.serializer, data)
       } catch (err) {
         return fail(fn, err, undefined)
       }
-      return succeed(fn, null, session)
+      return give(fn, session)
     }
 
     set(sid, session, fn) {
@@ -96,7 +96,7 @@ function createMemoryStore(session) {
       if (debug.enabled) debug('SET %s length:%d ttl:%s', tag(key), data.length, ttl)
       this.store.set(key, data, Date.now(), ttl, serializer === JSON)
       if (this.#dispose) this.#disposeOfRemoved()
-      return succeed(fn, null)
+      return done(fn)
     }
 
     touch(sid, session, fn) {
@@ -109,7 +109,7 @@ function createMemoryStore(session) {
         const cookie = cookieText(session)
         if (cookie !== undefined) {
           const touched = this.store.touch(key, cookie, Date.now(), ttl)
-          if (touched === MISSING || touched === RENEWED) return succeed(fn, null)
+          if (touched === MISSING || touched === RENEWED) return done(fn)
         }
       }
       return this.#rewrite(key, session, ttl, fn)
@@ -130,7 +130,7 @@ function createMemoryStore(session) {
         this.store.destroy(key)
       }
       if (this.#dispose) this.#disposeOfRemoved()
-      return wrong ? fail(fn, wrong) : succeed(fn, null)
+      return wrong ? fail(fn, wrong) : done(fn)
     }
 
     ids(fn) {
@@ -139,7 +139,7 @@ function createMemoryStore(session) {
       const ids = []
       this.store.ids(ids)
       if (debug.enabled) debug('Getting IDs: %d', ids.length)
-      return succeed(fn, null, ids)
+      return give(fn, ids)
     }
 
     all(fn) {
@@ -152,12 +152,12 @@ function createMemoryStore(session) {
       try {
         if (this.#dispose) this.#disposeOfRemoved()
         for (let i = 0; i < pairs.length; i += 2) {
-          sessions[pairs[i]] = this.serializer.parse(toSerialized(pairs[i + 1]))
+          sessions[pairs[i]] = parse(this.serializer, pairs[i + 1])
         }
       } catch (err) {
         return fail(fn, err)
       }
-      return succeed(fn, null, sessions)
+      return give(fn, sessions)
     }
 
     clear(fn) {
@@ -166,7 +166,7 @@ function createMemoryStore(session) {
 
       this.store.clear()
       if (this.#dispose) this.#disposeOfRemoved()
-      return succeed(fn, null)
+      return done(fn)
     }
 
     length(fn) {
@@ -174,7 +174,7 @@ function createMemoryStore(session) {
 
       const length = this.store.length()
       debug('Getting length: %d', length)
-      return succeed(fn, null, length)
+      return give(fn, length)
     }
 
     prune(fn) {
@@ -187,7 +187,7 @@ function createMemoryStore(session) {
       } else {
         this.store.pruneLater(Date.now())
       }
-      return succeed(fn, null)
+      return done(fn)
     }
 
     startInterval() {
@@ -209,7 +209,7 @@ function createMemoryStore(session) {
     }
 
     close(fn) {
-      if (!this.#isOpen) return succeed(fn, null)
+      if (!this.#isOpen) return done(fn)
       debug('Closing the store')
 
       this.stopInterval()
@@ -221,7 +221,7 @@ function createMemoryStore(session) {
         this.store.takeRemoved(pairs)
         this.#disposeOf(pairs)
       }
-      return succeed(fn, null)
+      return done(fn)
     }
 
     /** How long `session` is to live, in milliseconds; `Infinity` is for ever. */
@@ -244,11 +244,11 @@ function createMemoryStore(session) {
     #rewrite(key, session, ttl, fn) {
       const data = this.store.get(key, Date.now())
       if (this.#dispose) this.#disposeOfRemoved()
-      if (data === undefined) return succeed(fn, null)
+      if (data === undefined) return done(fn)
 
       try {
         const { serializer } = this
-        const stored = serializer.parse(toSerialized(data))
+        const stored = parse(serializer, data)
         stored.cookie = session.cookie
         const body = toBody(serializer.stringify(stored))
         if (!this.#isOpen) throw closedError('touch')
@@ -257,7 +257,7 @@ function createMemoryStore(session) {
       } catch (err) {
         return fail(fn, err)
       }
-      return succeed(fn, null)
+      return done(fn)
     }
 
     #refuse(method, sid, fn) {
@@ -327,7 +327,7 @@ function toBody(data) {
   if (typeof data === 'string') return data
   if (isUint8Array(data)) {
     // Other threads can write to shared memory while the native store copies it.
-    return data.buffer instanceof SharedArrayBuffer ? new Uint8Array(data) : data
+    return isSharedArrayBuffer(data.buffer) ? new Uint8Array(data) : data
   }
   throw new TypeError(
     `memorystore-rs: serializer.stringify returned ${kindOf(data)}; it has to return a string, a Buffer or a Uint8Array`,
@@ -337,6 +337,17 @@ function toBody(data) {
 /** What the native store gives back, as the serializer returned it. */
 function toSerialized(data) {
   return typeof data === 'string' || Buffer.isBuffer(data) ? data : new Uint8Array(data)
+}
+
+/** Parses what the native store gave back. */
+function parse(serializer, data) {
+  if (serializer !== JSON) return serializer.parse(toSerialized(data))
+  try {
+    return JSON.parse(toSerialized(data))
+  } catch {
+    // V8's message quotes the text, which is somebody's session.
+    throw new SyntaxError('memorystore-rs: a stored session is not valid JSON')
+  }
 }
 
 /**
@@ -358,12 +369,26 @@ function lifetime(ttl) {
   return Number.isNaN(number) ? Infinity : number
 }
 
-/** Delivers a success: to the callback, which gets `args`, or by a promise of the second of them. */
-function succeed(fn, ...args) {
-  if (typeof fn !== 'function') {
-    return new Promise((resolve) => setImmediate(resolve, args[1]))
-  }
-  setImmediate(fn, ...args)
+/** Delivers `value`: to the callback, or by a promise. */
+function give(fn, value) {
+  if (typeof fn !== 'function') return promiseOf(value)
+  setImmediate(fn, null, value)
+}
+
+/** Delivers that it is done. */
+function done(fn) {
+  if (typeof fn !== 'function') return promiseOf(undefined)
+  setImmediate(fn, null)
+}
+
+/** Delivers that nothing was found: as in memorystore, the callback gets no arguments. */
+function giveNothing(fn) {
+  if (typeof fn !== 'function') return promiseOf(undefined)
+  setImmediate(fn)
+}
+
+function promiseOf(value) {
+  return new Promise((resolve) => setImmediate(resolve, value))
 }
 
 /** Delivers an error: to the callback, or by a promise that need not be awaited. */
