@@ -7,12 +7,35 @@ const debug = require('debug')('memorystore')
 const { createStore } = require('./lib/native.js')
 const { readOptions } = require('./lib/options.js')
 const { every } = require('./lib/timer.js')
+const { eachSlice, later, until } = require('./lib/turns.js')
 
 /** What a session without a lifetime of its own gets, in milliseconds. */
 const ONE_DAY = 86400000
 
 /** The lifetime of what is expired from the start. */
 const NO_TIME = -1
+
+/** Up to this many sessions are listed at once, which takes a few milliseconds at the most. */
+const AT_ONCE = 2000
+
+/** How many sids, and how many sessions, are listed in one turn of the event loop. */
+const SIDS_A_TURN = 2000
+const SESSIONS_A_TURN = 200
+
+/** The names of the figures that the native `stats` gives, in its order. */
+const STATS = [
+  'sessions',
+  'bytes',
+  'hits',
+  'misses',
+  'sets',
+  'touches',
+  'evictionsByCount',
+  'evictionsByBytes',
+  'expirations',
+  'prunes',
+  'lastPruneMs',
+]
 
 /** How many sessions that the background thread removed are disposed of in one turn. */
 const DISPOSE_BATCH = 500
@@ -48,14 +71,15 @@ function createMemoryStore(session) {
     #stopTimer = () => {}
 
     constructor(options = {}) {
-      const { values, max } = readOptions(options)
+      const { values, max, maxBytes } = readOptions(options)
       super(options)
 
       this.options = values
       this.serializer = options.serializer || JSON
       this.#dispose = values.dispose
       this.store = {}
-      createStore(this.store, max, !!values.stale, !!values.dispose, !values.noDisposeOnSet)
+      const { stale, dispose, noDisposeOnSet } = values
+      createStore(this.store, max, maxBytes, !!stale, !!dispose, !noDisposeOnSet)
       debug('Init MemoryStore')
 
       this.startInterval()
@@ -94,7 +118,8 @@ function createMemoryStore(session) {
       // The serializer may have closed the store.
       if (!this.#isOpen) return this.#refuse('set', sid, fn)
       if (debug.enabled) debug('SET %s length:%d ttl:%s', tag(key), data.length, ttl)
-      this.store.set(key, data, Date.now(), ttl, serializer === JSON)
+      const isWritten = this.store.set(key, data, Date.now(), ttl, serializer === JSON)
+      if (!isWritten) return fail(fn, tooLargeError())
       if (this.#dispose) this.#disposeOfRemoved()
       return done(fn)
     }
@@ -135,10 +160,11 @@ function createMemoryStore(session) {
 
     ids(fn) {
       if (!this.#isOpen) return this.#refuse('ids', undefined, fn)
+      debug('Getting IDs')
 
+      if (this.store.held() > AT_ONCE) return later(fn, this.#collectIds())
       const ids = []
       this.store.ids(ids)
-      if (debug.enabled) debug('Getting IDs: %d', ids.length)
       return give(fn, ids)
     }
 
@@ -146,6 +172,7 @@ function createMemoryStore(session) {
       if (!this.#isOpen) return this.#refuse('all', undefined, fn)
       debug('Fetching all sessions')
 
+      if (this.store.held() > AT_ONCE) return later(fn, this.#collectAll())
       const pairs = []
       this.store.all(pairs, Date.now())
       const sessions = Object.create(null)
@@ -158,6 +185,26 @@ function createMemoryStore(session) {
         return fail(fn, err)
       }
       return give(fn, sessions)
+    }
+
+    async *keys() {
+      this.#assertOpen('keys')
+      for await (const sids of eachSlice(this.store.list(), SIDS_A_TURN)) {
+        this.#assertOpen('keys')
+        yield* sids
+      }
+    }
+
+    async *entries() {
+      this.#assertOpen('entries')
+      for await (const sids of eachSlice(this.store.list(), SESSIONS_A_TURN)) {
+        for (const sid of sids) {
+          this.#assertOpen('entries')
+          const data = this.store.peek(sid, Date.now())
+          if (this.#dispose) this.#disposeOfRemoved()
+          if (data) yield [sid, parse(this.serializer, data)]
+        }
+      }
     }
 
     clear(fn) {
@@ -174,7 +221,19 @@ function createMemoryStore(session) {
 
       const length = this.store.length()
       debug('Getting length: %d', length)
-      return give(fn, length)
+      if (length >= 0) return give(fn, length)
+      // A long prune is under way. What it removes does not count, so wait how much that is.
+      return later(
+        fn,
+        until(() => this.store.lengthAfterPrune(-length - 1)),
+      )
+    }
+
+    stats() {
+      this.#assertOpen('stats')
+      const figures = []
+      this.store.stats(figures)
+      return Object.fromEntries(STATS.map((name, i) => [name, figures[i]]))
     }
 
     prune(fn) {
@@ -184,14 +243,18 @@ function createMemoryStore(session) {
       if (this.#dispose) {
         this.store.prune(Date.now())
         this.#disposeOfRemoved()
-      } else {
-        this.store.pruneLater(Date.now())
+        return done(fn)
       }
-      return done(fn)
+      this.store.pruneLater(Date.now())
+      if (!this.store.isPruning()) return done(fn)
+      return later(
+        fn,
+        until(() => (this.store.isPruning() ? undefined : null)).then(() => undefined),
+      )
     }
 
     startInterval() {
-      if (!this.#isOpen) throw closedError('startInterval')
+      this.#assertOpen('startInterval')
 
       const period = this.options.checkPeriod
       if (!Number.isFinite(period) || period <= 0) return
@@ -242,7 +305,7 @@ function createMemoryStore(session) {
 
     /** Touches by reading the session, giving it the new cookie, and writing it. */
     #rewrite(key, session, ttl, fn) {
-      const data = this.store.get(key, Date.now())
+      const data = this.store.fetch(key, Date.now())
       if (this.#dispose) this.#disposeOfRemoved()
       if (data === undefined) return done(fn)
 
@@ -252,12 +315,29 @@ function createMemoryStore(session) {
         stored.cookie = session.cookie
         const body = toBody(serializer.stringify(stored))
         if (!this.#isOpen) throw closedError('touch')
-        this.store.set(key, body, Date.now(), ttl, serializer === JSON)
+        const isWritten = this.store.rewrite(key, body, Date.now(), ttl, serializer === JSON)
+        if (!isWritten) throw tooLargeError()
         if (this.#dispose) this.#disposeOfRemoved()
       } catch (err) {
         return fail(fn, err)
       }
       return done(fn)
+    }
+
+    async #collectIds() {
+      const ids = []
+      for await (const sid of this.keys()) ids.push(sid)
+      return ids
+    }
+
+    async #collectAll() {
+      const sessions = Object.create(null)
+      for await (const [sid, session] of this.entries()) sessions[sid] = session
+      return sessions
+    }
+
+    #assertOpen(method) {
+      if (!this.#isOpen) throw closedError(method)
     }
 
     #refuse(method, sid, fn) {
@@ -407,6 +487,14 @@ function sidError(method, sid) {
     `memorystore-rs: the sid given to ${method}() is ${kindOf(sid)}; it has to be a string`,
   )
   error.code = 'ERR_INVALID_ARG_TYPE'
+  return error
+}
+
+function tooLargeError() {
+  const error = new RangeError(
+    'memorystore-rs: the session alone takes more memory than the option `maxBytes` allows; it was not stored',
+  )
+  error.code = 'ERR_MEMORYSTORE_TOO_LARGE'
   return error
 }
 

@@ -27,6 +27,10 @@ const CHECKS = {
     }
     return 'a positive whole number; there is no limit'
   },
+  maxBytes: (value) => {
+    if (value === false || (typeof value === 'number' && value > 0)) return undefined
+    return 'a positive number of bytes; there is no limit'
+  },
   ttl: (value) => {
     if (typeof value === 'function' || value >= 0 || value === false) {
       if (typeof value !== 'string' && typeof value !== 'object') return undefined
@@ -57,7 +61,8 @@ const CHECKS = {
 }
 
 /**
- * Returns the `values` that become `store.options`, and `max` as the native store takes it.
+ * Returns the `values` that become `store.options`, and `max` and `maxBytes` as the native
+ * store takes them.
  *
  * @throws {TypeError} where `options` is null
  */
@@ -73,13 +78,17 @@ function readOptions(options) {
   const values = {
     checkPeriod: given.checkPeriod,
     max: given.max ?? Infinity,
+    maxBytes: given.maxBytes ?? Infinity,
     ttl: given.ttl,
     dispose: given.dispose,
     stale: given.stale,
     noDisposeOnSet: given.noDisposeOnSet,
   }
-  const max = typeof values.max === 'number' && values.max > 0 ? Math.floor(values.max) : Infinity
-  return { values, max }
+  return { values, max: limit(values.max), maxBytes: limit(values.maxBytes) }
+}
+
+function limit(value) {
+  return typeof value === 'number' && value > 0 ? Math.floor(value) : Infinity
 }
 
 function warnOfNonsense(given) {

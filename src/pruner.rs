@@ -45,6 +45,8 @@ struct State {
 enum Job {
     Prune(Weak<dyn Prunable>),
     Free(Box<dyn Send>),
+    /// Called until it returns false.
+    Steps(Box<dyn FnMut() -> bool + Send>),
 }
 
 impl Pruner {
@@ -92,6 +94,11 @@ impl Pruner {
     /// Has the thread do all the steps of `store`'s prune. Forgets it if the store is dropped.
     pub fn prune(&'static self, store: Weak<dyn Prunable>) {
         self.submit(Job::Prune(store));
+    }
+
+    /// Has the thread call `step` until it returns false.
+    pub fn run(&'static self, step: Box<dyn FnMut() -> bool + Send>) {
+        self.submit(Job::Steps(step));
     }
 
     /// Has the thread drop `garbage`, so that the caller need not wait for it.
@@ -167,7 +174,8 @@ impl Drop for OpenStore {
 /// A panic ends the job and nothing else: the thread serves other stores too.
 fn run(job: Job, stopping: bool) -> Option<Job> {
     catch_unwind(AssertUnwindSafe(|| match job {
-        Job::Prune(_) if stopping => None,
+        Job::Prune(_) | Job::Steps(_) if stopping => None,
+        Job::Steps(mut step) => step().then_some(Job::Steps(step)),
         Job::Prune(store) => store.upgrade()?.prune_step().then_some(Job::Prune(store)),
         Job::Free(garbage) => {
             drop(garbage);

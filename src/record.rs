@@ -3,6 +3,8 @@
 //! A record knows its body, when it expires, and when it was used last. It knows neither its
 //! sid nor the map it lives in.
 
+use std::ops::Range;
+
 use crate::json;
 use crate::time::{Millis, NEVER};
 
@@ -33,13 +35,33 @@ pub struct BodyRef<'a> {
     pub is_json: bool,
 }
 
+impl BodyRef<'_> {
+    /// The bytes of memory that the body takes once it is kept.
+    pub(crate) fn allocated(self) -> usize {
+        allocated(self.bytes.len())
+    }
+}
+
 /// What a serializer made of a session, as it is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Body {
     bytes: Vec<u8>,
+    /// Where the cookie's value stands, once touch has looked: `cookie_length` bytes from
+    /// `cookie_from` on. A value is never empty, so a length of 0 means that it is not known.
+    /// Four and two bytes because every session has them; larger ones are looked for each time.
+    cookie_from: u32,
+    cookie_length: u16,
     encoding: Encoding,
     is_json: bool,
 }
+
+impl PartialEq for Body {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_ref() == other.as_ref()
+    }
+}
+
+impl Eq for Body {}
 
 /// Allocations are handed out in steps of this many bytes, less [`ALLOCATION_HEADER`]
 /// (glibc's `malloc`, and near enough everywhere), so the rest of a step costs nothing.
@@ -48,7 +70,7 @@ const ALLOCATION_HEADER: usize = 8;
 
 /// The capacity to ask for to hold `length` bytes: all of the step that would be used anyway,
 /// so that a counter that gains a digit fits in place.
-fn capacity_for(length: usize) -> usize {
+const fn capacity_for(length: usize) -> usize {
     match (length + ALLOCATION_HEADER).checked_next_multiple_of(ALLOCATION_STEP) {
         Some(step) => step - ALLOCATION_HEADER,
         None => length,
@@ -61,6 +83,8 @@ impl Body {
         bytes.extend_from_slice(body.bytes);
         Self {
             bytes,
+            cookie_from: 0,
+            cookie_length: 0,
             encoding: body.encoding,
             is_json: body.is_json,
         }
@@ -87,8 +111,57 @@ impl Body {
         }
         self.bytes.clear();
         self.bytes.extend_from_slice(body.bytes);
+        self.cookie_length = 0;
         self.encoding = body.encoding;
         self.is_json = body.is_json;
+    }
+
+    /// Where the value of the session's cookie stands, if it can be replaced in place.
+    fn cookie(&mut self) -> Option<Range<usize>> {
+        if self.cookie_length > 0 {
+            let from = self.cookie_from as usize;
+            return Some(from..from + usize::from(self.cookie_length));
+        }
+        if !self.is_json || !matches!(self.encoding, Encoding::Ascii | Encoding::Utf8) {
+            return None;
+        }
+        let cookie = json::cookie_value(&self.bytes);
+        // If there is none, that stays so until the next write: do not look again.
+        self.is_json = cookie.is_some();
+        cookie
+    }
+
+    fn splice(&mut self, place: Range<usize>, cookie: BodyRef<'_>) {
+        let place_known = (
+            u32::try_from(place.start),
+            u16::try_from(cookie.bytes.len()),
+        );
+        if place.len() == cookie.bytes.len() {
+            self.bytes[place].copy_from_slice(cookie.bytes);
+        } else {
+            let grown = self.bytes.len() - place.len() + cookie.bytes.len();
+            if grown > self.bytes.capacity() {
+                self.bytes
+                    .reserve_exact(capacity_for(grown) - self.bytes.len());
+            }
+            self.bytes.splice(place, cookie.bytes.iter().copied());
+        }
+        if cookie.encoding != Encoding::Ascii {
+            self.encoding = Encoding::Utf8;
+        }
+        (self.cookie_from, self.cookie_length) = match place_known {
+            (Ok(from), Ok(length)) => (from, length),
+            _ => (0, 0),
+        };
+    }
+}
+
+/// What an allocation of `size` bytes takes.
+pub(crate) const fn allocated(size: usize) -> usize {
+    if size == 0 {
+        0
+    } else {
+        capacity_for(size) + ALLOCATION_HEADER
     }
 }
 
@@ -102,15 +175,6 @@ pub struct Record {
     pub(crate) due: Millis,
     /// The number of its last use; larger is more recent.
     pub(crate) last_use: u64,
-    /// Where the cookie's value stands in the body, once touch has looked.
-    cookie: Option<Span>,
-}
-
-/// A range in a body; bodies are shorter than 4 GiB, as V8's strings and buffers are.
-#[derive(Clone, Copy, Debug)]
-struct Span {
-    from: u32,
-    to: u32,
 }
 
 impl Record {
@@ -120,7 +184,6 @@ impl Record {
             expires,
             due: NEVER,
             last_use,
-            cookie: None,
         }
     }
 
@@ -148,17 +211,20 @@ impl Record {
         now > self.expires
     }
 
+    /// The bytes of memory that the record takes beside the [`Record`] itself.
+    pub(crate) fn allocated(&self) -> usize {
+        allocated(self.body.bytes.capacity())
+    }
+
     pub(crate) fn overwrite(&mut self, body: BodyRef<'_>, expires: Millis) {
         self.body.assign(body);
         self.expires = expires;
-        self.cookie = None;
     }
 
     /// As [`Self::overwrite`], and gives the old body back.
     pub(crate) fn replace(&mut self, body: BodyRef<'_>, expires: Millis) -> Body {
         let old = std::mem::replace(&mut self.body, Body::new(body));
         self.expires = expires;
-        self.cookie = None;
         old
     }
 
@@ -166,53 +232,22 @@ impl Record {
     /// renews the expiry.
     ///
     /// Returns false, having changed nothing, where that might not give the bytes that
-    /// `JSON.stringify` would.
-    pub(crate) fn splice_cookie(&mut self, cookie: BodyRef<'_>, expires: Millis) -> bool {
-        let Some(Span { from, to }) = self.cookie_span() else {
+    /// `JSON.stringify` would, or where the body would take more than `room` bytes.
+    pub(crate) fn splice_cookie(
+        &mut self,
+        cookie: BodyRef<'_>,
+        expires: Millis,
+        room: usize,
+    ) -> bool {
+        let Some(place) = self.body.cookie() else {
             return false;
         };
-        let Ok(length) = u32::try_from(cookie.bytes.len()) else {
+        if allocated(self.body.bytes.len() - place.len() + cookie.bytes.len()) > room {
             return false;
-        };
-        let place = from as usize..to as usize;
-        let bytes = &mut self.body.bytes;
-        if place.len() == cookie.bytes.len() {
-            bytes[place].copy_from_slice(cookie.bytes);
-        } else {
-            let grown = bytes.len() - place.len() + cookie.bytes.len();
-            if grown > bytes.capacity() {
-                bytes.reserve_exact(capacity_for(grown) - bytes.len());
-            }
-            bytes.splice(place, cookie.bytes.iter().copied());
         }
-        if cookie.encoding != Encoding::Ascii {
-            self.body.encoding = Encoding::Utf8;
-        }
-        self.cookie = Some(Span {
-            from,
-            to: from + length,
-        });
+        self.body.splice(place, cookie);
         self.expires = expires;
         true
-    }
-
-    fn cookie_span(&mut self) -> Option<Span> {
-        if self.cookie.is_some() {
-            return self.cookie;
-        }
-        if !self.body.is_json || !matches!(self.body.encoding, Encoding::Ascii | Encoding::Utf8) {
-            return None;
-        }
-        let Some(range) = json::cookie_value(&self.body.bytes) else {
-            // The answer stays the same until the next write: do not look again.
-            self.body.is_json = false;
-            return None;
-        };
-        self.cookie = Some(Span {
-            from: u32::try_from(range.start).ok()?,
-            to: u32::try_from(range.end).ok()?,
-        });
-        self.cookie
     }
 }
 
@@ -246,7 +281,7 @@ mod tests {
             r#"{"x":3,"long":"0123456789012345678901234567890123456789"}"#,
             "null",
         ] {
-            assert!(record.splice_cookie(json(cookie), 9));
+            assert!(record.splice_cookie(json(cookie), 9, usize::MAX));
             assert_eq!(
                 text(&record),
                 format!(r#"{{"a":1,"cookie":{cookie},"b":"é"}}"#)
@@ -258,7 +293,7 @@ mod tests {
     #[test]
     fn a_cookie_beyond_ascii_makes_the_body_utf8() {
         let mut record = Record::new(json(r#"{"cookie":{}}"#), 5, 0);
-        assert!(record.splice_cookie(json(r#"{"path":"/é"}"#), 5));
+        assert!(record.splice_cookie(json(r#"{"path":"/é"}"#), 5, usize::MAX));
         assert_eq!(record.body().encoding, Encoding::Utf8);
     }
 
@@ -269,7 +304,7 @@ mod tests {
             ..json(r#"{"cookie":{}}"#)
         };
         let mut record = Record::new(own, 5, 0);
-        assert!(!record.splice_cookie(json("1"), 9));
+        assert!(!record.splice_cookie(json("1"), 9, usize::MAX));
         assert_eq!(text(&record), r#"{"cookie":{}}"#);
         assert_eq!(record.expires(), 5);
     }
@@ -277,9 +312,9 @@ mod tests {
     #[test]
     fn a_new_body_forgets_where_the_old_cookie_was() {
         let mut record = Record::new(json(r#"{"cookie":1,"a":2}"#), 5, 0);
-        assert!(record.splice_cookie(json("3"), 5));
+        assert!(record.splice_cookie(json("3"), 5, usize::MAX));
         record.overwrite(json(r#"{"a":2,"cookie":1}"#), 5);
-        assert!(record.splice_cookie(json("3"), 5));
+        assert!(record.splice_cookie(json("3"), 5, usize::MAX));
         assert_eq!(text(&record), r#"{"a":2,"cookie":3}"#);
     }
 

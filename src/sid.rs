@@ -5,6 +5,8 @@ use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
 
 use smallvec::SmallVec;
 
+use crate::record::allocated;
+
 /// Sids up to this many bytes live inside the record's node. express-session and
 /// `@fastify/session` make sids of 32 characters.
 const INLINE_SID: usize = 32;
@@ -33,6 +35,15 @@ impl Sid {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// The bytes of memory that the sid takes beside the [`Sid`] itself.
+    pub(crate) fn allocated(&self) -> usize {
+        if self.bytes.spilled() {
+            allocated(self.bytes.capacity())
+        } else {
+            0
+        }
     }
 
     pub(crate) fn hash(&self) -> SidHash {
@@ -67,9 +78,8 @@ impl SidHash {
     /// The part, of `parts`, that holds the sid. Taken from the middle of the hash: the map
     /// inside the part uses the lowest and the highest bits.
     pub(crate) fn part(self, parts: usize) -> usize {
-        debug_assert!(parts.is_power_of_two());
-        let middle = usize::from(u16::try_from((self.0 >> 32) & 0xFFFF).unwrap_or_default());
-        middle & (parts - 1)
+        let middle = ((self.0 >> 24) & 0xFFFF_FFFF) as usize;
+        (middle * parts) >> 32
     }
 }
 

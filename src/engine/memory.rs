@@ -8,7 +8,7 @@ use std::hash::RandomState;
 use parking_lot::{Mutex, MutexGuard};
 
 use super::table::{self, Table};
-use super::{Options, Removed, Touched};
+use super::{Options, Removed, Stats, TooLarge, Touched};
 use crate::pruner::Prunable;
 use crate::record::{Body, BodyRef};
 use crate::sid::Sid;
@@ -17,6 +17,10 @@ use crate::time::Millis;
 /// How many tickets the pruner looks at while it holds the lock: a caller waits for no more
 /// than these, some twenty microseconds.
 const STEP: usize = 32;
+
+/// How many tickets a caller looks at itself, rather than have the background thread do it: a
+/// few hundred microseconds of work at the most.
+const STEPS_AT_ONCE: usize = 256;
 
 /// A store of sessions in this process's memory. See the [module above](super) for the rules.
 ///
@@ -56,9 +60,36 @@ impl MemoryEngine {
         self.with_table(|table| table.get(sid, now, removed, read))
     }
 
-    /// Writes the record of `sid`, alive until `expires`, and evicts down to `max`.
+    /// As [`Self::get`], but does not count as a hit or a miss: the first half of a touch for
+    /// which the caller rewrites the session.
+    pub fn fetch<R>(
+        &self,
+        sid: &Sid,
+        now: Millis,
+        removed: &mut Vec<Removed>,
+        read: impl FnOnce(BodyRef<'_>) -> R,
+    ) -> Option<R> {
+        self.with_table(|table| table.fetch(sid, now, removed, read))
+    }
+
+    /// As [`Self::fetch`], but the record is not used: its place in the order stays.
+    pub fn peek<R>(
+        &self,
+        sid: &Sid,
+        now: Millis,
+        removed: &mut Vec<Removed>,
+        read: impl FnOnce(BodyRef<'_>) -> R,
+    ) -> Option<R> {
+        self.with_table(|table| table.peek(sid, now, removed, read))
+    }
+
+    /// Writes the record of `sid`, alive until `expires`, and evicts down to `max` and
+    /// `max_bytes`.
     ///
     /// A new record may have expired when it is written: it counts until it is come across.
+    ///
+    /// # Errors
+    /// [`TooLarge`] where the record alone takes more than `max_bytes`; nothing has changed.
     pub fn set(
         &self,
         sid: Sid,
@@ -66,8 +97,32 @@ impl MemoryEngine {
         now: Millis,
         expires: Millis,
         removed: &mut Vec<Removed>,
-    ) {
-        self.with_table(|table| table.set(sid, body, now, expires, removed));
+    ) -> Result<(), TooLarge> {
+        self.with_table(|table| {
+            table.set(sid, body, now, expires, removed)?;
+            table.counters().sets += 1;
+            Ok(())
+        })
+    }
+
+    /// As [`Self::set`], but counts as a touch: the second half of one for which the caller
+    /// rewrites the session.
+    ///
+    /// # Errors
+    /// As [`Self::set`].
+    pub fn rewrite(
+        &self,
+        sid: Sid,
+        body: BodyRef<'_>,
+        now: Millis,
+        expires: Millis,
+        removed: &mut Vec<Removed>,
+    ) -> Result<(), TooLarge> {
+        self.with_table(|table| {
+            table.set(sid, body, now, expires, removed)?;
+            table.counters().touches += 1;
+            Ok(())
+        })
     }
 
     /// Gives the record of `sid` a new cookie (JSON text in UTF-8) and expiry, without the
@@ -95,6 +150,34 @@ impl MemoryEngine {
         self.with_table(Table::len)
     }
 
+    /// As [`Self::len`], but does not wait for a long prune to end: if one is under way, gives
+    /// what to pass to [`Self::len_after_prune`] instead.
+    ///
+    /// # Errors
+    /// The number to pass on.
+    pub fn len_now(&self) -> Result<usize, usize> {
+        self.with_table(|table| table.len_within(STEPS_AT_ONCE))
+    }
+
+    /// What [`Self::len`] was when [`Self::len_now`] gave `base`, once the prune has ended.
+    #[must_use]
+    pub fn len_after_prune(&self, base: usize) -> Option<usize> {
+        let pruned = self.table.lock().pruned_so_far()?;
+        Some(base.saturating_sub(pruned))
+    }
+
+    /// How many records there are in memory, those that a prune is about to remove included.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.table.lock().stats().sessions
+    }
+
+    /// What the engine holds and has done.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.table.lock().stats()
+    }
+
     /// Whether there are no records, not even expired ones.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -105,6 +188,13 @@ impl MemoryEngine {
     #[must_use]
     pub fn ids(&self) -> Vec<Sid> {
         self.with_table(Table::ids)
+    }
+
+    /// The sids of one part of the store, with the numbers of their last use, are appended to
+    /// `listed`. Returns whether there are more parts. Listing part after part gives every sid
+    /// that is there all the while, once.
+    pub fn list_part(&self, part: usize, listed: &mut Vec<(u64, Sid)>) -> bool {
+        self.table.lock().list_part(part, listed)
     }
 
     /// Copies of all sids and bodies, most recently used first. Expired ones are removed.
@@ -133,14 +223,20 @@ impl MemoryEngine {
         }
     }
 
-    /// Lets what has expired by `now` count as removed from here on. Removing it is left to
-    /// [`Prunable::prune_step`]. Returns whether there is anything to look at.
+    /// Lets what has expired by `now` count as removed from here on, and removes the first of
+    /// it. Returns whether there is more, which is left to [`Prunable::prune_step`].
     #[must_use]
     pub fn begin_prune(&self, now: Millis) -> bool {
         self.with_table(|table| {
             table.begin_prune(now);
-            table.is_pruning()
+            table.prune_step(STEPS_AT_ONCE)
         })
+    }
+
+    /// Whether a prune that was begun has not ended.
+    #[must_use]
+    pub fn is_pruning(&self) -> bool {
+        self.table.lock().is_pruning()
     }
 
     /// Moves up to `limit` of the sessions that prunes in the background have removed into

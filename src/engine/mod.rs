@@ -16,6 +16,8 @@ mod table;
 
 pub use memory::{Cleared, MemoryEngine};
 
+use std::time::Duration;
+
 use crate::record::{Body, Record};
 use crate::sid::Sid;
 
@@ -24,6 +26,8 @@ use crate::sid::Sid;
 pub struct Options {
     /// The most records to keep; `usize::MAX` for no limit. With 0 nothing fits.
     pub max: usize,
+    /// The most bytes to keep, the engine's own overhead included; `usize::MAX` for no limit.
+    pub max_bytes: usize,
     /// Whether an expired record is read once more by the operation that removes it.
     pub stale: bool,
     /// Whether the caller wants what is removed, to dispose of it. Without it, what a prune
@@ -33,10 +37,17 @@ pub struct Options {
     pub keep_replaced: bool,
 }
 
+impl Options {
+    fn is_limited(self) -> bool {
+        self.max < usize::MAX || self.max_bytes < usize::MAX
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
             max: usize::MAX,
+            max_bytes: usize::MAX,
             stale: false,
             keep_removed: false,
             keep_replaced: false,
@@ -64,6 +75,44 @@ impl Removed {
             last_use,
         }
     }
+}
+
+/// Why a session was not written: it alone takes more than `max_bytes`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooLarge;
+
+/// What an engine holds and has done.
+#[derive(Clone, Copy, Debug)]
+pub struct Stats {
+    /// The records, expired ones that nothing has removed yet included.
+    pub sessions: usize,
+    /// What they take: sids, bodies, and the engine's own overhead.
+    pub bytes: usize,
+    /// What happened since the engine was made.
+    pub counters: Counters,
+}
+
+/// What happened since an engine was made.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counters {
+    /// Calls of `get` that found a live record.
+    pub hits: u64,
+    /// Calls of `get` that did not.
+    pub misses: u64,
+    /// Records written by `set`.
+    pub sets: u64,
+    /// Records renewed by `touch`.
+    pub touches: u64,
+    /// Records evicted because there were more than `max`.
+    pub evictions_by_count: u64,
+    /// Records evicted because they took more than `max_bytes`.
+    pub evictions_by_bytes: u64,
+    /// Records removed because they had expired.
+    pub expirations: u64,
+    /// Prunes that were done.
+    pub prunes: u64,
+    /// How long the last of them took, from when it was asked for.
+    pub last_prune: Duration,
 }
 
 /// What [`MemoryEngine::touch`] did.

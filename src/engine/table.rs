@@ -5,22 +5,30 @@
 //! outside the lock.
 //!
 //! The records are spread by hash over [`PARTS`] parts. A map doubles by rehashing all of its
-//! records at once; a part's does so with a 256th of them. Recency is still exact across the
+//! records at once; a part's does so with a 300th of them. Recency is still exact across the
 //! parts, because each use is numbered from one counter.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
+use std::time::Instant;
 
 use super::part::{Part, Ticket};
-use super::{Options, Removed, Touched};
-use crate::record::{Body, BodyRef, Record};
-use crate::sid::{Sid, SidHash};
-use crate::time::Millis;
+use super::{Counters, Options, Removed, Stats, TooLarge, Touched};
+use crate::record::{Body, BodyRef, Record, allocated};
+use crate::sid::Sid;
+use crate::time::{Millis, stopwatch};
 
 /// How many parts the records are spread over: at five million sessions the longest rehash
-/// is one of 28,672 records, about a millisecond.
-const PARTS: usize = 256;
+/// is one of 14,336 records, less than a millisecond. Not a power of two, because a map is: at
+/// a million sessions each part's is nearly full, where 256 parts' would be nearly half empty.
+const PARTS: usize = 300;
+
+/// What a record takes beside what the sid and the body allocate: its node in the list, its
+/// slot in the map (17 bytes, of which between 7/16 and 7/8 are in use) and its ticket (16
+/// bytes, in a vector that is between half and quite full).
+const OVERHEAD: usize =
+    allocated(size_of::<Sid>() + size_of::<Record>() + 2 * size_of::<usize>()) + 26 + 24;
 
 /// How many tickets one step of a prune looks at while somebody waits for it.
 const PRUNE_STEP: usize = 64;
@@ -29,8 +37,13 @@ const PRUNE_STEP: usize = 64;
 pub(super) struct Table {
     parts: Parts,
     len: usize,
+    /// What the records take, by [`cost`].
+    bytes: usize,
     /// The number of the latest use.
     uses: u64,
+    /// How many records the prunes so far have removed.
+    pruned_so_far: usize,
+    counters: Counters,
     options: Options,
     tails: Tails,
     prune: Option<Prune>,
@@ -55,6 +68,7 @@ struct Prune {
     /// Tickets of that part that came up and are still wanted, kept aside so as not to be
     /// met again.
     parked: Vec<Ticket>,
+    began: Instant,
 }
 
 impl Prune {
@@ -68,7 +82,10 @@ impl Table {
         Self {
             parts: empty_parts(),
             len: 0,
+            bytes: 0,
             uses: 0,
+            pruned_so_far: 0,
+            counters: Counters::default(),
             options,
             tails: Tails::default(),
             prune: None,
@@ -76,9 +93,26 @@ impl Table {
         }
     }
 
+    /// As [`Self::fetch`], and counts as a hit or a miss.
+    pub(super) fn get<R>(
+        &mut self,
+        sid: &Sid,
+        now: Millis,
+        removed: &mut Vec<Removed>,
+        read: impl FnOnce(BodyRef<'_>) -> R,
+    ) -> Option<R> {
+        let found = self.fetch(sid, now, removed, read);
+        if found.is_some() {
+            self.counters.hits += 1;
+        } else {
+            self.counters.misses += 1;
+        }
+        found
+    }
+
     /// Uses the record of `sid`, and reads its body. One that has expired is removed, and
     /// read once more only if the store is `stale`.
-    pub(super) fn get<R>(
+    pub(super) fn fetch<R>(
         &mut self,
         sid: &Sid,
         now: Millis,
@@ -87,19 +121,35 @@ impl Table {
     ) -> Option<R> {
         self.settle(sid);
         let last_use = self.next_use();
-        let stale = self.options.stale;
-        let part = self.part_mut(sid)?;
-        let record = part.use_record(sid, last_use)?;
+        let record = part_of(&mut self.parts, sid)?.use_record(sid, last_use)?;
         if !record.is_expired(now) {
             return Some(read(record.body()));
         }
-        let value = stale.then(|| read(record.body()));
-        self.remove(sid, removed);
+        let value = self.options.stale.then(|| read(record.body()));
+        self.expire(sid, removed);
+        value
+    }
+
+    /// As [`Self::fetch`], but the record does not count as used.
+    pub(super) fn peek<R>(
+        &mut self,
+        sid: &Sid,
+        now: Millis,
+        removed: &mut Vec<Removed>,
+        read: impl FnOnce(BodyRef<'_>) -> R,
+    ) -> Option<R> {
+        self.settle(sid);
+        let record = part_of(&mut self.parts, sid)?.records().peek(sid)?;
+        if !record.is_expired(now) {
+            return Some(read(record.body()));
+        }
+        let value = self.options.stale.then(|| read(record.body()));
+        self.expire(sid, removed);
         value
     }
 
     /// Writes the record of `sid` and makes it the most recently used, then evicts the least
-    /// recently used ones while there are more than `max`.
+    /// recently used ones while there is too much.
     pub(super) fn set(
         &mut self,
         sid: Sid,
@@ -107,30 +157,32 @@ impl Table {
         now: Millis,
         expires: Millis,
         removed: &mut Vec<Removed>,
-    ) {
+    ) -> Result<(), TooLarge> {
+        let size = cost(&sid, body.allocated());
+        if size > self.options.max_bytes {
+            return Err(TooLarge);
+        }
         self.settle(&sid);
         if self.options.max == 0 {
             // Nothing fits, so what is set falls out at once.
-            let body = Record::new(body, expires, 0).into_body();
-            removed.push(Removed {
-                sid,
-                body,
-                last_use: 0,
-            });
-            return;
+            removed.push(Removed::new(sid, Record::new(body, expires, 0)));
+            return Ok(());
         }
         let last_use = self.next_use();
-        let keep_replaced = self.options.keep_replaced;
-        let part = part_or_new(&mut self.parts, sid.hash());
+        let index = sid.hash().part(PARTS);
+        let part = self.parts[index].get_or_insert_with(|| Box::new(Part::new()));
         let Some(record) = part.use_record(&sid, last_use) else {
-            part.insert(sid.clone(), Record::new(body, expires, last_use));
+            part.insert(sid, Record::new(body, expires, last_use));
             self.len += 1;
-            self.tails
-                .track(part_of(sid.hash()), last_use, self.options.max);
+            self.bytes += size;
+            if self.options.is_limited() {
+                self.tails.track(index, last_use);
+            }
             self.trim(removed);
-            return;
+            return Ok(());
         };
-        if keep_replaced {
+        self.bytes -= record.allocated();
+        if self.options.keep_replaced {
             let body = record.replace(body, expires);
             removed.push(Removed {
                 sid: sid.clone(),
@@ -140,12 +192,10 @@ impl Table {
         } else {
             record.overwrite(body, expires);
         }
-        if record.is_expired(now) {
-            // As lru-cache, which uses the entry it has just overwritten.
-            self.remove(&sid, removed);
-        } else {
-            part.arm(sid.hash());
-        }
+        self.bytes += record.allocated();
+        self.settle_expiry(&sid, now, removed);
+        self.trim(removed);
+        Ok(())
     }
 
     /// Renews the record of `sid` with a new cookie, where that can be done in place.
@@ -159,28 +209,26 @@ impl Table {
     ) -> Touched {
         self.settle(sid);
         let last_use = self.next_use();
-        let stale = self.options.stale;
-        let Some(part) = self.part_mut(sid) else {
-            return Touched::Missing;
-        };
-        let Some(record) = part.use_record(sid, last_use) else {
+        let found = part_of(&mut self.parts, sid).and_then(|part| part.use_record(sid, last_use));
+        let Some(record) = found else {
             return Touched::Missing;
         };
         if record.is_expired(now) {
-            if stale {
+            if self.options.stale {
                 return Touched::NeedsRewrite;
             }
-            self.remove(sid, removed);
+            self.expire(sid, removed);
             return Touched::Missing;
         }
-        if !record.splice_cookie(cookie, expires) {
+        let before = record.allocated();
+        let room = self.options.max_bytes.saturating_sub(cost(sid, 0));
+        if !record.splice_cookie(cookie, expires, room) {
             return Touched::NeedsRewrite;
         }
-        if record.is_expired(now) {
-            self.remove(sid, removed);
-        } else {
-            part.arm(sid.hash());
-        }
+        self.bytes = self.bytes - before + record.allocated();
+        self.counters.touches += 1;
+        self.settle_expiry(sid, now, removed);
+        self.trim(removed);
         Touched::Renewed
     }
 
@@ -196,6 +244,33 @@ impl Table {
         self.len
     }
 
+    /// As [`Self::len`], but if a prune is under way that `budget` tickets do not bring to its
+    /// end: what to take [`Self::pruned_so_far`] from once it has ended.
+    pub(super) fn len_within(&mut self, budget: usize) -> Result<usize, usize> {
+        if self.prune_step(budget) {
+            Err(self.len + self.pruned_so_far)
+        } else {
+            Ok(self.len)
+        }
+    }
+
+    /// How many records the prunes so far have removed; none while one is under way.
+    pub(super) fn pruned_so_far(&self) -> Option<usize> {
+        self.prune.is_none().then_some(self.pruned_so_far)
+    }
+
+    pub(super) fn counters(&mut self) -> &mut Counters {
+        &mut self.counters
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        Stats {
+            sessions: self.len,
+            bytes: self.bytes,
+            counters: self.counters,
+        }
+    }
+
     /// The sids, most recently used first, expired ones included.
     pub(super) fn ids(&mut self) -> Vec<Sid> {
         self.finish_prune();
@@ -205,11 +280,28 @@ impl Table {
             .collect()
     }
 
+    /// Appends the sids of one part, expired ones included, with the number of their last use.
+    /// Returns whether there are more parts.
+    pub(super) fn list_part(&self, index: usize, listed: &mut Vec<(u64, Sid)>) -> bool {
+        if let Some(part) = self.parts.get(index).and_then(Option::as_deref) {
+            let is_pruned = |record| {
+                self.prune
+                    .as_ref()
+                    .is_some_and(|prune| prune.covers(record))
+            };
+            let kept = part
+                .records()
+                .iter()
+                .filter(|(_, record)| !is_pruned(record));
+            listed.extend(kept.map(|(sid, record)| (record.last_use, sid.clone())));
+        }
+        index + 1 < PARTS
+    }
+
     /// The sids and bodies, most recently used first. Expired ones are removed, and listed
     /// once more only if the store is `stale`.
     pub(super) fn all(&mut self, now: Millis, removed: &mut Vec<Removed>) -> Vec<(Sid, Body)> {
         self.finish_prune();
-        let stale = self.options.stale;
         let mut expired = Vec::new();
         let mut listed = Vec::with_capacity(self.len);
         for (sid, record) in self.by_recency() {
@@ -217,12 +309,12 @@ impl Table {
             if is_expired {
                 expired.push(sid.clone());
             }
-            if !is_expired || stale {
+            if !is_expired || self.options.stale {
                 listed.push((sid.clone(), record.clone().into_body()));
             }
         }
         for sid in expired {
-            self.remove(&sid, removed);
+            self.expire(&sid, removed);
         }
         listed
     }
@@ -234,6 +326,7 @@ impl Table {
         }
         self.prune = None;
         self.tails = Tails::default();
+        self.bytes = 0;
         Cleared {
             parts: std::mem::replace(&mut self.parts, empty_parts()),
             len: std::mem::take(&mut self.len),
@@ -242,9 +335,6 @@ impl Table {
 
     /// From here on, what has expired by `now` counts as gone; [`Self::prune_step`] removes it.
     pub(super) fn begin_prune(&mut self, now: Millis) {
-        if self.len == 0 {
-            return;
-        }
         if self.prune.as_ref().is_some_and(|prune| now < prune.now) {
             self.finish_prune();
         }
@@ -254,6 +344,7 @@ impl Table {
             last_use: self.uses,
             part: 0,
             parked: Vec::new(),
+            began: stopwatch(),
         });
     }
 
@@ -263,20 +354,28 @@ impl Table {
         let Some(mut prune) = self.prune.take() else {
             return false;
         };
-        while prune.part < PARTS {
-            if let Some(part) = self.parts[prune.part].as_deref_mut() {
-                while let Some(ticket) = part.next_due(prune.now) {
-                    self.len -= usize::from(prune.meet(part, ticket, &mut self.pruned));
-                    budget = budget.saturating_sub(1);
-                    if budget == 0 {
-                        self.prune = Some(prune);
-                        return true;
-                    }
-                }
+        while let Some(place) = self.parts.get_mut(prune.part) {
+            let Some(part) = place.as_deref_mut() else {
+                prune.part += 1;
+                continue;
+            };
+            let Some(ticket) = part.next_due(prune.now) else {
                 part.put_back(prune.parked.drain(..));
+                prune.part += 1;
+                continue;
+            };
+            if let Some((sid, record)) = prune.meet(part, ticket) {
+                self.forget(&sid, &record);
+                self.note_pruned(sid, record);
             }
-            prune.part += 1;
+            budget = budget.saturating_sub(1);
+            if budget == 0 {
+                self.prune = Some(prune);
+                return true;
+            }
         }
+        self.counters.prunes += 1;
+        self.counters.last_prune = prune.began.elapsed();
         false
     }
 
@@ -295,8 +394,7 @@ impl Table {
         let Some(prune) = &self.prune else {
             return;
         };
-        let index = part_of(sid.hash());
-        let Some(part) = self.parts[index].as_deref_mut() else {
+        let Some(part) = part_of(&mut self.parts, sid) else {
             return;
         };
         if part
@@ -305,31 +403,71 @@ impl Table {
             .is_some_and(|record| prune.covers(record))
             && let Some((sid, record)) = part.remove(sid)
         {
-            self.len -= 1;
-            self.pruned.push(Removed::new(sid, record));
+            self.forget(&sid, &record);
+            self.note_pruned(sid, record);
         }
     }
 
+    fn note_pruned(&mut self, sid: Sid, record: Record) {
+        self.pruned_so_far += 1;
+        self.counters.expirations += 1;
+        self.pruned.push(Removed::new(sid, record));
+    }
+
+    /// After a write to the record of `sid`: removes it if it has expired already, as
+    /// lru-cache does, which uses an entry it has overwritten; else sees to its ticket.
+    fn settle_expiry(&mut self, sid: &Sid, now: Millis, removed: &mut Vec<Removed>) {
+        let Some(part) = part_of(&mut self.parts, sid) else {
+            return;
+        };
+        if part
+            .records()
+            .peek(sid)
+            .is_some_and(|record| record.is_expired(now))
+        {
+            self.expire(sid, removed);
+        } else {
+            part.arm(sid.hash());
+        }
+    }
+
+    fn expire(&mut self, sid: &Sid, removed: &mut Vec<Removed>) {
+        self.counters.expirations += u64::from(self.remove(sid, removed));
+    }
+
     fn remove(&mut self, sid: &Sid, removed: &mut Vec<Removed>) -> bool {
-        let Some((sid, record)) = self.part_mut(sid).and_then(|part| part.remove(sid)) else {
+        let found = part_of(&mut self.parts, sid).and_then(|part| part.remove(sid));
+        let Some((sid, record)) = found else {
             return false;
         };
-        self.len -= 1;
+        self.forget(&sid, &record);
         removed.push(Removed::new(sid, record));
         true
     }
 
-    /// Evicts while there are too many: first what a prune is about to remove, which does not
+    /// Takes a record that was removed out of the sums.
+    fn forget(&mut self, sid: &Sid, record: &Record) {
+        self.len -= 1;
+        self.bytes -= cost(sid, record.allocated());
+    }
+
+    /// Evicts while there is too much: first what a prune is about to remove, which does not
     /// count any more, then the least recently used.
     fn trim(&mut self, removed: &mut Vec<Removed>) {
-        while self.len > self.options.max {
-            if self.prune_step(PRUNE_STEP) || self.len <= self.options.max {
+        while self.len > self.options.max || self.bytes > self.options.max_bytes {
+            if self.prune.is_some() {
+                self.prune_step(PRUNE_STEP);
                 continue;
             }
             let Some((sid, record)) = self.tails.evict(&mut self.parts) else {
                 return;
             };
-            self.len -= 1;
+            if self.len > self.options.max {
+                self.counters.evictions_by_count += 1;
+            } else {
+                self.counters.evictions_by_bytes += 1;
+            }
+            self.forget(&sid, &record);
             removed.push(Removed::new(sid, record));
         }
     }
@@ -352,10 +490,6 @@ impl Table {
         self.uses
     }
 
-    fn part_mut(&mut self, sid: &Sid) -> Option<&mut Part> {
-        self.parts[part_of(sid.hash())].as_deref_mut()
-    }
-
     fn by_recency(&self) -> Vec<(&Sid, &Record)> {
         let parts = self.parts.iter().flatten();
         let mut records: Vec<_> = parts.flat_map(|part| part.records()).collect();
@@ -367,6 +501,7 @@ impl Table {
     #[cfg(test)]
     pub(super) fn validate(&self) {
         let mut len = 0;
+        let mut bytes = 0;
         for (index, part) in self.parts.iter().enumerate() {
             let Some(part) = part else { continue };
             let parked = match &self.prune {
@@ -375,35 +510,37 @@ impl Table {
             };
             part.validate(parked);
             len += part.records().len();
-            self.tails.validate(index, part, self.options.max);
+            if self.options.is_limited() {
+                self.tails.validate(index, part);
+            }
+            let costs = part
+                .records()
+                .iter()
+                .map(|(sid, record)| cost(sid, record.allocated()));
+            bytes += costs.sum::<usize>();
         }
         assert_eq!(len, self.len);
+        assert_eq!(bytes, self.bytes);
     }
 }
 
 impl Prune {
-    /// Deals with a ticket that came up. Returns whether its record was removed.
-    fn meet(&mut self, part: &mut Part, ticket: Ticket, pruned: &mut Vec<Removed>) -> bool {
-        let Some(record) = part.by_hash(ticket.sid) else {
-            return false;
-        };
+    /// Deals with a ticket that came up. Returns the record if it is to go.
+    fn meet(&mut self, part: &mut Part, ticket: Ticket) -> Option<(Sid, Record)> {
+        let record = part.by_hash(ticket.sid)?;
         if record.due != ticket.due {
             // Not the record's current ticket: it had to expire sooner, or was written anew.
-            return false;
+            return None;
         }
         if !record.is_expired(self.now) {
             part.rearm(ticket);
-            return false;
+            return None;
         }
         if !self.covers(record) {
             self.parked.push(ticket);
-            return false;
+            return None;
         }
-        let Some((sid, record)) = part.remove_by_hash(ticket.sid) else {
-            return false;
-        };
-        pruned.push(Removed::new(sid, record));
-        true
+        part.remove_by_hash(ticket.sid)
     }
 }
 
@@ -434,12 +571,13 @@ fn empty_parts() -> Parts {
     std::iter::repeat_with(|| None).take(PARTS).collect()
 }
 
-fn part_of(sid: SidHash) -> usize {
-    sid.part(PARTS)
+fn part_of<'a>(parts: &'a mut Parts, sid: &Sid) -> Option<&'a mut Part> {
+    parts[sid.hash().part(PARTS)].as_deref_mut()
 }
 
-fn part_or_new(parts: &mut Parts, sid: SidHash) -> &mut Part {
-    parts[part_of(sid)].get_or_insert_with(|| Box::new(Part::new()))
+/// What a record takes whose body allocates `allocated` bytes.
+fn cost(sid: &Sid, allocated: usize) -> usize {
+    OVERHEAD + sid.allocated() + allocated
 }
 
 /// Finds the least recently used record of all parts.
@@ -454,11 +592,8 @@ struct Tails {
 }
 
 impl Tails {
-    /// Notes that `part` got a record by the use `last_use`. Without a limit nothing is noted.
-    fn track(&mut self, part: usize, last_use: u64, max: usize) {
-        if max == usize::MAX {
-            return;
-        }
+    /// Notes that `part` got a record by the use `last_use`.
+    fn track(&mut self, part: usize, last_use: u64) {
         self.tracked.resize(PARTS, false);
         if !std::mem::replace(&mut self.tracked[part], true) {
             self.oldest.push(Reverse((last_use, part)));
@@ -482,13 +617,10 @@ impl Tails {
     }
 
     #[cfg(test)]
-    fn validate(&self, index: usize, part: &Part, max: usize) {
+    fn validate(&self, index: usize, part: &Part) {
         let Some(oldest) = part.oldest_use() else {
             return;
         };
-        if max == usize::MAX {
-            return;
-        }
         let noted: Vec<u64> = self
             .oldest
             .iter()

@@ -21,19 +21,22 @@ use ops::Store;
 
 /// Fills `target` with the functions of a new store.
 ///
-/// `max` is the most sessions to keep (`Infinity`: no limit). `stale` and `dispose` are the
-/// options of the same names; `dispose_on_set` is the opposite of `noDisposeOnSet`.
+/// `max` is the most sessions to keep, `max_bytes` the most memory (`Infinity`: no limit).
+/// `stale` and `dispose` are the options of the same names; `dispose_on_set` is the opposite of
+/// `noDisposeOnSet`.
 #[napi]
 pub(crate) fn create_store(
     env: Env,
     target: Object,
     max: f64,
+    max_bytes: f64,
     stale: bool,
     dispose: bool,
     dispose_on_set: bool,
 ) -> Result<()> {
     let options = Options {
         max: whole_count(max),
+        max_bytes: whole_count(max_bytes),
         stale,
         keep_removed: dispose,
         keep_replaced: dispose && dispose_on_set,

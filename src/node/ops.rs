@@ -7,13 +7,14 @@ use std::sync::{Arc, Weak};
 
 use napi::bindgen_prelude::Object;
 use napi::{Env, Result};
+use parking_lot::Mutex;
 
 use super::raw::{self, Call, Failure, Text, Value};
 use crate::engine::{MemoryEngine, Options, Removed, Touched};
 use crate::pruner::{OpenStore, PRUNER};
 use crate::record::{Body, BodyRef, Encoding};
 use crate::sid::Sid;
-use crate::time::{expires_at, whole};
+use crate::time::{Millis, expires_at, whole};
 
 /// Freeing more records than this is left to the background thread.
 const QUICK_TO_FREE: usize = 1000;
@@ -55,19 +56,27 @@ impl Store {
 
     /// Gives `target` this store's functions.
     pub(super) fn bind(self: &Rc<Self>, env: Env, target: &Object) -> Result<()> {
-        let functions: [(&str, Operation); 12] = [
+        let functions: [(&str, Operation); 20] = [
             ("get", Store::get),
+            ("fetch", Store::fetch),
+            ("peek", Store::peek),
             ("set", Store::set),
             ("touch", Store::touch),
+            ("rewrite", Store::rewrite),
             ("destroy", Store::destroy),
             ("length", Store::length),
+            ("lengthAfterPrune", Store::length_after_prune),
+            ("held", Store::held),
             ("ids", Store::ids),
+            ("list", Store::list),
             ("all", Store::all),
             ("clear", Store::clear),
             ("prune", Store::prune),
             ("pruneLater", Store::prune_later),
+            ("isPruning", Store::is_pruning),
             ("takeRemoved", Store::take_removed),
             ("takePruned", Store::take_pruned),
+            ("stats", Store::stats),
         ];
         for (name, function) in functions {
             raw::bind(env, target, name, Rc::clone(self), function)?;
@@ -77,16 +86,45 @@ impl Store {
 
     /// `get(sid, now)`: the body or undefined.
     fn get(&self, call: &Call) -> Done {
+        self.read(call, |sid, now, removed, copy| {
+            self.engine.get(sid, now, removed, copy)
+        })
+    }
+
+    /// `fetch(sid, now)`: as `get`, but is not counted.
+    fn fetch(&self, call: &Call) -> Done {
+        self.read(call, |sid, now, removed, copy| {
+            self.engine.fetch(sid, now, removed, copy)
+        })
+    }
+
+    /// `peek(sid, now)`: as `fetch`, but the session does not count as used.
+    fn peek(&self, call: &Call) -> Done {
+        self.read(call, |sid, now, removed, copy| {
+            self.engine.peek(sid, now, removed, copy)
+        })
+    }
+
+    fn read(
+        &self,
+        call: &Call,
+        operation: impl FnOnce(
+            &Sid,
+            Millis,
+            &mut Vec<Removed>,
+            &mut dyn FnMut(BodyRef<'_>) -> Encoding,
+        ) -> Option<Encoding>,
+    ) -> Done {
         let buffers = &mut *self.buffers.borrow_mut();
         let sid = self.sid(call, &mut buffers.sid)?;
+        let now = whole(call.number(1)?);
         let body = &mut buffers.body;
-        let copy = |read: BodyRef<'_>| {
+        let mut copy = |read: BodyRef<'_>| {
             body.clear();
             body.extend_from_slice(read.bytes);
             read.encoding
         };
-        let now = whole(call.number(1)?);
-        let found = self.removing(|removed| self.engine.get(&sid, now, removed, copy));
+        let found = self.removing(|removed| operation(&sid, now, removed, &mut copy));
         let value = match found {
             Some(encoding) => call.body(&buffers.body, encoding),
             None => Ok(Value::UNDEFINED),
@@ -95,23 +133,38 @@ impl Store {
         value
     }
 
-    /// `set(sid, body, now, ttl, isJson)`.
+    /// `set(sid, body, now, ttl, isJson)`. Gives whether it was written: a session that alone
+    /// takes more than the store may is not.
     fn set(&self, call: &Call) -> Done {
+        self.write(call, false)
+    }
+
+    /// `rewrite(sid, body, now, ttl, isJson)`: as `set`, but is counted as a touch.
+    fn rewrite(&self, call: &Call) -> Done {
+        self.write(call, true)
+    }
+
+    fn write(&self, call: &Call, is_touch: bool) -> Done {
+        let write = if is_touch {
+            MemoryEngine::rewrite
+        } else {
+            MemoryEngine::set
+        };
         let buffers = &mut *self.buffers.borrow_mut();
         let sid = self.sid(call, &mut buffers.sid)?;
         let now = whole(call.number(2)?);
         let expires = expires_at(now, call.number(3)?);
         let is_json = call.boolean(4)?;
-        call.with_body(1, &mut buffers.text, |bytes, encoding| {
+        let written = call.with_body(1, &mut buffers.text, |bytes, encoding| {
             let body = BodyRef {
                 bytes,
                 encoding,
                 is_json,
             };
-            self.removing(|removed| self.engine.set(sid, body, now, expires, removed));
+            self.removing(|removed| write(&self.engine, sid, body, now, expires, removed))
         })?;
         buffers.trim();
-        Ok(Value::UNDEFINED)
+        call.truth(written.is_ok())
     }
 
     /// `touch(sid, holder, now, ttl)`, where `holder` is the JSON text of an object that has
@@ -151,14 +204,41 @@ impl Store {
         Ok(Value::UNDEFINED)
     }
 
-    /// `length()`: expired ones that nothing has come across included.
+    /// `length()`: expired ones that nothing has come across included. While a long prune is
+    /// under way, minus one less than what to ask `lengthAfterPrune` with.
     fn length(&self, call: &Call) -> Done {
-        call.count(self.engine.len())
+        match self.engine.len_now() {
+            Ok(length) => call.count(length),
+            Err(base) => call.negative_count(base + 1),
+        }
+    }
+
+    /// `lengthAfterPrune(base)`: what the length was; undefined while the prune goes on.
+    fn length_after_prune(&self, call: &Call) -> Done {
+        let base = super::whole_count(call.number(0)?);
+        match self.engine.len_after_prune(base) {
+            Some(length) => call.count(length),
+            None => Ok(Value::UNDEFINED),
+        }
+    }
+
+    /// `held()`: how many sessions take memory, those that a prune will remove included.
+    fn held(&self, call: &Call) -> Done {
+        call.count(self.engine.held())
     }
 
     /// `ids(array)`: appends the sids, most recently used first.
     fn ids(&self, call: &Call) -> Done {
         call.append(self.engine.ids(), Call::sid)
+    }
+
+    /// `list()`: has the background thread list the sids, most recently used first, expired
+    /// ones included. Gives a function `take(array, limit)`, which appends the next of them and
+    /// gives how many are left; undefined while they are being listed.
+    fn list(&self, call: &Call) -> Done {
+        let listing = Rc::new(Listing::default());
+        listing.begin(&self.engine);
+        call.function("take", listing, Listing::take)
     }
 
     /// `all(array, now)`: appends sid, body, sid, body, ..., most recently used first.
@@ -197,6 +277,35 @@ impl Store {
         Ok(Value::UNDEFINED)
     }
 
+    /// `isPruning()`: whether the background thread still has to remove what has expired.
+    fn is_pruning(&self, call: &Call) -> Done {
+        call.truth(self.engine.is_pruning())
+    }
+
+    /// `stats(array)`: appends the figures in the order in which `lib/stats.js` names them.
+    fn stats(&self, call: &Call) -> Done {
+        let stats = self.engine.stats();
+        let counters = stats.counters;
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "JavaScript's numbers are doubles"
+        )]
+        let figures = [
+            stats.sessions as f64,
+            stats.bytes as f64,
+            counters.hits as f64,
+            counters.misses as f64,
+            counters.sets as f64,
+            counters.touches as f64,
+            counters.evictions_by_count as f64,
+            counters.evictions_by_bytes as f64,
+            counters.expirations as f64,
+            counters.prunes as f64,
+            counters.last_prune.as_secs_f64() * 1000.0,
+        ];
+        call.append(figures, |call, figure| call.double(*figure))
+    }
+
     /// `takeRemoved(array)`: appends sid, body, sid, body, ... of what the calls so far have
     /// removed, in the order in which it is to be disposed of.
     fn take_removed(&self, call: &Call) -> Done {
@@ -232,9 +341,51 @@ impl Store {
     }
 }
 
+/// The sids of a store, listed by the background thread.
+#[derive(Default)]
+struct Listing {
+    /// The least recently used first, so that the next is taken from the end.
+    listed: Arc<Mutex<Option<Vec<Sid>>>>,
+}
+
+impl Listing {
+    fn begin(&self, engine: &Arc<MemoryEngine>) {
+        let engine = Arc::downgrade(engine);
+        let listed = Arc::downgrade(&self.listed);
+        let mut sids = Vec::new();
+        let mut part = 0;
+        PRUNER.run(Box::new(move || {
+            // Either is gone where nobody can ask for the sids any more.
+            let (Some(engine), Some(listed)) = (engine.upgrade(), listed.upgrade()) else {
+                return false;
+            };
+            let more = engine.list_part(part, &mut sids);
+            part += 1;
+            if !more {
+                let mut sids = std::mem::take(&mut sids);
+                sids.sort_unstable_by_key(|(last_use, _)| *last_use);
+                *listed.lock() = Some(sids.into_iter().map(|(_, sid)| sid).collect());
+            }
+            more
+        }));
+    }
+
+    /// `take(array, limit)`, as told at [`Store::list`].
+    fn take(&self, call: &Call) -> Done {
+        let limit = super::whole_count(call.number(1)?);
+        let mut listed = self.listed.lock();
+        let Some(sids) = listed.as_mut() else {
+            return Ok(Value::UNDEFINED);
+        };
+        let left = sids.len().saturating_sub(limit);
+        call.append(sids.drain(left..).rev(), Call::sid)?;
+        call.count(left)
+    }
+}
+
 impl Drop for Store {
     fn drop(&mut self) {
-        if self.engine.len() > QUICK_TO_FREE {
+        if self.engine.held() > QUICK_TO_FREE {
             PRUNER.free(Box::new(Arc::clone(&self.engine)));
         }
     }

@@ -17,7 +17,7 @@ use std::ptr;
 use std::rc::Rc;
 
 use napi::bindgen_prelude::Object;
-use napi::{Env, JsValue, Result, check_status, sys};
+use napi::{Env, Error, JsValue, Result, check_status, sys};
 
 use crate::record::Encoding;
 use crate::sid::Sid;
@@ -61,8 +61,7 @@ struct Bound<T> {
     function: fn(&T, &Call) -> std::result::Result<Value, Failure>,
 }
 
-/// Sets `object[name]` to a function that calls `function` with `target`, and owns one count
-/// of it: a function that outlives the object it was a property of stays valid.
+/// Sets `object[name]` to a function that calls `function` with `target`.
 pub(super) fn bind<T: 'static>(
     env: Env,
     object: &Object,
@@ -70,6 +69,24 @@ pub(super) fn bind<T: 'static>(
     target: Rc<T>,
     function: fn(&T, &Call) -> std::result::Result<Value, Failure>,
 ) -> Result<()> {
+    let value = make_function(env.raw(), name, target, function);
+    let Value(value) = value.map_err(|_| Error::from_reason("cannot make a function"))?;
+    let name = env.create_string(name)?;
+    // SAFETY: all three are valid values of this environment, in an open handle scope.
+    let status = unsafe {
+        sys::napi_set_property(env.raw(), object.value().value, name.value().value, value)
+    };
+    check_status!(status)
+}
+
+/// Makes a function that calls `function` with `target`, and owns one count of it: a function
+/// that outlives the object it is a property of stays valid.
+fn make_function<T: 'static>(
+    env: sys::napi_env,
+    name: &str,
+    target: Rc<T>,
+    function: fn(&T, &Call) -> std::result::Result<Value, Failure>,
+) -> std::result::Result<Value, Failure> {
     let data = Box::into_raw(Box::new(Bound { target, function })).cast::<c_void>();
     let mut value = ptr::null_mut();
     // SAFETY:
@@ -78,7 +95,7 @@ pub(super) fn bind<T: 'static>(
     // - `data` is a `Bound<T>`, which `trampoline::<T>` expects.
     let status = unsafe {
         sys::napi_create_function(
-            env.raw(),
+            env,
             name.as_ptr().cast::<c_char>(),
             name.len().cast_signed(),
             Some(trampoline::<T>),
@@ -89,12 +106,12 @@ pub(super) fn bind<T: 'static>(
     if status != sys::Status::napi_ok {
         release::<T>(data);
     }
-    check_status!(status)?;
+    node(status)?;
     // SAFETY: `value` is the function made above, in the same handle scope; `data` is what
     // `finalize::<T>` expects, and the function is the only one to hold it.
     let status = unsafe {
         sys::napi_add_finalizer(
-            env.raw(),
+            env,
             value,
             data,
             Some(finalize::<T>),
@@ -103,13 +120,8 @@ pub(super) fn bind<T: 'static>(
         )
     };
     // Where this fails `data` is left to leak: the function exists and points to it.
-    check_status!(status)?;
-    let name = env.create_string(name)?;
-    // SAFETY: all three are valid values of this environment, in an open handle scope.
-    let status = unsafe {
-        sys::napi_set_property(env.raw(), object.value().value, name.value().value, value)
-    };
-    check_status!(status)
+    node(status)?;
+    Ok(Value(value))
 }
 
 fn release<T>(data: *mut c_void) {
@@ -472,6 +484,16 @@ impl Call<'_> {
         }
     }
 
+    /// A function that calls `function` with `target`.
+    pub(super) fn function<T: 'static>(
+        &self,
+        name: &str,
+        target: Rc<T>,
+        function: fn(&T, &Call) -> std::result::Result<Value, Failure>,
+    ) -> std::result::Result<Value, Failure> {
+        make_function(self.env, name, target, function)
+    }
+
     /// A small number.
     pub(super) fn integer(&self, number: i32) -> std::result::Result<Value, Failure> {
         let mut value = ptr::null_mut();
@@ -486,6 +508,20 @@ impl Call<'_> {
         let count = i64::try_from(count).unwrap_or(i64::MAX);
         // SAFETY: the environment is valid during the call.
         node(unsafe { sys::napi_create_int64(self.env, count, &raw mut value) })?;
+        Ok(Value(value))
+    }
+
+    /// A number of things in memory, negated.
+    pub(super) fn negative_count(&self, count: usize) -> std::result::Result<Value, Failure> {
+        #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+        self.double(-(count as f64))
+    }
+
+    /// Any number.
+    pub(super) fn double(&self, number: f64) -> std::result::Result<Value, Failure> {
+        let mut value = ptr::null_mut();
+        // SAFETY: the environment is valid during the call.
+        node(unsafe { sys::napi_create_double(self.env, number, &raw mut value) })?;
         Ok(Value(value))
     }
 

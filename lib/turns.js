@@ -1,0 +1,59 @@
+'use strict'
+
+/**
+ * Work that takes longer than the event loop should be held: done in slices, a slice a turn.
+ */
+
+module.exports = { eachSlice, later, until }
+
+/** How long to wait for the background thread before looking again, in milliseconds. */
+const PAUSE = 1
+
+// Kept from before anybody fakes them: a faked clock does not stop work that is under way.
+const { setImmediate, setTimeout } = globalThis
+
+/** Waits for a later turn of the event loop. */
+function turn() {
+  return new Promise((resolve) => setImmediate(resolve))
+}
+
+function pause() {
+  return new Promise((resolve) => setTimeout(resolve, PAUSE))
+}
+
+/** Waits until `probe` gives something other than undefined, which is the result. */
+async function until(probe) {
+  for (;;) {
+    const result = probe()
+    if (result !== undefined) return result
+    await pause()
+  }
+}
+
+/**
+ * Gives the sids of a native listing in slices of `size`, each in a turn of its own. `take` is
+ * what the native `list` returned.
+ */
+async function* eachSlice(take, size) {
+  for (;;) {
+    const sids = []
+    const left = await until(() => take(sids, size))
+    if (sids.length > 0) yield sids
+    if (left === 0) return
+    await turn()
+  }
+}
+
+/** Delivers what `promise` comes to, to the callback if there is one. */
+function later(fn, promise) {
+  if (typeof fn !== 'function') {
+    // One that is rejected need not be awaited.
+    promise.catch(() => {})
+    return promise
+  }
+  // Outside of the promise, so that what the callback throws is an uncaught exception.
+  promise.then(
+    (value) => setImmediate(fn, null, ...(value === undefined ? [] : [value])),
+    (err) => setImmediate(fn, err),
+  )
+}

@@ -1,0 +1,123 @@
+'use strict'
+
+/**
+ * The figures of `store.stats()` as metrics of prom-client, which the application brings.
+ */
+
+module.exports = { collectStoreMetrics }
+
+/** What is registered: name, kind, help, and how a store's figures give its value. */
+const METRICS = [
+  ['sessions', 'Gauge', 'Sessions in the store.', (stats) => stats.sessions],
+  ['bytes', 'Gauge', 'Memory that the sessions take, in bytes.', (stats) => stats.bytes],
+  ['hits_total', 'Counter', 'Reads that found a session.', (stats) => stats.hits],
+  ['misses_total', 'Counter', 'Reads that found no session.', (stats) => stats.misses],
+  ['sets_total', 'Counter', 'Sessions written.', (stats) => stats.sets],
+  ['touches_total', 'Counter', 'Sessions renewed.', (stats) => stats.touches],
+  [
+    'evictions_by_count_total',
+    'Counter',
+    'Sessions evicted because there were more than max.',
+    (stats) => stats.evictionsByCount,
+  ],
+  [
+    'evictions_by_bytes_total',
+    'Counter',
+    'Sessions evicted because they took more than maxBytes.',
+    (stats) => stats.evictionsByBytes,
+  ],
+  [
+    'expirations_total',
+    'Counter',
+    'Sessions removed because they had expired.',
+    (stats) => stats.expirations,
+  ],
+  ['prunes_total', 'Counter', 'Prunes done.', (stats) => stats.prunes],
+  [
+    'last_prune_seconds',
+    'Gauge',
+    'How long the last prune took.',
+    (stats) => stats.lastPruneMs / 1000,
+  ],
+]
+
+/** For each registry, the sources of the metrics of each prefix. */
+const registries = new WeakMap()
+
+/**
+ * Registers the figures of `store`, as `collectDefaultMetrics` does the process's.
+ *
+ * @param {object} store a MemoryStore
+ * @param {object} options
+ * @param {object} options.client the prom-client module
+ * @param {object} [options.register] the registry; `client.register` by default
+ * @param {string} [options.prefix] what the names begin with; `memorystore_` by default
+ * @param {object} [options.labels] labels of this store, needed where there are several
+ * @returns {() => void} a function that takes the store out again
+ */
+function collectStoreMetrics(store, options = {}) {
+  const { client, prefix = 'memorystore_', labels = {} } = options
+  if (typeof client?.Gauge !== 'function' || typeof client.Counter !== 'function') {
+    throw new TypeError(
+      "memorystore-rs: the option `client` has to be prom-client: collectStoreMetrics(store, { client: require('prom-client') })",
+    )
+  }
+  if (typeof store?.stats !== 'function') {
+    throw new TypeError('memorystore-rs: collectStoreMetrics takes a MemoryStore first')
+  }
+  const { register = client.register } = options
+  const { sources, labelNames } = sourcesOf(client, register, prefix, Object.keys(labels))
+  if (labelNames.join() !== Object.keys(labels).sort().join()) {
+    throw new TypeError(
+      `memorystore-rs: the metrics ${prefix}* are registered with other label names (${labelNames.join(', ') || 'none'})`,
+    )
+  }
+  // Metrics are no reason to keep a store that nobody uses.
+  const source = { store: new WeakRef(store), labels }
+  sources.add(source)
+  return () => sources.delete(source)
+}
+
+/** The stores whose figures `prefix` shows in `register`; registers the metrics first. */
+function sourcesOf(client, register, prefix, names) {
+  if (!registries.has(register)) registries.set(register, new Map())
+  const prefixes = registries.get(register)
+  const known = prefixes.get(prefix)
+  // A registry that was cleared has the metrics no more.
+  if (known && register.getSingleMetric(prefix + METRICS[0][0])) return known
+
+  const made = { sources: new Set(), labelNames: names.sort() }
+  for (const [name, kind, help, valueOf] of METRICS) {
+    new client[kind]({
+      name: prefix + name,
+      help,
+      labelNames: made.labelNames,
+      registers: [register],
+      collect() {
+        this.reset()
+        for (const { labels, stats } of figures(made.sources)) this.inc(labels, valueOf(stats))
+      },
+    })
+  }
+  prefixes.set(prefix, made)
+  return made
+}
+
+/** The figures of the stores that are there still and open. */
+function* figures(sources) {
+  for (const source of sources) {
+    const store = source.store.deref()
+    const stats = store && statsOf(store)
+    if (stats) yield { labels: source.labels, stats }
+    else sources.delete(source)
+  }
+}
+
+function statsOf(store) {
+  try {
+    return store.stats()
+  } catch (err) {
+    if (err.code === 'ERR_MEMORYSTORE_CLOSED') return undefined
+    throw err
+  }
+}
