@@ -12,7 +12,7 @@ const { every } = require('./lib/timer.js')
 const ONE_DAY = 86400000
 
 /** The lifetime of what is expired from the start. */
-const NO_TIME = -1
+const NO_TIME = -Infinity
 
 /** How many sessions that the background thread removed are disposed of in one turn. */
 const DISPOSE_BATCH = 500
@@ -94,7 +94,7 @@ function createMemoryStore(session) {
       // The serializer may have closed the store.
       if (!this.#isOpen) return this.#refuse('set', sid, fn)
       if (debug.enabled) debug('SET %s length:%d ttl:%s', tag(key), data.length, ttl)
-      this.store.set(key, data, Date.now(), ttl, serializer === JSON)
+      this.#write(key, data, ttl, serializer)
       if (this.#dispose) this.#disposeOfRemoved()
       return done(fn)
     }
@@ -237,7 +237,11 @@ function createMemoryStore(session) {
       const maxAge = session && session.cookie ? session.cookie.maxAge : undefined
       if (typeof maxAge !== 'number' || Number.isNaN(maxAge)) return ONE_DAY
       const whole = Math.floor(maxAge)
-      return whole > 0 ? whole : NO_TIME
+      return whole === 0 ? NO_TIME : whole
+    }
+
+    #write(key, data, ttl, serializer) {
+      this.store.set(key, data, Date.now(), ttl, serializer === JSON, Buffer.isBuffer(data))
     }
 
     /** Touches by reading the session, giving it the new cookie, and writing it. */
@@ -252,7 +256,7 @@ function createMemoryStore(session) {
         stored.cookie = session.cookie
         const body = toBody(serializer.stringify(stored))
         if (!this.#isOpen) throw closedError('touch')
-        this.store.set(key, body, Date.now(), ttl, serializer === JSON)
+        this.#write(key, body, ttl, serializer)
         if (this.#dispose) this.#disposeOfRemoved()
       } catch (err) {
         return fail(fn, err)
@@ -326,8 +330,9 @@ function toKey(sid) {
 function toBody(data) {
   if (typeof data === 'string') return data
   if (isUint8Array(data)) {
-    // Other threads can write to shared memory while the native store copies it.
-    return isSharedArrayBuffer(data.buffer) ? new Uint8Array(data) : data
+    // Other threads could write to shared memory while the native store copies it.
+    if (!isSharedArrayBuffer(data.buffer)) return data
+    return Buffer.isBuffer(data) ? Buffer.from(data) : new Uint8Array(data)
   }
   throw new TypeError(
     `memorystore-rs: serializer.stringify returned ${kindOf(data)}; it has to return a string, a Buffer or a Uint8Array`,

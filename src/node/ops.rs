@@ -95,14 +95,15 @@ impl Store {
         value
     }
 
-    /// `set(sid, body, now, ttl, isJson)`.
+    /// `set(sid, body, now, ttl, isJson, isBuffer)`.
     fn set(&self, call: &Call) -> Done {
         let buffers = &mut *self.buffers.borrow_mut();
         let sid = self.sid(call, &mut buffers.sid)?;
         let now = whole(call.number(2)?);
         let expires = expires_at(now, call.number(3)?);
         let is_json = call.boolean(4)?;
-        call.with_body(1, &mut buffers.text, |bytes, encoding| {
+        let is_buffer = call.boolean(5)?;
+        call.with_body(1, is_buffer, &mut buffers.text, |bytes, encoding| {
             let body = BodyRef {
                 bytes,
                 encoding,
