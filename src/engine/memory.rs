@@ -205,3 +205,15 @@ impl Cleared {
         self.0.into_removed()
     }
 }
+
+#[cfg(test)]
+impl MemoryEngine {
+    pub(super) fn validate(&self) {
+        self.table.lock().validate();
+    }
+
+    /// As [`Prunable::prune_step`], with another budget.
+    pub(super) fn step(&self, budget: usize) -> bool {
+        self.with_table(|table| table.prune_step(budget))
+    }
+}
