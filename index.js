@@ -13,7 +13,7 @@ const { eachSlice, later, until } = require('./lib/turns.js')
 const ONE_DAY = 86400000
 
 /** The lifetime of what is expired from the start. */
-const NO_TIME = -1
+const NO_TIME = -Infinity
 
 /** Up to this many sessions are listed at once, which takes a few milliseconds at the most. */
 const AT_ONCE = 2000
@@ -118,8 +118,9 @@ function createMemoryStore(session) {
       // The serializer may have closed the store.
       if (!this.#isOpen) return this.#refuse('set', sid, fn)
       if (debug.enabled) debug('SET %s length:%d ttl:%s', tag(key), data.length, ttl)
-      const isWritten = this.store.set(key, data, Date.now(), ttl, serializer === JSON)
-      if (!isWritten) return fail(fn, tooLargeError())
+      if (!this.#write(this.store.set, key, data, ttl, serializer)) {
+        return fail(fn, tooLargeError())
+      }
       if (this.#dispose) this.#disposeOfRemoved()
       return done(fn)
     }
@@ -300,7 +301,12 @@ function createMemoryStore(session) {
       const maxAge = session && session.cookie ? session.cookie.maxAge : undefined
       if (typeof maxAge !== 'number' || Number.isNaN(maxAge)) return ONE_DAY
       const whole = Math.floor(maxAge)
-      return whole > 0 ? whole : NO_TIME
+      return whole === 0 ? NO_TIME : whole
+    }
+
+    /** Writes by the native `set` or `rewrite`. Returns whether there was room for it. */
+    #write(write, key, data, ttl, serializer) {
+      return write(key, data, Date.now(), ttl, serializer === JSON, Buffer.isBuffer(data))
     }
 
     /** Touches by reading the session, giving it the new cookie, and writing it. */
@@ -315,8 +321,7 @@ function createMemoryStore(session) {
         stored.cookie = session.cookie
         const body = toBody(serializer.stringify(stored))
         if (!this.#isOpen) throw closedError('touch')
-        const isWritten = this.store.rewrite(key, body, Date.now(), ttl, serializer === JSON)
-        if (!isWritten) throw tooLargeError()
+        if (!this.#write(this.store.rewrite, key, body, ttl, serializer)) throw tooLargeError()
         if (this.#dispose) this.#disposeOfRemoved()
       } catch (err) {
         return fail(fn, err)
@@ -406,8 +411,9 @@ function toKey(sid) {
 function toBody(data) {
   if (typeof data === 'string') return data
   if (isUint8Array(data)) {
-    // Other threads can write to shared memory while the native store copies it.
-    return isSharedArrayBuffer(data.buffer) ? new Uint8Array(data) : data
+    // Other threads could write to shared memory while the native store copies it.
+    if (!isSharedArrayBuffer(data.buffer)) return data
+    return Buffer.isBuffer(data) ? Buffer.from(data) : new Uint8Array(data)
   }
   throw new TypeError(
     `memorystore-rs: serializer.stringify returned ${kindOf(data)}; it has to return a string, a Buffer or a Uint8Array`,

@@ -32,14 +32,14 @@ const CHECKS = {
     return 'a positive number of bytes; there is no limit'
   },
   ttl: (value) => {
-    if (typeof value === 'function' || value >= 0 || value === false) {
-      if (typeof value !== 'string' && typeof value !== 'object') return undefined
+    if (typeof value === 'function' || value === false) return undefined
+    if (typeof value !== 'number') {
+      const effect = value ? 'set() and touch() will throw' : 'it is ignored'
+      return `${MILLISECONDS} or a function; ${effect}`
     }
-    if (Number.isNaN(value)) return `${MILLISECONDS} or a function; sessions never expire`
-    if (typeof value === 'number') return `${MILLISECONDS} or a function; sessions expire at once`
-    return value
-      ? `${MILLISECONDS} or a function; set() and touch() will throw`
-      : `${MILLISECONDS} or a function; it is ignored`
+    if (value >= 0) return undefined
+    const effect = value < 0 ? 'expire at once' : 'never expire'
+    return `${MILLISECONDS} or a function; sessions ${effect}`
   },
   dispose: (value) => {
     if (typeof value === 'function' || value === false) return undefined

@@ -223,14 +223,21 @@ impl MemoryEngine {
         }
     }
 
-    /// Lets what has expired by `now` count as removed from here on, and removes the first of
-    /// it. Returns whether there is more, which is left to [`Prunable::prune_step`].
+    /// Lets what has expired by `now` count as removed from here on. Removing it is left to
+    /// [`Self::prune_first`] and [`Prunable::prune_step`]. Returns whether there is anything to
+    /// look at.
     #[must_use]
     pub fn begin_prune(&self, now: Millis) -> bool {
         self.with_table(|table| {
             table.begin_prune(now);
-            table.prune_step(STEPS_AT_ONCE)
+            table.is_pruning()
         })
+    }
+
+    /// Does as much of a prune as a caller may do itself. Returns whether there is more to do.
+    #[must_use]
+    pub fn prune_first(&self) -> bool {
+        self.with_table(|table| table.prune_step(STEPS_AT_ONCE))
     }
 
     /// Whether a prune that was begun has not ended.
@@ -299,5 +306,17 @@ impl Cleared {
     #[must_use]
     pub fn into_removed(self) -> Vec<Removed> {
         self.0.into_removed()
+    }
+}
+
+#[cfg(test)]
+impl MemoryEngine {
+    pub(super) fn validate(&self) {
+        self.table.lock().validate();
+    }
+
+    /// As [`Prunable::prune_step`], with another budget.
+    pub(super) fn step(&self, budget: usize) -> bool {
+        self.with_table(|table| table.prune_step(budget))
     }
 }

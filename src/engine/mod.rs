@@ -13,6 +13,8 @@
 mod memory;
 mod part;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub use memory::{Cleared, MemoryEngine};
 

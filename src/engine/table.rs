@@ -335,6 +335,9 @@ impl Table {
 
     /// From here on, what has expired by `now` counts as gone; [`Self::prune_step`] removes it.
     pub(super) fn begin_prune(&mut self, now: Millis) {
+        if self.len == 0 {
+            return;
+        }
         if self.prune.as_ref().is_some_and(|prune| now < prune.now) {
             self.finish_prune();
         }
@@ -629,5 +632,459 @@ impl Tails {
             .collect();
         assert_eq!(noted.len(), 1, "one entry for each part in use");
         assert!(noted[0] <= oldest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Encoding;
+    use crate::time::NEVER;
+
+    /// Sid `number`, in part `number % 256`.
+    fn sid(number: u64) -> Sid {
+        let spread = number.wrapping_mul(0x9E37_79B9_0000_0001);
+        let hash = spread & !(0xFF << 32) | (number % 256) << 32;
+        Sid::with_hash(&number.to_le_bytes(), hash)
+    }
+
+    /// Sids of which every hundred share a part.
+    fn crowded(number: u64) -> Sid {
+        sid(number % 100 * 256 + number / 100)
+    }
+
+    fn json(text: &str) -> BodyRef<'_> {
+        BodyRef {
+            bytes: text.as_bytes(),
+            encoding: Encoding::Ascii,
+            is_json: true,
+        }
+    }
+
+    fn limited(max: usize) -> Table {
+        Table::new(Options {
+            max,
+            ..Options::default()
+        })
+    }
+
+    fn unlimited() -> Table {
+        Table::new(Options::default())
+    }
+
+    impl Table {
+        fn write(&mut self, sid: &Sid, now: Millis, expires: Millis) -> Vec<Sid> {
+            let mut removed = Vec::new();
+            self.set(sid.clone(), json("{}"), now, expires, &mut removed)
+                .unwrap();
+            self.validate();
+            sids(removed)
+        }
+
+        fn reads(&mut self, sid: &Sid, now: Millis) -> bool {
+            let found = self.get(sid, now, &mut Vec::new(), |_| ());
+            self.validate();
+            found.is_some()
+        }
+
+        fn steps_of(&mut self, budget: usize) -> usize {
+            let mut count = 1;
+            while self.prune_step(budget) {
+                self.validate();
+                count += 1;
+            }
+            self.validate();
+            count
+        }
+
+        fn prune_all(&mut self, now: Millis) -> Vec<Sid> {
+            self.begin_prune(now);
+            self.finish_prune();
+            self.validate();
+            let mut pruned = sids(std::mem::take(&mut self.pruned));
+            pruned.sort_by(|one, other| one.as_bytes().cmp(other.as_bytes()));
+            pruned
+        }
+
+        fn tickets(&self) -> usize {
+            self.parts.iter().flatten().map(|part| part.tickets()).sum()
+        }
+    }
+
+    fn sids(removed: Vec<Removed>) -> Vec<Sid> {
+        removed.into_iter().map(|removed| removed.sid).collect()
+    }
+
+    fn numbered(numbers: impl IntoIterator<Item = u64>) -> Vec<Sid> {
+        numbers.into_iter().map(sid).collect()
+    }
+
+    #[test]
+    fn eviction_is_by_least_recent_use_across_all_parts() {
+        let mut table = limited(300);
+        for number in 0..300 {
+            assert_eq!(table.write(&sid(number), 0, NEVER), []);
+        }
+        // Every third is used again, so the others go first, and then these in order of use.
+        let used: Vec<u64> = (0..100).rev().map(|number| 3 * number).collect();
+        for number in &used {
+            assert!(table.reads(&sid(*number), 0));
+        }
+        let others = (0..300).filter(|number| number % 3 != 0);
+        let expected = others.chain(used.iter().copied());
+        for (new, oldest) in (1000..).zip(expected) {
+            assert_eq!(table.write(&sid(new), 0, NEVER), [sid(oldest)]);
+        }
+        assert_eq!(table.ids(), numbered((1000..1300).rev()));
+    }
+
+    #[test]
+    fn every_use_counts_for_eviction_and_nothing_else_does() {
+        let mut table = limited(4);
+        for number in 1..=4 {
+            table.write(&sid(number), 0, 100);
+        }
+        let cookie = json("1");
+        let mut removed = Vec::new();
+        table
+            .set(sid(2), json(r#"{"cookie":0}"#), 0, 100, &mut removed)
+            .unwrap();
+        assert!(table.reads(&sid(1), 0));
+        let touched = table.touch(&sid(2), cookie, 0, 100, &mut removed);
+        assert_eq!(touched, Touched::Renewed);
+        table.ids();
+        table.all(0, &mut removed);
+        table.prune_all(50);
+        table.len();
+        assert_eq!(removed, []);
+        for (new, oldest) in [(5, 3), (6, 4), (7, 1), (8, 2), (9, 5)] {
+            assert_eq!(table.write(&sid(new), 0, NEVER), [sid(oldest)]);
+        }
+    }
+
+    #[test]
+    fn a_part_that_was_emptied_and_filled_again_takes_part_in_eviction() {
+        let mut table = limited(3);
+        for round in 0..20 {
+            let base = 10 * round;
+            for number in base..base + 3 {
+                table.write(&sid(number), 0, NEVER);
+            }
+            for number in [base + 1, base] {
+                assert!(table.destroy(&sid(number), &mut Vec::new()));
+                table.validate();
+                table.write(&sid(number), 0, NEVER);
+            }
+            assert_eq!(table.write(&sid(base + 3), 0, NEVER), [sid(base + 2)]);
+            assert_eq!(table.ids(), numbered([base + 3, base, base + 1]));
+        }
+    }
+
+    #[test]
+    fn nothing_fits_into_a_table_of_none() {
+        let mut table = limited(0);
+        assert_eq!(table.write(&sid(1), 0, NEVER), [sid(1)]);
+        assert!(!table.reads(&sid(1), 0));
+        assert_eq!(table.len(), 0);
+    }
+
+    #[test]
+    fn a_record_is_alive_at_the_moment_it_expires_and_not_after() {
+        let mut table = unlimited();
+        for number in 1..=5 {
+            table.write(&sid(number), 0, 10);
+        }
+        let mut removed = Vec::new();
+        let cookie = json("1");
+        table
+            .set(sid(3), json(r#"{"cookie":0}"#), 0, 10, &mut removed)
+            .unwrap();
+        assert!(table.reads(&sid(1), 10));
+        assert_eq!(table.all(10, &mut removed).len(), 5);
+        assert_eq!(table.prune_all(10), []);
+        let touched = table.touch(&sid(3), cookie, 10, 10, &mut removed);
+        assert_eq!(touched, Touched::Renewed);
+        assert_eq!(removed, []);
+
+        assert!(!table.reads(&sid(1), 11));
+        let touched = table.touch(&sid(3), cookie, 11, 99, &mut removed);
+        assert_eq!(touched, Touched::Missing);
+        assert_eq!(sids(std::mem::take(&mut removed)), [sid(3)]);
+        assert_eq!(table.prune_all(11), numbered([2, 4, 5]));
+        assert_eq!(table.len(), 0);
+    }
+
+    #[test]
+    fn a_prune_finds_what_was_given_a_shorter_life() {
+        let mut table = unlimited();
+        for number in 1..=3 {
+            table.write(&sid(number), 0, 1000);
+        }
+        table.write(&sid(1), 0, 10);
+        let body = json(r#"{"cookie":0}"#);
+        table.set(sid(2), body, 0, NEVER, &mut Vec::new()).unwrap();
+        table.touch(&sid(2), json("1"), 0, 10, &mut Vec::new());
+        assert_eq!(table.prune_all(11), numbered([1, 2]));
+        assert_eq!(table.prune_all(1001), numbered([3]));
+    }
+
+    #[test]
+    fn a_prune_leaves_what_was_given_a_longer_life() {
+        let mut table = unlimited();
+        for number in 1..=3 {
+            table.write(&sid(number), 0, 10);
+        }
+        table.write(&sid(1), 0, 20);
+        table.write(&sid(2), 0, NEVER);
+        assert_eq!(table.prune_all(11), numbered([3]));
+        assert_eq!(table.prune_all(21), numbered([1]));
+        assert_eq!(table.prune_all(NEVER), []);
+        assert_eq!(table.ids(), numbered([2]));
+    }
+
+    #[test]
+    fn a_ticket_that_an_earlier_one_took_the_place_of_comes_to_nothing() {
+        let mut table = unlimited();
+        for expires in [1000, 10, 2000] {
+            table.write(&sid(1), 0, expires);
+        }
+        assert_eq!(table.prune_all(11), []);
+        assert_eq!(
+            table.tickets(),
+            2,
+            "the first, and the one for its real time"
+        );
+        assert_eq!(table.prune_all(1001), []);
+        assert_eq!(table.tickets(), 1);
+        assert_eq!(table.prune_all(2001), numbered([1]));
+    }
+
+    #[test]
+    fn a_step_of_a_prune_does_no_more_than_it_may() {
+        let mut table = unlimited();
+        for number in 0..1000 {
+            table.write(&crowded(number), 0, if number % 2 == 0 { 10 } else { 5 });
+            table.touch(&crowded(number), json("1"), 0, 10, &mut Vec::new());
+        }
+        for number in (1..1000).step_by(2) {
+            table.write(&crowded(number), 0, 100);
+        }
+        table.begin_prune(50);
+        let (mut gone, mut steps) = (0, 1);
+        while table.prune_step(16) {
+            steps += 1;
+            assert!(table.pruned.len() <= gone + 16);
+            gone = table.pruned.len();
+        }
+        assert_eq!(table.pruned.len(), 500);
+        assert!(steps > 500 / 16, "{steps}");
+        assert!(!table.is_pruning());
+        // The work follows what came up: nothing does any more.
+        table.begin_prune(99);
+        assert_eq!(table.steps_of(1), 1);
+    }
+
+    #[test]
+    fn what_a_prune_has_yet_to_remove_is_gone_for_every_operation() {
+        let expired = [sid(1), sid(257), sid(2)];
+        let start = || {
+            let mut table = Table::new(Options {
+                stale: true,
+                keep_removed: true,
+                keep_replaced: true,
+                ..Options::default()
+            });
+            for sid in &expired {
+                table.write(sid, 0, 10);
+            }
+            table.write(&sid(3), 0, 20);
+            table.begin_prune(11);
+            assert!(table.is_pruning());
+            table
+        };
+        let removed = &mut Vec::new();
+        let body = json("{}");
+        for sid in &expired {
+            // Though the clock is set back to when they were alive.
+            assert!(!start().reads(sid, 5));
+            assert!(!start().destroy(sid, removed));
+            assert_eq!(start().touch(sid, body, 5, 20, removed), Touched::Missing);
+            start().set(sid.clone(), body, 5, 20, removed).unwrap();
+        }
+        assert_eq!(start().len(), 1);
+        assert_eq!(start().ids(), [sid(3)]);
+        assert_eq!(start().all(5, removed).len(), 1);
+        assert_eq!(sids(start().clear().into_removed()), [sid(3)]);
+        assert_eq!(*removed, [], "it is the prune that removed them");
+
+        let mut table = start();
+        table.write(&sid(1), 5, 20);
+        assert!(!table.reads(&sid(2), 5));
+        table.steps_of(1);
+        assert_eq!(table.pruned.len(), 3);
+        assert_eq!(table.ids(), numbered([1, 3]));
+    }
+
+    #[test]
+    fn a_prune_spares_what_was_written_after_it_began() {
+        let mut table = unlimited();
+        for number in 0..200 {
+            table.write(&crowded(number), 0, 10);
+        }
+        table.begin_prune(100);
+        table.prune_step(3);
+        // The clock has been set back: by it these are alive.
+        for number in 0..200 {
+            table.write(&crowded(number), 0, 50);
+        }
+        table.steps_of(7);
+        assert_eq!(table.pruned.len(), 200);
+        assert_eq!(table.len(), 200);
+        table.pruned.clear();
+        assert_eq!(table.prune_all(50), []);
+        assert_eq!(table.prune_all(51).len(), 200);
+    }
+
+    #[test]
+    fn a_prune_by_an_earlier_clock_leaves_the_one_under_way_its_due() {
+        let mut table = unlimited();
+        for number in 0..100 {
+            table.write(&crowded(number), 0, 10);
+            table.write(&crowded(100 + number), 0, 30);
+        }
+        table.begin_prune(20);
+        table.prune_step(5);
+        table.begin_prune(5);
+        table.steps_of(5);
+        assert_eq!(table.pruned.len(), 100);
+        assert_eq!(table.len(), 100);
+    }
+
+    #[test]
+    fn a_later_prune_takes_over_from_the_one_under_way() {
+        let mut table = unlimited();
+        for number in 0..100 {
+            table.write(&crowded(number), 0, 10);
+            table.write(&crowded(100 + number), 0, 30);
+        }
+        table.begin_prune(20);
+        table.prune_step(5);
+        for number in 0..50 {
+            table.write(&crowded(number), 0, 15);
+        }
+        // Far enough to have met some of these, and put them aside.
+        table.prune_step(120);
+        table.validate();
+        table.begin_prune(31);
+        table.validate();
+        table.steps_of(5);
+        assert_eq!(table.pruned.len(), 100 + 50 + 100);
+        assert_eq!(table.len(), 0);
+    }
+
+    #[test]
+    fn clearing_ends_a_prune() {
+        for keep_removed in [false, true] {
+            let mut table = Table::new(Options {
+                keep_removed,
+                max: 500,
+                ..Options::default()
+            });
+            for number in 0..300 {
+                table.write(&crowded(number), 0, if number < 200 { 10 } else { NEVER });
+            }
+            table.begin_prune(11);
+            table.prune_step(20);
+            let cleared = table.clear();
+            table.validate();
+            assert!(!table.is_pruning());
+            assert_eq!(table.len(), 0);
+            assert_eq!(table.pruned.len() + cleared.len(), 300);
+            let cleared = sids(cleared.into_removed());
+            let live: Vec<_> = (200..300).rev().map(crowded).collect();
+            assert_eq!(cleared[..100], live, "most recently used first");
+            if keep_removed {
+                assert_eq!(cleared.len(), 100, "the rest is the prune's");
+            }
+
+            table.pruned.clear();
+            table.write(&crowded(1), 0, 5);
+            assert!(!table.prune_step(1));
+            assert_eq!(table.len(), 1);
+            assert_eq!(table.prune_all(6), [crowded(1)]);
+        }
+    }
+
+    #[test]
+    fn what_a_prune_has_yet_to_remove_does_not_count_for_max() {
+        let mut table = limited(200);
+        for number in 0..200 {
+            table.write(&crowded(number), 0, if number < 100 { NEVER } else { 10 });
+        }
+        table.begin_prune(11);
+        for number in 200..300 {
+            assert_eq!(table.write(&crowded(number), 11, NEVER), []);
+        }
+        assert_eq!(table.write(&crowded(300), 11, NEVER), [crowded(0)]);
+        assert_eq!(table.len(), 200);
+    }
+
+    #[test]
+    fn tickets_do_not_pile_up_over_all_parts() {
+        let mut table = unlimited();
+        let mut most = 0;
+        for step in 0..20_000_u32 {
+            let sid = sid(u64::from(step % 1024));
+            let now = Millis::from(step);
+            let mut removed = Vec::new();
+            match step / 1024 % 3 {
+                0 => table
+                    .set(sid, json("{}"), now, now + 5000, &mut removed)
+                    .unwrap(),
+                1 => table
+                    .set(sid, json("{}"), now, now + 3000, &mut removed)
+                    .unwrap(),
+                _ => drop(table.destroy(&sid, &mut removed)),
+            }
+            most = most.max(table.tickets());
+        }
+        table.validate();
+        assert!(most <= 2 * 1024 + 64 * PARTS, "{most}");
+        table.prune_all(Millis::MAX);
+        assert_eq!(table.tickets(), 0);
+    }
+
+    #[test]
+    fn sids_that_share_a_hash_are_separate_and_none_is_removed_alive() {
+        // Whichever of the two a look-up by hash finds, whichever was written first.
+        for (first, second) in [("one", "other"), ("other", "one")] {
+            for expires in [[10, 30], [30, 10], [10, NEVER], [NEVER, 10], [10, 10]] {
+                let mut table = unlimited();
+                let pair = [first, second].map(|bytes| Sid::with_hash(bytes.as_bytes(), 7));
+                for (sid, expires) in pair.iter().zip(expires) {
+                    table
+                        .set(sid.clone(), json("{}"), 0, expires, &mut Vec::new())
+                        .unwrap();
+                }
+                for now in [9, 10, 11, 29, 30] {
+                    table.begin_prune(now);
+                    table.finish_prune();
+                    for (sid, expires) in pair.iter().zip(expires) {
+                        let is_held = table.ids().contains(sid);
+                        assert!(is_held || expires < now, "{sid:?} at {now}");
+                    }
+                }
+                for (sid, expires) in pair.iter().zip(expires) {
+                    let found = table.get(sid, 30, &mut Vec::new(), |_| ());
+                    assert_eq!(found.is_some(), expires >= 30);
+                }
+                let left = expires.iter().filter(|expires| **expires >= 30).count();
+                assert_eq!(
+                    table.len(),
+                    left,
+                    "an expired one goes when it is come across"
+                );
+            }
+        }
     }
 }

@@ -133,13 +133,13 @@ impl Store {
         value
     }
 
-    /// `set(sid, body, now, ttl, isJson)`. Gives whether it was written: a session that alone
+    /// `set(sid, body, now, ttl, isJson, isBuffer)`. Gives whether it was written: a session that alone
     /// takes more than the store may is not.
     fn set(&self, call: &Call) -> Done {
         self.write(call, false)
     }
 
-    /// `rewrite(sid, body, now, ttl, isJson)`: as `set`, but is counted as a touch.
+    /// `rewrite(sid, body, now, ttl, isJson, isBuffer)`: as `set`, but is counted as a touch.
     fn rewrite(&self, call: &Call) -> Done {
         self.write(call, true)
     }
@@ -155,7 +155,8 @@ impl Store {
         let now = whole(call.number(2)?);
         let expires = expires_at(now, call.number(3)?);
         let is_json = call.boolean(4)?;
-        let written = call.with_body(1, &mut buffers.text, |bytes, encoding| {
+        let is_buffer = call.boolean(5)?;
+        let written = call.with_body(1, is_buffer, &mut buffers.text, |bytes, encoding| {
             let body = BodyRef {
                 bytes,
                 encoding,
@@ -267,10 +268,10 @@ impl Store {
         Ok(Value::UNDEFINED)
     }
 
-    /// `pruneLater(now)`: what has expired counts as removed from here on; the background
-    /// thread removes it.
+    /// `pruneLater(now)`: what has expired counts as removed from here on. If it is more than a
+    /// little, the background thread removes it.
     fn prune_later(&self, call: &Call) -> Done {
-        if self.engine.begin_prune(whole(call.number(0)?)) {
+        if self.engine.begin_prune(whole(call.number(0)?)) && self.engine.prune_first() {
             let engine: Weak<MemoryEngine> = Arc::downgrade(&self.engine);
             PRUNER.prune(engine);
         }

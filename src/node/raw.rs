@@ -23,7 +23,7 @@ use crate::record::Encoding;
 use crate::sid::Sid;
 
 /// The most arguments a function takes.
-const MAX_ARGUMENTS: usize = 5;
+const MAX_ARGUMENTS: usize = 6;
 
 /// The least room to offer to a string. V8 writes UTF-8 fastest where each of the string's
 /// units could take three bytes.
@@ -284,24 +284,24 @@ impl Call<'_> {
     }
 
     /// Hands the argument `index`, a string or a `Uint8Array`, to `use_it` as bytes. `text` is
-    /// where a string is copied to.
+    /// where a string is copied to. Whether a `Uint8Array` is a `Buffer` only JavaScript knows
+    /// (`napi_is_buffer` holds for both).
     pub(super) fn with_body<R>(
         &self,
         index: usize,
+        is_buffer: bool,
         text: &mut Text,
         use_it: impl FnOnce(&[u8], Encoding) -> R,
     ) -> std::result::Result<R, Failure> {
         match self.string(index, text) {
             Ok(encoding) => Ok(use_it(text.as_bytes(), encoding)),
             Err(Failure::Argument(_)) => {
-                let value = self.arguments[index];
-                let is_buffer = self.is_buffer(value)?;
                 let encoding = if is_buffer {
                     Encoding::Buffer
                 } else {
                     Encoding::Uint8Array
                 };
-                Ok(use_it(self.bytes(value)?, encoding))
+                Ok(use_it(self.bytes(self.arguments[index])?, encoding))
             }
             Err(failure) => Err(failure),
         }
@@ -358,14 +358,6 @@ impl Call<'_> {
         node(status)?;
         units.truncate(length);
         Ok(units)
-    }
-
-    fn is_buffer(&self, value: sys::napi_value) -> std::result::Result<bool, Failure> {
-        let mut is_buffer = false;
-        // SAFETY: the environment and the value are valid during the call.
-        let status = unsafe { sys::napi_is_buffer(self.env, value, &raw mut is_buffer) };
-        node(status)?;
-        Ok(is_buffer)
     }
 
     /// The bytes of `value`, a `Uint8Array` (a `Buffer` is one).

@@ -1,0 +1,74 @@
+'use strict'
+
+/** What the behaviour tests share: the two classes, quiet construction, callbacks as values. */
+
+const session = require('express-session')
+
+const createMemoryStore = require('../..')
+const createReference = require('memorystore')
+
+/** The class under test. */
+const MemoryStore = createMemoryStore(session)
+
+/** memorystore 1.6.8 itself. */
+const Reference = createReference(session)
+
+/** Runs `build` and returns what it returned and what it asked Node to warn of. */
+function watchWarnings(build) {
+  const warnings = []
+  const { emitWarning } = process
+  process.emitWarning = (message, options) => warnings.push({ message, ...options })
+  try {
+    return { value: build(), warnings }
+  } finally {
+    process.emitWarning = emitWarning
+  }
+}
+
+/** Calls `store[method](...args, callback)`; resolves to the arguments that the callback got. */
+function callbackArguments(store, method, ...args) {
+  return new Promise((resolve) => {
+    store[method](...args, (...results) => resolve(results))
+  })
+}
+
+/** What the store holds for `sid`, as the serializer returned it. Counts as a use. */
+async function storedText(store, sid) {
+  const { serializer } = store
+  store.serializer = { stringify: String, parse: (text) => text }
+  const found = callbackArguments(store, 'get', sid)
+  store.serializer = serializer
+  return (await found)[1]
+}
+
+/** A store whose `dispose` calls are listed in `disposed`, as argument lists. */
+function disposingStore(Store, options = {}) {
+  const disposed = []
+  const store = new Store({ ...options, dispose: (...args) => disposed.push(args) })
+  return { store, disposed }
+}
+
+/** Waits until `condition()` is true, whatever clock is faked. */
+async function until(condition) {
+  const deadline = process.hrtime.bigint() + PATIENCE
+  while (!(await condition())) {
+    if (process.hrtime.bigint() > deadline) throw new Error(`never came true: ${condition}`)
+    await new Promise((resolve) => realSetTimeout(resolve, 5))
+  }
+}
+
+/** How long to wait for what has to come, in nanoseconds. */
+const PATIENCE = 30_000_000_000n
+
+// Tests fake the global one.
+const realSetTimeout = setTimeout
+
+module.exports = {
+  MemoryStore,
+  Reference,
+  callbackArguments,
+  disposingStore,
+  storedText,
+  until,
+  watchWarnings,
+}

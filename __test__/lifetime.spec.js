@@ -1,0 +1,308 @@
+'use strict'
+
+// How long things live: the process, a store that nobody holds, its timer and its native memory,
+// and the background thread. Each test runs a process of its own, which it can look into.
+
+const { install } = require('@sinonjs/fake-timers')
+const test = require('ava')
+const MemoryStore = require('..')()
+const { runScript, succeed } = require('./helpers/process.js')
+
+const ON_LINUX = process.platform === 'linux' ? test.serial : test.skip
+
+const GC = { args: ['--expose-gc'] }
+
+/** What the scripts share. */
+const TOOLS = `
+  const { readdirSync, readFileSync } = require('node:fs')
+  const { setTimeout: delay } = require('node:timers/promises')
+  const MemoryStore = require('.')()
+
+  const MB = 1024 * 1024
+  const rss = () => process.memoryUsage.rss() / MB
+  const ignore = () => {}
+
+  /** The names of this process's threads. */
+  const threads = () =>
+    readdirSync('/proc/self/task').flatMap((id) => {
+      try {
+        return [readFileSync('/proc/self/task/' + id + '/comm', 'utf8').trim()]
+      } catch {
+        return [] // It has just ended.
+      }
+    })
+  const ownThreads = () => threads().filter((name) => name === 'memorystore-rs').length
+
+  /** Collects garbage until a condition holds. The parent kills a process that waits for ever. */
+  const until = async (holds) => {
+    for (;;) {
+      // Before, not after: what a WeakRef gives cannot be collected until the end of the turn.
+      global.gc?.()
+      if (holds()) return
+      await delay(10)
+    }
+  }
+
+  const fill = (store, count, body, ttl) => {
+    for (let i = 0; i < count; i++) {
+      store.set('sid-' + i, { cookie: { maxAge: ttl }, body }, ignore)
+    }
+  }
+  const print = (result) => process.stdout.write(JSON.stringify(result))
+`
+
+test('a store with a checkPeriod does not keep the process alive', async (t) => {
+  const order = await succeed(
+    t,
+    `${TOOLS}
+     const store = new MemoryStore({ checkPeriod: 86400000 })
+     new MemoryStore({ checkPeriod: 86400000, dispose: ignore })
+     store.startInterval()
+     store.set('sid', {}, ignore)
+     process.on('exit', () => print('ended'))`,
+  )
+
+  t.is(order, 'ended')
+})
+
+test('a store whose prune is under way does not keep the process alive', async (t) => {
+  const pruned = await succeed(
+    t,
+    `${TOOLS}
+     const plain = new MemoryStore({ checkPeriod: 1 })
+     const disposing = new MemoryStore({ checkPeriod: 1, dispose: ignore })
+     for (const store of [plain, disposing]) fill(store, 1000, '', -1)
+     const timer = setInterval(async () => {
+       if ((await plain.length()) + (await disposing.length()) > 0) return
+       clearInterval(timer)
+       for (const store of [plain, disposing]) fill(store, 50000, '', -1)
+       setTimeout(() => print('pruned'), 3)
+     }, 1)`,
+  )
+
+  t.is(pruned, 'pruned')
+})
+
+test('process.exit in the middle of a prune exits cleanly', async (t) => {
+  const { code, signal, stderr } = await runScript(
+    `${TOOLS}
+     const store = new MemoryStore()
+     fill(store, 300000, '', -1)
+     store.prune(ignore)
+     process.exit(7)`,
+  )
+
+  t.deepEqual({ code, signal, stderr }, { code: 7, signal: null, stderr: '' })
+})
+
+test('a dispose that throws in the background is an uncaught exception', async (t) => {
+  const { code, stderr } = await runScript(
+    `${TOOLS}
+     const dispose = () => { throw new Error('from dispose') }
+     const store = new MemoryStore({ checkPeriod: 1, dispose })
+     fill(store, 1, '', 1)
+     setInterval(ignore, 1000)`,
+  )
+
+  t.is(code, 1)
+  t.regex(stderr, /Error: from dispose/)
+})
+
+test('a dispose that throws in the background does not end the disposing', async (t) => {
+  const { sids, errors } = await succeed(
+    t,
+    `${TOOLS}
+     const sids = new Set()
+     let errors = 0
+     process.on('uncaughtException', () => errors++)
+     const dispose = (sid) => {
+       sids.add(sid)
+       throw new Error('from dispose')
+     }
+     const store = new MemoryStore({ checkPeriod: 1, dispose })
+     fill(store, 2000, '', 1)
+     until(() => sids.size === 2000).then(() => {
+       print({ sids: sids.size, errors })
+       process.exit()
+     })`,
+  )
+
+  t.is(sids, 2000)
+  t.true(errors >= 1, String(errors))
+})
+
+for (const options of ['{ checkPeriod: 1 }', '{ checkPeriod: 1, dispose: ignore }']) {
+  test(`a store with ${options} that is dropped without stopInterval is freed`, async (t) => {
+    const left = await succeed(
+      t,
+      `${TOOLS}
+       const drop = () => {
+         const store = new MemoryStore(${options})
+         fill(store, 1, '', 1)
+         return [store, store._checkInterval, store.store].map((object) => new WeakRef(object))
+       }
+       const parts = drop()
+       const gone = () => parts.every((part) => part.deref() === undefined)
+       delay(50).then(() => until(gone)).then(() => print(parts.filter((part) => part.deref())))`,
+      GC,
+    )
+
+    t.deepEqual(left, [])
+  })
+}
+
+ON_LINUX('stores that are dropped leave no native memory behind', async (t) => {
+  const { growth } = await succeed(
+    t,
+    `${TOOLS}
+     const body = 'x'.repeat(MB)
+     const before = rss()
+     const drop = () => fill(new MemoryStore({ checkPeriod: 60000 }), 20, body, 60000)
+     ;(async () => {
+       for (let i = 0; i < 40; i++) {
+         drop()
+         await until(() => rss() - before < 300)
+       }
+       await until(() => rss() - before < 100)
+       print({ growth: rss() - before })
+     })()`,
+    GC,
+  )
+
+  t.true(growth < 100, `800 MB came and went, and ${growth} MB stayed`)
+})
+
+ON_LINUX('10,000 stores created and dropped leave no thread and no memory behind', async (t) => {
+  const { counts, started } = await succeed(
+    t,
+    `${TOOLS}
+     const stores = async (count) => {
+       for (let i = 0; i < count; i++) {
+         const store = new MemoryStore({ checkPeriod: 60000, dispose: i % 2 ? ignore : undefined })
+         fill(store, 3, '', -1)
+         store.prune(ignore)
+         if (i % 500 === 0) await delay(1)
+       }
+     }
+     ;(async () => {
+       // The first ones make the heaps grow to the size that so many stores need at a time.
+       await stores(10000)
+       const started = ownThreads()
+       await until(() => ownThreads() === 0)
+       const others = threads().length
+       const before = rss()
+       await stores(10000)
+       await until(() => ownThreads() === 0 && rss() - before < 30)
+       print({ started, counts: [others, threads().length] })
+     })()`,
+    GC,
+  )
+
+  t.is(started, 1)
+  t.is(counts[0], counts[1])
+})
+
+ON_LINUX('one thread serves all stores of the process', async (t) => {
+  const { seen, left } = await succeed(
+    t,
+    `${TOOLS}
+     const before = threads().length
+     const stores = Array.from({ length: 100 }, () => new MemoryStore({ checkPeriod: 1 }))
+     for (const store of stores) fill(store, 500, '', 1)
+     const seen = new Set()
+     const left = async () => {
+       const lengths = await Promise.all(stores.map((store) => store.length()))
+       return lengths.reduce((sum, length) => sum + length)
+     }
+     ;(async () => {
+       while ((await left()) > 0) {
+         seen.add(threads().length - before)
+         await delay(1)
+       }
+       seen.add(threads().length - before)
+       print({ seen: [...seen].sort(), left: await left() })
+     })()`,
+  )
+
+  t.is(left, 0)
+  t.is(Math.max(...seen), 1)
+})
+
+ON_LINUX('close frees the memory of a store that is still held', async (t) => {
+  const { full, empty } = await succeed(
+    t,
+    `${TOOLS}
+     const before = rss()
+     const store = new MemoryStore({ checkPeriod: 60000 })
+     fill(store, 200, 'x'.repeat(MB), 60000)
+     const full = rss() - before
+     store.close(ignore)
+     until(() => rss() - before < 50).then(() => print({ full, empty: rss() - before, store }))`,
+    GC,
+  )
+
+  t.true(full > 200, `${full} MB`)
+  t.true(empty < 50, `${empty} MB`)
+})
+
+test('close ends the timer', (t) => {
+  const clock = install({ toFake: ['setInterval', 'clearInterval'] })
+  try {
+    const store = new MemoryStore({ checkPeriod: 1000 })
+    t.is(clock.countTimers(), 1)
+    store.close(() => {})
+
+    t.is(clock.countTimers(), 0)
+    t.is(store._checkInterval, undefined)
+  } finally {
+    clock.uninstall()
+  }
+})
+
+const CALLS = {
+  get: ['sid'],
+  set: ['sid', {}],
+  touch: ['sid', {}],
+  destroy: ['sid'],
+  ids: [],
+  all: [],
+  clear: [],
+  length: [],
+  prune: [],
+}
+
+for (const [method, args] of Object.entries(CALLS)) {
+  test(`after close, ${method} gives a clear error`, async (t) => {
+    const store = new MemoryStore({ checkPeriod: 1000 })
+    await store.close()
+    const expected = {
+      code: 'ERR_MEMORYSTORE_CLOSED',
+      message: `memorystore-rs: ${method}() was called on a store that is closed`,
+    }
+
+    await t.throwsAsync(store[method](...args), expected)
+    const results = await new Promise((resolve) => {
+      store[method](...args, (...given) => resolve(given))
+    })
+    t.like(results[0], expected)
+  })
+}
+
+test('after close, startInterval throws, and stopInterval and close do nothing', async (t) => {
+  const store = new MemoryStore({ checkPeriod: 1000 })
+  await store.close()
+
+  t.throws(() => store.startInterval(), { code: 'ERR_MEMORYSTORE_CLOSED' })
+  t.notThrows(() => store.stopInterval())
+  await t.notThrowsAsync(store.close())
+})
+
+test('close disposes of what is left', async (t) => {
+  const disposed = []
+  const store = new MemoryStore({ dispose: (sid) => disposed.push(sid) })
+  await store.set('a', {})
+  await store.set('b', {})
+  await store.close()
+
+  t.deepEqual(disposed, ['b', 'a'])
+})
