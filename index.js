@@ -6,8 +6,9 @@ const { isSharedArrayBuffer, isUint8Array } = require('node:util/types')
 const debug = require('debug')('memorystore')
 const { createStore } = require('./lib/native.js')
 const { readOptions } = require('./lib/options.js')
+const { cookieText } = require('./lib/cookie.js')
 const { every } = require('./lib/timer.js')
-const { eachSlice, later, until } = require('./lib/turns.js')
+const { eachSlice, later, listInto, until } = require('./lib/turns.js')
 
 /** What a session without a lifetime of its own gets, in milliseconds. */
 const ONE_DAY = 86400000
@@ -67,6 +68,7 @@ function createMemoryStore(session) {
 
   return class MemoryStore extends Base {
     #isOpen = true
+    #isDisposing = false
     #dispose
     #stopTimer = () => {}
 
@@ -331,7 +333,7 @@ function createMemoryStore(session) {
 
     async #collectIds() {
       const ids = []
-      for await (const sid of this.keys()) ids.push(sid)
+      await listInto(ids, this.store.list(), SIDS_A_TURN)
       return ids
     }
 
@@ -372,8 +374,8 @@ function createMemoryStore(session) {
 
     #pruneInBackground() {
       debug('Pruning expired entries')
-      this.store.pruneLater(Date.now())
-      if (this.#dispose) this.#disposeOfPrunedLater()
+      const hasPruned = this.store.pruneLater(Date.now())
+      if (hasPruned && !this.#isDisposing) this.#disposeOfPrunedLater()
     }
 
     /**
@@ -381,7 +383,9 @@ function createMemoryStore(session) {
      * process alive, and crashes at a worker's end), so look what it has removed until it is done.
      */
     #disposeOfPrunedLater() {
+      this.#isDisposing = true
       setTimeout(() => {
+        this.#isDisposing = false
         if (!this.#isOpen) return
         const pairs = []
         const more = this.store.takePruned(pairs, DISPOSE_BATCH)
@@ -433,18 +437,6 @@ function parse(serializer, data) {
   } catch {
     // V8's message quotes the text, which is somebody's session.
     throw new SyntaxError('memorystore-rs: a stored session is not valid JSON')
-  }
-}
-
-/**
- * The session's cookie as the native touch takes it: stringified as a member, because `toJSON`
- * gets the member's name. Undefined where the slow way has to find out what is wrong with it.
- */
-function cookieText(session) {
-  try {
-    return JSON.stringify({ cookie: session.cookie })
-  } catch {
-    return undefined
   }
 }
 

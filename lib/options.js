@@ -78,12 +78,13 @@ function readOptions(options) {
   const values = {
     checkPeriod: given.checkPeriod,
     max: given.max ?? Infinity,
-    maxBytes: given.maxBytes ?? Infinity,
     ttl: given.ttl,
     dispose: given.dispose,
     stale: given.stale,
     noDisposeOnSet: given.noDisposeOnSet,
   }
+  // What memorystore does not know is there only if it was given.
+  if (given.maxBytes !== undefined) values.maxBytes = given.maxBytes
   return { values, max: limit(values.max), maxBytes: limit(values.maxBytes) }
 }
 

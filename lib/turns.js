@@ -4,7 +4,7 @@
  * Work that takes longer than the event loop should be held: done in slices, a slice a turn.
  */
 
-module.exports = { eachSlice, later, until }
+module.exports = { eachSlice, later, listInto, until }
 
 /** How long to wait for the background thread before looking again, in milliseconds. */
 const PAUSE = 1
@@ -42,6 +42,11 @@ async function* eachSlice(take, size) {
     if (left === 0) return
     await turn()
   }
+}
+
+/** Appends all of the sids to `list`, `size` of them a turn. */
+async function listInto(list, take, size) {
+  while ((await until(() => take(list, size))) > 0) await turn()
 }
 
 /** Delivers what `promise` comes to, to the callback if there is one. */

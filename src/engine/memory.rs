@@ -253,7 +253,13 @@ impl MemoryEngine {
         let mut table = self.table.lock();
         let count = limit.min(table.pruned.len());
         removed.extend(table.pruned.drain(..count));
-        !table.pruned.is_empty() || table.is_pruning()
+        table.has_pruned()
+    }
+
+    /// Whether [`Self::take_pruned`] has anything to give, or may have soon.
+    #[must_use]
+    pub fn has_pruned(&self) -> bool {
+        self.table.lock().has_pruned()
     }
 
     fn with_table<R>(&self, operation: impl FnOnce(&mut Table) -> R) -> R {

@@ -51,6 +51,22 @@ pub(super) struct Table {
     pub(super) pruned: Vec<Removed>,
 }
 
+/// What is to be done for a record that was written.
+#[derive(Clone, Copy)]
+struct Written {
+    is_expired: bool,
+    needs_ticket: bool,
+}
+
+impl Written {
+    fn of(record: &Record, now: Millis) -> Self {
+        Self {
+            is_expired: record.is_expired(now),
+            needs_ticket: record.expires() < record.due,
+        }
+    }
+}
+
 /// The parts that have been needed so far.
 type Parts = Box<[Option<Box<Part>>]>;
 
@@ -193,7 +209,8 @@ impl Table {
             record.overwrite(body, expires);
         }
         self.bytes += record.allocated();
-        self.settle_expiry(&sid, now, removed);
+        let written = Written::of(record, now);
+        self.settle_expiry(&sid, written, removed);
         self.trim(removed);
         Ok(())
     }
@@ -226,8 +243,9 @@ impl Table {
             return Touched::NeedsRewrite;
         }
         self.bytes = self.bytes - before + record.allocated();
+        let written = Written::of(record, now);
         self.counters.touches += 1;
-        self.settle_expiry(sid, now, removed);
+        self.settle_expiry(sid, written, removed);
         self.trim(removed);
         Touched::Renewed
     }
@@ -387,6 +405,11 @@ impl Table {
         self.prune.is_some()
     }
 
+    /// Whether there is something in `pruned`, or may be soon.
+    pub(super) fn has_pruned(&self) -> bool {
+        !self.pruned.is_empty() || self.is_pruning()
+    }
+
     /// Does all that is left of a prune.
     pub(super) fn finish_prune(&mut self) {
         while self.prune_step(usize::MAX) {}
@@ -419,17 +442,12 @@ impl Table {
 
     /// After a write to the record of `sid`: removes it if it has expired already, as
     /// lru-cache does, which uses an entry it has overwritten; else sees to its ticket.
-    fn settle_expiry(&mut self, sid: &Sid, now: Millis, removed: &mut Vec<Removed>) {
-        let Some(part) = part_of(&mut self.parts, sid) else {
-            return;
-        };
-        if part
-            .records()
-            .peek(sid)
-            .is_some_and(|record| record.is_expired(now))
-        {
+    fn settle_expiry(&mut self, sid: &Sid, written: Written, removed: &mut Vec<Removed>) {
+        if written.is_expired {
             self.expire(sid, removed);
-        } else {
+        } else if written.needs_ticket
+            && let Some(part) = part_of(&mut self.parts, sid)
+        {
             part.arm(sid.hash());
         }
     }

@@ -269,13 +269,14 @@ impl Store {
     }
 
     /// `pruneLater(now)`: what has expired counts as removed from here on. If it is more than a
-    /// little, the background thread removes it.
+    /// little, the background thread removes it. Gives whether `takePruned` has something to
+    /// give, or may have soon.
     fn prune_later(&self, call: &Call) -> Done {
         if self.engine.begin_prune(whole(call.number(0)?)) && self.engine.prune_first() {
             let engine: Weak<MemoryEngine> = Arc::downgrade(&self.engine);
             PRUNER.prune(engine);
         }
-        Ok(Value::UNDEFINED)
+        call.truth(self.dispose && self.engine.has_pruned())
     }
 
     /// `isPruning()`: whether the background thread still has to remove what has expired.
