@@ -334,6 +334,7 @@ function createMemoryStore(session) {
     async #collectIds() {
       const ids = []
       await listInto(ids, this.store.list(), SIDS_A_TURN)
+      this.#assertOpen('ids')
       return ids
     }
 

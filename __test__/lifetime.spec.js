@@ -151,6 +151,9 @@ for (const options of ['{ checkPeriod: 1 }', '{ checkPeriod: 1, dispose: ignore 
   })
 }
 
+// An allocator may keep what was freed for the next to come. So these tests use several times
+// what is left to it.
+
 ON_LINUX('stores that are dropped leave no native memory behind', async (t) => {
   const { growth } = await succeed(
     t,
@@ -163,43 +166,42 @@ ON_LINUX('stores that are dropped leave no native memory behind', async (t) => {
          drop()
          await until(() => rss() - before < 300)
        }
-       await until(() => rss() - before < 100)
        print({ growth: rss() - before })
      })()`,
     GC,
   )
 
-  t.true(growth < 100, `800 MB came and went, and ${growth} MB stayed`)
+  t.true(growth < 300, `800 MB came and went, and ${growth} MB stayed`)
 })
 
 ON_LINUX('10,000 stores created and dropped leave no thread and no memory behind', async (t) => {
-  const { counts, started } = await succeed(
+  const { started, counts, growth } = await succeed(
     t,
     `${TOOLS}
      const stores = async (count) => {
        for (let i = 0; i < count; i++) {
          const store = new MemoryStore({ checkPeriod: 60000, dispose: i % 2 ? ignore : undefined })
-         fill(store, 3, '', -1)
+         fill(store, 3, 'x'.repeat(10000), -1)
          store.prune(ignore)
-         if (i % 500 === 0) await delay(1)
+         if (i % 100 === 0) await delay(1).then(gc)
        }
      }
      ;(async () => {
-       // The first ones make the heaps grow to the size that so many stores need at a time.
-       await stores(10000)
+       await stores(1000)
        const started = ownThreads()
        await until(() => ownThreads() === 0)
        const others = threads().length
        const before = rss()
        await stores(10000)
-       await until(() => ownThreads() === 0 && rss() - before < 30)
-       print({ started, counts: [others, threads().length] })
+       await until(() => ownThreads() === 0)
+       print({ started, counts: [others, threads().length], growth: rss() - before })
      })()`,
     GC,
   )
 
   t.is(started, 1)
   t.is(counts[0], counts[1])
+  t.true(growth < 150, `500 MB came and went, and ${growth} MB stayed`)
 })
 
 ON_LINUX('one thread serves all stores of the process', async (t) => {
@@ -229,20 +231,26 @@ ON_LINUX('one thread serves all stores of the process', async (t) => {
 })
 
 ON_LINUX('close frees the memory of a store that is still held', async (t) => {
-  const { full, empty } = await succeed(
+  const { growth } = await succeed(
     t,
     `${TOOLS}
+     const body = 'x'.repeat(MB)
      const before = rss()
-     const store = new MemoryStore({ checkPeriod: 60000 })
-     fill(store, 200, 'x'.repeat(MB), 60000)
-     const full = rss() - before
-     store.close(ignore)
-     until(() => rss() - before < 50).then(() => print({ full, empty: rss() - before, store }))`,
+     const stores = []
+     ;(async () => {
+       for (let i = 0; i < 8; i++) {
+         const store = new MemoryStore({ checkPeriod: 60000 })
+         stores.push(store)
+         fill(store, 100, body, 60000)
+         await store.close()
+         await until(() => rss() - before < 300)
+       }
+       print({ growth: rss() - before, stores: stores.length })
+     })()`,
     GC,
   )
 
-  t.true(full > 200, `${full} MB`)
-  t.true(empty < 50, `${empty} MB`)
+  t.true(growth < 300, `800 MB came and went, and ${growth} MB stayed`)
 })
 
 test('close ends the timer', (t) => {

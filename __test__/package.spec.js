@@ -14,9 +14,9 @@ const {
   symlink,
   writeFile,
 } = require('node:fs/promises')
-const { existsSync, readdirSync } = require('node:fs')
+const { existsSync, readdirSync, realpathSync } = require('node:fs')
 const { tmpdir } = require('node:os')
-const { basename, dirname, join } = require('node:path')
+const { basename, delimiter, dirname, join } = require('node:path')
 const test = require('ava')
 const manifest = require('../package.json')
 const { ROOT, run } = require('./helpers/process.js')
@@ -112,7 +112,7 @@ test('Rust is out of reach of the app', async (t) => {
   const { stdout } = await script('cjs', `console.log(process.env.PATH)`)
   const programs = stdout
     .trim()
-    .split(WINDOWS ? ';' : ':')
+    .split(delimiter)
     .flatMap((path) => readdirSync(path))
 
   t.deepEqual(
@@ -263,17 +263,16 @@ function npm(args, options) {
   return succeed(process.execPath, [npmCli(), ...args], options)
 }
 
-/** npm's own script: the npm that runs the tests, or the one beside Node.js. */
+/** npm's own script: that of the npm that runs the tests, or else of the one in PATH. */
 function npmCli() {
-  const beside = dirname(process.execPath)
-  const candidates = [
-    process.env.npm_execpath ?? '',
-    join(beside, 'node_modules/npm/bin/npm-cli.js'),
-    join(beside, '../lib/node_modules/npm/bin/npm-cli.js'),
-  ]
-  const found = candidates.find((file) => basename(file) === 'npm-cli.js' && existsSync(file))
-  if (found === undefined) throw new Error('npm is not where Node.js usually has it')
-  return found
+  const { npm_execpath: current = '', PATH = '' } = process.env
+  if (basename(current) === 'npm-cli.js') return current
+  for (const path of PATH.split(delimiter)) {
+    const inWindows = join(path, 'node_modules/npm/bin/npm-cli.js')
+    if (existsSync(inWindows)) return inWindows
+    if (existsSync(join(path, 'npm'))) return realpathSync(join(path, 'npm'))
+  }
+  throw new Error('there is no npm in PATH')
 }
 
 async function succeed(file, args, options) {

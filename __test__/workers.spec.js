@@ -15,7 +15,7 @@ const LINUX = process.platform === 'linux'
 /** What the scripts of the main threads share. */
 const MAIN = `
   const { once } = require('node:events')
-  const { readFileSync } = require('node:fs')
+  const { readdirSync, readFileSync } = require('node:fs')
   const { setTimeout: delay } = require('node:timers/promises')
   const { Worker } = require('node:worker_threads')
 
@@ -41,6 +41,16 @@ const MAIN = `
     await Promise.all(Array.from({ length: together }, one))
     return count
   }
+  /** How many threads of the addon this process has. */
+  const ownThreads = () =>
+    readdirSync('/proc/self/task').filter((id) => {
+      try {
+        return readFileSync('/proc/self/task/' + id + '/comm', 'utf8').trim() === 'memorystore-rs'
+      } catch {
+        return false // It has just ended.
+      }
+    }).length
+
   const print = (result) => process.stdout.write(JSON.stringify(result))
 `
 
@@ -76,11 +86,23 @@ const PRUNES = `${WORKER}
 /** Reports when it has begun to set and get without a pause. */
 const SETS_AND_GETS = `${WORKER}
   const store = new MemoryStore({ max: 500, dispose: ignore })
-  report('begun')
-  for (let i = 0; ; i++) {
-    store.store.set('sid-' + (i % 1000), '{"i":' + i + '}', 0, 1000, true)
-    store.store.get('sid-' + ((i * 7) % 1000), 0)
+  const work = async () => {
+    for (let i = 0; ; i++) {
+      store.set('sid-' + (i % 1000), { i }, ignore)
+      store.get('sid-' + ((i * 7) % 1000), ignore)
+      if (i % 1000 === 0) await turn()
+    }
   }
+  report('begun')
+  work()
+`
+
+/** Leaves a store that takes a while to free, which is the background thread's work. */
+const LEAVES_WORK = `${WORKER}
+  new MemoryStore().prune(ignore)
+  const store = new MemoryStore()
+  for (let i = 0; i < 150000; i++) store.set('sid-' + i, { i }, ignore)
+  report('filled')
 `
 
 /** Ends by itself, with a prune under way. */
@@ -131,6 +153,26 @@ test.serial('after each last worker, terminated in a prune, the process lives on
   )
 
   if (LINUX) t.is(unloaded, 40)
+})
+
+test.serial('the background thread has ended when the last worker has', async (t) => {
+  if (!LINUX) return t.pass()
+  const threads = await succeed(
+    t,
+    `${MAIN}
+     const work = async () => {
+       const threads = []
+       for (let i = 0; i < 5; i++) {
+         await terminateOne(${JSON.stringify(LEAVES_WORK)})
+         threads.push(ownThreads())
+       }
+       return threads
+     }
+     work().then(print)`,
+    options,
+  )
+
+  t.deepEqual(threads, Array(5).fill(0))
 })
 
 test.serial('workers that end by themselves with a prune under way crash nothing', async (t) => {

@@ -1,0 +1,183 @@
+// Types as an Express app in a CommonJS module sees them: every public item, and what must fail.
+
+import session = require('express-session')
+import createMemoryStore = require('memorystore-rs')
+
+declare module 'express-session' {
+  interface SessionData {
+    user: string
+  }
+}
+
+type Equal<A, B> =
+  (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
+const is = <T extends true>(..._proof: T[]): void => {}
+
+const MemoryStore = createMemoryStore(session)
+declare const data: session.SessionData
+
+// The class and its options.
+const store = new MemoryStore()
+new MemoryStore({})
+new MemoryStore(86400000)
+new MemoryStore({ checkPeriod: 1000, max: 10, ttl: 500, stale: true, noDisposeOnSet: true })
+new MemoryStore({ checkPeriod: undefined, max: undefined, ttl: undefined, serializer: JSON })
+new MemoryStore({
+  ttl: (options, sess, sid) => {
+    is<Equal<typeof sess, session.SessionData>>()
+    is<Equal<typeof sess.user, string>>()
+    is<Equal<typeof sid, string>>()
+    return options.max + (sess.cookie.maxAge ?? 0)
+  },
+  dispose: (sid, body) => {
+    is<Equal<typeof sid, string>>()
+    is<Equal<typeof body, string | Buffer | Uint8Array>>()
+  },
+})
+new MemoryStore({
+  ttl: () => undefined,
+  dispose: (sid: string) => sid.length,
+  serializer: {
+    stringify: (sess) => Buffer.from(sess.user),
+    parse: (body: Buffer) => ({ user: body.toString() }),
+  },
+})
+// What compiles with memorystore's own types.
+new MemoryStore({
+  dispose: (_sid: any, _body: any) => {},
+  serializer: { stringify: (arg: object) => String(arg), parse: (text: string) => ({ text }) },
+})
+
+// @ts-expect-error an unknown option
+new MemoryStore({ checkperiod: 1000 })
+// @ts-expect-error text is no period
+new MemoryStore({ checkPeriod: '1000' })
+// @ts-expect-error text is no options
+new MemoryStore('1000')
+// @ts-expect-error null is no options
+new MemoryStore(null)
+// @ts-expect-error a ttl function returns a number
+new MemoryStore({ ttl: () => '1000' })
+// @ts-expect-error a body is text or bytes
+new MemoryStore({ serializer: { stringify: () => 1, parse: () => data } })
+// @ts-expect-error a serializer has parse too
+new MemoryStore({ serializer: { stringify: () => '' } })
+// @ts-expect-error a body may be bytes
+new MemoryStore({ dispose: (_sid: string, _body: string[]) => {} })
+
+// A store is express-session's.
+session({ secret: 'secret', store })
+const asStore: session.Store = store
+is<Equal<ReturnType<typeof store.createSession>, session.Session & session.SessionData>>()
+store.on('disconnect', () => {}).regenerate
+
+// So is one whose methods are only these.
+type OnlyOurs = createMemoryStore.MemoryStore<session.SessionData>
+const comparable = (ours: OnlyOurs): Pick<session.Store, keyof session.Store & keyof OnlyOurs> =>
+  ours
+
+// With a callback there is no result.
+is<Equal<void, ReturnType<typeof withCallbacks>>>()
+function withCallbacks() {
+  store.get('sid', (err, sess) => {
+    is<Equal<typeof err, any>>()
+    is<Equal<typeof sess, session.SessionData | undefined>>()
+  })
+  store.all((_err, sessions) => {
+    is<Equal<typeof sessions, { [sid: string]: session.SessionData } | undefined>>()
+  })
+  store.ids((_err, sids) => is<Equal<typeof sids, string[] | undefined>>())
+  store.length((_err, length) => is<Equal<typeof length, number | undefined>>())
+  store.destroy(['a', 'b'], (err: Error | null) => err)
+  const results = [
+    store.get('sid', () => {}),
+    store.set('sid', data, () => {}),
+    store.touch('sid', data, () => {}),
+    store.destroy('sid', () => {}),
+    store.ids(() => {}),
+    store.all(() => {}),
+    store.clear(() => {}),
+    store.length(() => {}),
+    store.prune(() => {}),
+    store.close(() => {}),
+    store.startInterval(),
+    store.stopInterval(),
+  ] as const
+  is<Equal<(typeof results)[number], void>>()
+}
+
+// Without a callback there is a promise.
+async function withPromises() {
+  const found = store.get('sid')
+  is<Equal<typeof found, Promise<session.SessionData | undefined>>>()
+  const all = store.all()
+  is<Equal<typeof all, Promise<{ [sid: string]: session.SessionData }>>>()
+  const ids = store.ids()
+  is<Equal<typeof ids, Promise<string[]>>>()
+  const length = store.length()
+  is<Equal<typeof length, Promise<number>>>()
+  const done = [
+    store.set('sid', data),
+    store.touch('sid', data),
+    store.destroy('sid'),
+    store.destroy(['a', 'b'] as const),
+    store.clear(),
+    store.prune(),
+    store.close(),
+  ]
+  is<Equal<typeof done, Promise<void>[]>>()
+  await Promise.all(done)
+}
+
+// @ts-expect-error an object is no sid
+store.get({})
+// @ts-expect-error not a session
+store.set('sid', { cookie: 1 })
+// @ts-expect-error no session
+store.set('sid')
+// @ts-expect-error no callback
+store.touch('sid', data, 'callback')
+// @ts-expect-error an option is no result
+store.length().toFixed()
+// @ts-expect-error not a method
+store.reset()
+
+// What memorystore has besides its methods.
+is<Equal<typeof store.options.max, number>>()
+is<Equal<typeof store.options.checkPeriod, number | undefined>>()
+is<Equal<typeof store._checkInterval, NodeJS.Timeout | undefined>>()
+store.serializer.stringify(data)
+const native: object = store.store
+
+// The class can be extended and its types can be named.
+class Counted extends MemoryStore {
+  sets = 0
+
+  constructor(options?: createMemoryStore.MemoryStoreOptions<session.SessionData>) {
+    super(options)
+  }
+
+  override set(sid: string, sess: session.SessionData): Promise<void>
+  override set(sid: string, sess: session.SessionData, fn?: (err?: any) => void): void
+  override set(sid: string, sess: session.SessionData, fn?: (err?: any) => void) {
+    this.sets++
+    return fn ? super.set(sid, sess, fn) : super.set(sid, sess)
+  }
+}
+session({ secret: 'secret', store: new Counted({ max: 1 }) })
+const named: InstanceType<typeof MemoryStore> = new Counted()
+
+// @ts-expect-error the module is what has the Store
+createMemoryStore({})
+// @ts-expect-error null is no module
+createMemoryStore(null)
+// @ts-expect-error the middleware is no module
+createMemoryStore(session({ secret: 'secret' }))
+
+// A module that has no types.
+declare const untyped: any
+const anyStore = new (createMemoryStore(untyped))()
+is<Equal<ReturnType<(typeof anyStore)['close']>, void>>()
+anyStore.get('sid', (_err, sess) => sess.anything)
+
+export { asStore, comparable, named, native, withCallbacks, withPromises }

@@ -1,0 +1,364 @@
+import { EventEmitter } from 'node:events'
+
+export = createMemoryStore
+
+/**
+ * Makes the class of a session store that extends express-session's `Store`.
+ *
+ * ```ts
+ * import session from 'express-session'
+ * import createMemoryStore from 'memorystore-rs'
+ *
+ * const MemoryStore = createMemoryStore(session)
+ * app.use(session({ secret, store: new MemoryStore({ checkPeriod: 86400000 }) }))
+ * ```
+ *
+ * The type of a session is what the module's `Store` takes: with `@types/express-session` it is
+ * `SessionData`, with all that was added to it by declaration merging.
+ *
+ * @param session the express-session module
+ * @throws {TypeError} where `session` is given and has no class `Store`
+ */
+declare function createMemoryStore<Module extends createMemoryStore.SessionModule>(
+  session: Module,
+): createMemoryStore.MemoryStoreClass<
+  createMemoryStore.SessionOf<Module>,
+  createMemoryStore.BaseOf<Module>
+>
+
+/**
+ * Makes the class of a session store that extends Node's `EventEmitter`, for frameworks that take
+ * any object with `get`, `set` and `destroy`.
+ *
+ * ```ts
+ * const MemoryStore = createMemoryStore<Fastify.Session>()
+ * app.register(fastifySession, { secret, store: new MemoryStore({ checkPeriod: 86400000 }) })
+ * ```
+ */
+declare function createMemoryStore<Session = any>(
+  session?: undefined,
+): createMemoryStore.MemoryStoreClass<Session, EventEmitter>
+
+declare namespace createMemoryStore {
+  /** Options of `new MemoryStore(options)`. All of them can be left out. */
+  interface MemoryStoreOptions<Session = any> {
+    /**
+     * How often sessions that have expired are removed, in milliseconds: any finite number above
+     * 0. A background thread removes them; the timer does not keep the process alive.
+     *
+     * Default: never. An expired session then stays in memory until `get`, `touch`, `all`,
+     * `prune`, `max` or the same sid comes across it.
+     */
+    checkPeriod?: number | undefined
+
+    /**
+     * The most sessions to keep. When there are more, the least recently used ones are removed.
+     * What is not a positive number is no limit.
+     *
+     * Default: `Infinity`.
+     */
+    max?: number | undefined
+
+    /**
+     * The most memory to use for sessions, in bytes: sids, bodies and what the store itself needs
+     * for them. When it is exceeded, the least recently used sessions are removed. A session that
+     * alone takes more is refused with a RangeError with the code `ERR_MEMORYSTORE_TOO_LARGE`, and
+     * what was stored stays as it was. What is not a positive number is no limit.
+     *
+     * Default: `Infinity`.
+     */
+    maxBytes?: number | undefined
+
+    /**
+     * How long a session lives after `set` and `touch`, in milliseconds, or a function that tells.
+     * 0, `undefined` and `NaN` are for ever; a negative number is expired at once.
+     *
+     * Anything that is neither a number nor a function makes `set` and `touch` throw a TypeError.
+     * What the function throws is thrown from them, too.
+     *
+     * Default: the `maxAge` of the session's cookie, without fractions (0 or less is expired at
+     * once), or one day where that is not a number.
+     */
+    ttl?: number | TtlFunction<Session> | undefined
+
+    /**
+     * Called for every session that leaves the store, right after it did: because it expired, was
+     * evicted by `max`, destroyed, cleared, or dropped by `close`; and for a body that was
+     * overwritten by `set` or `touch` (but see `noDisposeOnSet`). It may use the store.
+     *
+     * It runs inside the call that removed the session. For what the background thread removed
+     * every `checkPeriod` it runs a few milliseconds later.
+     *
+     * What it throws is thrown from the call that caused it, once that has done all its work; in
+     * `touch` and `all` it goes to the callback. Where no call caused it, it is an uncaught
+     * exception.
+     *
+     * Default: none.
+     *
+     * @param sid the session's id
+     * @param body what `serializer.stringify` returned: JSON text by default
+     */
+    dispose?: ((sid: string, body: string | Buffer | Uint8Array) => void) | undefined
+
+    /**
+     * Whether `get` and `all` return an expired session once more when they come across it.
+     *
+     * Default: `false`.
+     */
+    stale?: boolean | undefined
+
+    /**
+     * Whether `dispose` is left out for a body that is overwritten by `set` or `touch`.
+     *
+     * Default: `false`.
+     */
+    noDisposeOnSet?: boolean | undefined
+
+    /**
+     * How a session becomes the text or the bytes that are stored, and a session again.
+     *
+     * Default: `JSON`.
+     */
+    serializer?: Serializer<Session> | undefined
+  }
+
+  /**
+   * Tells how long a session lives from now on, in milliseconds. 0, `undefined` and `NaN` are for
+   * ever; a negative number is expired at once.
+   *
+   * @param options the store's `options`
+   * @param session what was passed to `set` or `touch`
+   * @param sid what was passed to `set` or `touch`
+   */
+  type TtlFunction<Session = any> = (
+    options: StoreOptions<Session>,
+    session: Session,
+    sid: string,
+  ) => number | undefined
+
+  /** How sessions become what is stored, and back. What it throws goes to the callback. */
+  interface Serializer<Session = any> {
+    /**
+     * Returns the session as text or bytes. Anything else is a TypeError to the callback of `set`
+     * or `touch`, and what was stored stays as it was. An empty text counts as no session.
+     */
+    stringify(session: Session): string | Buffer | Uint8Array
+
+    /** Returns the session again, from exactly what `stringify` had returned. */
+    parse(body: any): unknown
+  }
+
+  /** What `store.options` holds: the options as they were given, without the serializer. */
+  interface StoreOptions<Session = any> {
+    checkPeriod: number | undefined
+    /** `Infinity` where it was not given. */
+    max: number
+    /** Not there where it was not given. */
+    maxBytes?: number
+    ttl: number | TtlFunction<Session> | undefined
+    dispose: ((sid: string, body: string | Buffer | Uint8Array) => void) | undefined
+    stale: boolean | undefined
+    noDisposeOnSet: boolean | undefined
+  }
+
+  /** What `store.stats()` returns. Counts are since the store was made. */
+  interface Stats {
+    /** Sessions in the store; expired ones that are still stored too. */
+    sessions: number
+    /** What they take, in bytes, as `maxBytes` counts it. */
+    bytes: number
+    /** Calls of `get` that found a session. */
+    hits: number
+    /** Calls of `get` that found none. */
+    misses: number
+    /** Sessions written by `set`. */
+    sets: number
+    /** Sessions renewed by `touch`. */
+    touches: number
+    /** Sessions evicted because there were more than `max`. */
+    evictionsByCount: number
+    /** Sessions evicted because they took more than `maxBytes`. */
+    evictionsByBytes: number
+    /** Sessions removed because they had expired. */
+    expirations: number
+    /** Prunes that were done, by `checkPeriod` or by hand. */
+    prunes: number
+    /** How long the last of them took from its beginning to its end, in milliseconds. */
+    lastPruneMs: number
+  }
+
+  /**
+   * The methods of a store.
+   *
+   * Every callback is optional and called exactly once, always later and in the order of the
+   * calls. Where there are more than 2000 sessions, `ids` and `all` work in slices between which
+   * the event loop turns, and `prune` and a `length` that meets a prune wait for the background
+   * thread: their callbacks come when they are done. Without one, the method returns a promise; one that is rejected and that nobody awaits
+   * is ignored. The result is that of the moment of the call.
+   *
+   * Errors that go to the callback or reject the promise:
+   * - a TypeError with the code `ERR_INVALID_ARG_TYPE` for a sid that is no string. A number,
+   *   boolean or bigint counts as its text.
+   * - a RangeError with the code `ERR_MEMORYSTORE_TOO_LARGE` for a session larger than `maxBytes`.
+   * - an Error with the code `ERR_MEMORYSTORE_CLOSED` from every method once `close` was called.
+   */
+  interface MemoryStore<Session = any> {
+    /** The options as they were given. */
+    options: StoreOptions<Session>
+
+    /** The serializer: the option, or `JSON`. */
+    serializer: Serializer<Session>
+
+    /** The native store. It is not meant to be called. */
+    store: object
+
+    /** The timer behind `checkPeriod`; undefined while there is none. */
+    _checkInterval: NodeJS.Timeout | undefined
+
+    /**
+     * Reads a session, which becomes the most recently used. Gives undefined where there is none
+     * or it has expired. Fails with what `serializer.parse` throws.
+     */
+    get(sid: string): Promise<Session | undefined>
+    get(sid: string, callback: (err?: any, session?: Session) => void): void
+
+    /**
+     * Writes a session, which becomes the most recently used, and renews its expiry. Fails with
+     * what `serializer.stringify` throws; what was stored then stays as it was.
+     *
+     * @throws what the option `ttl`, its function or `dispose` makes it throw
+     */
+    set(sid: string, session: Session): Promise<void>
+    set(sid: string, session: Session, callback: (err?: any) => void): void
+
+    /**
+     * Renews the expiry of a session, replaces the cookie that is stored by `session.cookie`, and
+     * makes it the most recently used. Does nothing where there is no session. Fails with what
+     * the serializer or `dispose` throws.
+     *
+     * @throws what the option `ttl` or its function makes it throw
+     */
+    touch(sid: string, session: Session): Promise<void>
+    touch(sid: string, session: Session, callback: (err?: any) => void): void
+
+    /**
+     * Removes a session, or each of an array of sids.
+     *
+     * @throws what `dispose` throws
+     */
+    destroy(sid: string | readonly string[]): Promise<void>
+    destroy(sid: string | readonly string[], callback: (err?: any) => void): void
+
+    /** Lists the sids, the most recently used first; expired ones that are still stored too. */
+    ids(): Promise<string[]>
+    ids(callback: (err?: any, sids?: string[]) => void): void
+
+    /**
+     * Reads all sessions, the most recently used first, into an object by sid that has no
+     * prototype. Where there are more than 2000, it has each session that was there from the call
+     * to the callback, and may have others. For very many sessions prefer `entries`. Removes those that have expired. Fails with what `serializer.parse` or `dispose`
+     * throws.
+     */
+    all(): Promise<{ [sid: string]: Session }>
+    all(callback: (err?: any, sessions?: { [sid: string]: Session }) => void): void
+
+    /**
+     * Goes through the sids, the most recently used first; expired ones that are still stored too.
+     * Every sid that is there all the while comes once. The event loop turns in between.
+     */
+    keys(): AsyncGenerator<string, void, undefined>
+
+    /**
+     * Goes through the sessions, as `[sid, session]`, the most recently used first. Every session
+     * that is there all the while comes once, as it is when it comes; reading it does not count as
+     * use. Removes those that have expired. Throws what `serializer.parse` or `dispose` throws.
+     *
+     * ```js
+     * for await (const [sid, session] of store.entries()) console.log(session.user)
+     * ```
+     */
+    entries(): AsyncGenerator<[sid: string, session: Session], void, undefined>
+
+    /**
+     * Tells what the store holds and has done.
+     *
+     * @throws an Error with the code `ERR_MEMORYSTORE_CLOSED` once `close` was called
+     */
+    stats(): Stats
+
+    /**
+     * Removes all sessions.
+     *
+     * @throws what `dispose` throws
+     */
+    clear(): Promise<void>
+    clear(callback: (err?: any) => void): void
+
+    /** Counts the sessions; expired ones that are still stored too. */
+    length(): Promise<number>
+    length(callback: (err?: any, length?: number) => void): void
+
+    /**
+     * Removes all sessions that have expired and keeps the order of the others. The work is left
+     * to the background thread, except in a store with `dispose`.
+     *
+     * @throws what `dispose` throws
+     */
+    prune(): Promise<void>
+    prune(callback: (err?: any) => void): void
+
+    /**
+     * Starts the timer behind `checkPeriod`, from the beginning if it runs. The constructor does
+     * this. Does nothing where `checkPeriod` is not a finite number above 0.
+     *
+     * @throws an Error with the code `ERR_MEMORYSTORE_CLOSED` once `close` was called
+     */
+    startInterval(): void
+
+    /** Stops the timer behind `checkPeriod`. */
+    stopInterval(): void
+
+    /**
+     * Stops the timer and frees the store. Methods that are called later fail with the code
+     * `ERR_MEMORYSTORE_CLOSED`; a second `close` does nothing.
+     *
+     * @throws what `dispose` throws
+     */
+    close(): Promise<void>
+    close(callback: (err?: any) => void): void
+  }
+
+  /** The class that `createMemoryStore` returns. */
+  interface MemoryStoreClass<Session, Base> {
+    /**
+     * Makes an empty store.
+     *
+     * An option whose value makes no sense acts as in memorystore 1.6.8, and a process warning
+     * with the code `MEMORYSTORE_OPTION` names it.
+     *
+     * @param options the options, or the `checkPeriod` in milliseconds
+     * @throws {TypeError} where `options` is null
+     */
+    new (options?: MemoryStoreOptions<Session> | number): MemoryStore<Session> & Base
+
+    readonly prototype: MemoryStore<Session> & Base
+  }
+
+  /** The express-session module, as far as a store needs it. */
+  interface SessionModule {
+    Store: abstract new (...args: any) => any
+  }
+
+  /** What the module's `Store` keeps: `SessionData` of `@types/express-session`. */
+  type SessionOf<Module extends SessionModule> =
+    InstanceType<Module['Store']> extends {
+      set(sid: string, session: infer Session, ...rest: any[]): any
+    }
+      ? Session
+      : any
+
+  /** What the module's `Store` makes. Without types of the module, an `EventEmitter`. */
+  type BaseOf<Module extends SessionModule> = 0 extends 1 & InstanceType<Module['Store']>
+    ? EventEmitter
+    : InstanceType<Module['Store']>
+}
