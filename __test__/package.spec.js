@@ -35,6 +35,8 @@ const ROOT_FILES = [
   'index.js',
   ...readdirSync(join(ROOT, 'lib')).map((name) => `lib/${name}`),
   'package.json',
+  'prometheus.d.ts',
+  'prometheus.js',
 ]
 
 /** Where the release is made, where it is installed, and the environment of a user without Rust. */

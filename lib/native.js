@@ -12,7 +12,9 @@ module.exports = load()
 function load() {
   const file = process.env.MEMORYSTORE_RS_BINARY
   try {
-    return file ? require(resolve(file)) : require('../binding.js')
+    const binding = file ? require(resolve(file)) : require('../binding.js')
+    if (typeof binding.createStore !== 'function') throw new Error('it exports no createStore')
+    return binding
   } catch (cause) {
     throw loadError(file, cause)
   }
@@ -20,19 +22,18 @@ function load() {
 
 function loadError(file, cause) {
   const here = `${process.platform}-${process.arch}${libc()}, Node.js ${process.version}`
-  const problem = file
-    ? `the file that MEMORYSTORE_RS_BINARY names cannot be loaded on ${here}`
-    : `there is no native binary for ${here}`
-  const error = new Error(
-    `memorystore-rs: ${problem}.\n` +
+  const message = file
+    ? `memorystore-rs: the file that MEMORYSTORE_RS_BINARY names cannot be loaded on ${here}:\n` +
+      `${resolve(file)}\n` +
+      'Unset the variable to load the binary that was installed, or name one built for this platform.'
+    : `memorystore-rs: there is no native binary for ${here}.\n` +
       'If this platform is listed in the README, its package was not installed: npm skips optional\n' +
       'dependencies with --omit=optional, and forgets them where package-lock.json was made on\n' +
       'another platform (https://github.com/npm/cli/issues/4828). Delete node_modules and\n' +
       'package-lock.json and run `npm install`.\n' +
       'Otherwise build it from the source (see CONTRIBUTING.md), and set MEMORYSTORE_RS_BINARY to\n' +
-      'the path of the .node file.',
-    { cause },
-  )
+      'the path of the .node file.'
+  const error = new Error(message, { cause })
   error.code = 'ERR_MEMORYSTORE_NO_BINARY'
   return error
 }
