@@ -221,9 +221,9 @@ function createMemoryStore(session) {
 
     length(fn) {
       if (!this.#isOpen) return this.#refuse('length', undefined, fn)
+      debug('Getting length')
 
       const length = this.store.length()
-      debug('Getting length: %d', length)
       if (length >= 0) return give(fn, length)
       // A long prune is under way. What it removes does not count, so wait how much that is.
       return later(

@@ -1,0 +1,63 @@
+'use strict'
+
+/** What the figures depend on: the machine and the versions, without anything that names it. */
+
+const { execFileSync } = require('node:child_process')
+const { readFileSync } = require('node:fs')
+const os = require('node:os')
+const { packageVersion, OURS } = require('./stores.js')
+
+module.exports = { environment, redisVersion, heapFlag }
+
+const PACKAGES = [
+  'memorystore',
+  'express-session',
+  'connect-redis',
+  'redis',
+  'express',
+  'autocannon',
+]
+
+function environment() {
+  const cpus = os.cpus()
+  return {
+    cpu: cpus[0]?.model.trim() ?? 'unknown',
+    cores: cpus.length,
+    memoryGiB: Math.round(os.totalmem() / 2 ** 30),
+    os: `${distribution()}, ${os.type()} ${os.release()} ${os.arch()}`,
+    node: process.version,
+    v8: process.versions.v8,
+    versions: {
+      [OURS]: require('../package.json').version,
+      ...Object.fromEntries(PACKAGES.map((name) => [name, packageVersion(name) ?? null])),
+      'redis-server': redisVersion() ?? null,
+    },
+    heapFlag: heapFlag(),
+  }
+}
+
+function distribution() {
+  try {
+    return /^PRETTY_NAME="?([^"\n]*)/m.exec(readFileSync('/etc/os-release', 'utf8'))[1]
+  } catch {
+    return os.version()
+  }
+}
+
+/** The version of the redis-server on the PATH; undefined where there is none. */
+function redisVersion() {
+  try {
+    const output = execFileSync('redis-server', ['--version'], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    })
+    return /v=(\S+)/.exec(output)?.[1]
+  } catch {
+    return undefined
+  }
+}
+
+/** The heap that every store's process gets, in all measurements but growth. */
+function heapFlag() {
+  return `--max-old-space-size=${Math.floor((os.totalmem() / 2 ** 20) * 0.7)}`
+}

@@ -1,0 +1,131 @@
+'use strict'
+
+/**
+ * What is measured in a full run and with `--quick`: for each section the configurations, the
+ * stores that take part, and how many rounds.
+ */
+
+const { OURS, REDIS, FLOOR } = require('./stores.js')
+const { PARTS } = require('./measurements/event-loop.js')
+
+const SECTIONS = ['operations', 'memory', 'event-loop', 'http', 'growth']
+
+const K = 1000
+const M = 1000000
+
+const IN_PROCESS = [OURS, 'memorystore', 'MemoryStore']
+const WITH_REDIS = [...IN_PROCESS, REDIS]
+const ALL = [...WITH_REDIS, FLOOR]
+
+const FULL = {
+  operations: [
+    operations(10 * K, { rounds: 5 }),
+    operations(M, { rounds: 3 }),
+    operations(5 * M, { rounds: 2, stores: IN_PROCESS }),
+    operations(10 * K, { rounds: 3, cookie: 'express' }),
+    operations(100 * K, { rounds: 3, cookie: 'express', stores: [...IN_PROCESS, FLOOR] }),
+    operations(10 * K, { rounds: 2, size: 120 }),
+    operations(10 * K, { rounds: 2, size: 4096, calls: 2 * K }),
+    operations(10 * K, { rounds: 2, size: 40960, calls: 200 }),
+  ],
+  memory: [
+    memory(M, { rounds: 3 }),
+    memory(100 * K, { size: 120 }),
+    memory(100 * K, { size: 4096 }),
+    memory(10 * K, { size: 40960 }),
+  ],
+  'event-loop': PARTS.map((part) =>
+    eventLoop(part, { count: M, growTo: 5 * M, watched: 5000, rounds: part === 'grow' ? 2 : 3 }),
+  ),
+  http: [http(10 * K, 4), http(M, 5)],
+  growth: [
+    growth([K, 10 * K, 100 * K, M], { stores: [REDIS] }),
+    growth([K, 10 * K, 100 * K, M, 2 * M, 3 * M, 5 * M, 7 * M, 10 * M], { stores: IN_PROCESS }),
+  ],
+}
+
+const QUICK = {
+  operations: [
+    operations(10 * K, { rounds: 2, blocks: 2, calls: 3 * K }),
+    operations(50 * K, { rounds: 1, blocks: 2, calls: 3 * K }),
+  ],
+  memory: [memory(30 * K, { rounds: 1 })],
+  'event-loop': PARTS.map((part) =>
+    eventLoop(part, { count: 30 * K, growTo: 60 * K, watched: 1500, rounds: 1 }),
+  ),
+  http: [http(10 * K, 1, 1)],
+  growth: [
+    growth([K, 5 * K], { stores: [REDIS], calls: 2 * K }),
+    growth([K, 5 * K, 20 * K], { stores: IN_PROCESS, calls: 2 * K }),
+  ],
+}
+
+function operations(count, options) {
+  return {
+    params: {
+      count,
+      size: 400,
+      cookie: 'plain',
+      blocks: 5,
+      calls: count >= M ? 20 * K : 10 * K,
+      ...pick(options, ['size', 'cookie', 'blocks', 'calls']),
+    },
+    rounds: options.rounds,
+    stores: options.stores ?? ALL,
+  }
+}
+
+function memory(count, { size = 400, rounds = 2 }) {
+  return { params: { count, size, cookie: 'plain' }, rounds, stores: ALL }
+}
+
+function eventLoop(part, { rounds, ...sizes }) {
+  const pruning = [OURS, 'memorystore']
+  const stores = { calls: WITH_REDIS, close: [OURS], expired: pruning, background: pruning }
+  return { params: { part, ...sizes, size: 400 }, rounds, stores: stores[part] ?? IN_PROCESS }
+}
+
+function http(count, seconds, rounds = 3) {
+  return { params: { count, size: 400, seconds }, rounds, stores: WITH_REDIS }
+}
+
+function growth(counts, { stores, calls = 20 * K }) {
+  return { params: { counts, size: 400, calls }, rounds: 1, stores }
+}
+
+/**
+ * The jobs of a run, in the order in which they are done: the stores take turns, round by round.
+ *
+ * @param {{quick: boolean, only?: string[], stores?: string[], counts?: number[],
+ *   rounds?: number}} selection
+ */
+function planOf({ quick, only, stores, counts, rounds }) {
+  const jobs = []
+  for (const section of SECTIONS) {
+    if (only && !only.includes(section)) continue
+    for (const config of (quick ? QUICK : FULL)[section]) {
+      const chosen = withCounts(config.params, counts)
+      if (!chosen) continue
+      for (let round = 1; round <= (rounds ?? config.rounds); round++) {
+        for (const store of config.stores) {
+          if (stores && !stores.includes(store)) continue
+          jobs.push({ section, store, params: chosen, round, rounds: rounds ?? config.rounds })
+        }
+      }
+    }
+  }
+  return jobs
+}
+
+/** The parameters where they are among `counts`; undefined where not. */
+function withCounts(params, counts) {
+  if (!counts) return params
+  if (params.counts) return { ...params, counts }
+  return counts.includes(params.count) ? params : undefined
+}
+
+function pick(object, names) {
+  return Object.fromEntries(names.filter((n) => n in object).map((n) => [n, object[n]]))
+}
+
+module.exports = { planOf, SECTIONS }

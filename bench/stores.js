@@ -1,0 +1,122 @@
+'use strict'
+
+/**
+ * The stores that are measured, each opened the way its own documentation shows, and the floor:
+ * what JSON.parse, JSON.stringify and a deferred callback cost without any store.
+ */
+
+const { existsSync, readFileSync } = require('node:fs')
+const { dirname, join } = require('node:path')
+
+const OURS = 'memorystore-rs'
+const REDIS = 'connect-redis'
+const FLOOR = 'floor'
+
+/** For each store, the packages that it takes and how to open it. */
+const STORES = {
+  [OURS]: {
+    packages: [],
+    open: (options) => new (require('../index.js')(require('express-session')))(options),
+  },
+  memorystore: {
+    packages: ['memorystore'],
+    open: (options) => new (require('memorystore')(require('express-session')))(options),
+  },
+  MemoryStore: {
+    packages: ['express-session'],
+    open: () => new (require('express-session').MemoryStore)(),
+  },
+  [REDIS]: {
+    packages: ['connect-redis', 'redis'],
+    open: openRedis,
+  },
+  [FLOOR]: {
+    packages: [],
+    open: () => new Floor(),
+  },
+}
+
+/**
+ * Opens the store called `name`. Returns the `store`, `stop()`, and for Redis also
+ * `serverMemory()`, which asks for the resident bytes of its server.
+ */
+async function openStore(name, options = {}, redisPort = undefined) {
+  const opened = await STORES[name].open(options, redisPort)
+  if (name === REDIS) return opened
+  return {
+    store: opened,
+    stop: async () => {
+      opened.stopInterval?.()
+      opened.close?.(() => {})
+    },
+  }
+}
+
+async function openRedis(_options, port) {
+  const { RedisStore } = require('connect-redis')
+  const { createClient } = require('redis')
+  const client = createClient({ url: `redis://127.0.0.1:${port}` })
+  // A lost server makes the pending calls fail, which is what reports it.
+  client.on('error', () => {})
+  await client.connect()
+  return {
+    store: new RedisStore({ client }),
+    stop: async () => client.destroy(),
+    serverMemory: async () => {
+      const info = await client.info('memory')
+      return Number(/used_memory_rss:(\d+)/.exec(info)[1])
+    },
+  }
+}
+
+/** How many texts the floor reads in turn, so that it does not always parse the same one. */
+const FLOOR_TEXTS = 1024
+
+class Floor {
+  #texts = []
+  #next = 0
+
+  get(_sid, fn) {
+    const text = this.#texts[this.#next++ % this.#texts.length]
+    setImmediate(fn, null, JSON.parse(text))
+  }
+
+  set(_sid, session, fn) {
+    const text = JSON.stringify(session)
+    if (this.#texts.length < FLOOR_TEXTS) this.#texts.push(text)
+    setImmediate(fn, null)
+  }
+
+  touch(_sid, _session, fn) {
+    setImmediate(fn, null)
+  }
+
+  destroy(_sid, fn) {
+    setImmediate(fn, null)
+  }
+}
+
+/** The packages of the store called `name` that are not installed. */
+function missingPackages(name) {
+  return STORES[name].packages.filter((each) => packageVersion(each) === undefined)
+}
+
+/** The version of an installed package; undefined where there is none. */
+function packageVersion(name) {
+  let file
+  try {
+    file = require.resolve(name)
+  } catch {
+    return undefined
+  }
+  // Not every package lets its package.json be required.
+  for (let folder = dirname(file); folder !== dirname(folder); folder = dirname(folder)) {
+    const manifest = join(folder, 'package.json')
+    if (!existsSync(manifest)) continue
+    const content = JSON.parse(readFileSync(manifest, 'utf8'))
+    if (content.name === name) return content.version
+  }
+  return undefined
+}
+
+module.exports = { STORES, FLOOR, OURS, REDIS, openStore, packageVersion, missingPackages }
