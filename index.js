@@ -193,8 +193,10 @@ function createMemoryStore(session) {
     async *keys() {
       this.#assertOpen('keys')
       for await (const sids of eachSlice(this.store.list(), SIDS_A_TURN)) {
-        this.#assertOpen('keys')
-        yield* sids
+        for (const sid of sids) {
+          this.#assertOpen('keys')
+          yield sid
+        }
       }
     }
 
@@ -228,7 +230,7 @@ function createMemoryStore(session) {
       // A long prune is under way. What it removes does not count, so wait how much that is.
       return later(
         fn,
-        until(() => this.store.lengthAfterPrune(-length - 1)),
+        until(() => this.store.lengthAfterPrune(-length)),
       )
     }
 

@@ -55,8 +55,8 @@ const registries = new WeakMap()
  * @param {object} [options.labels] labels of this store, needed where there are several
  * @returns {() => void} a function that takes the store out again
  */
-function collectStoreMetrics(store, options = {}) {
-  const { client, prefix = 'memorystore_', labels = {} } = options
+function collectStoreMetrics(store, options) {
+  const { client, prefix = 'memorystore_', labels = {} } = options ?? {}
   if (typeof client?.Gauge !== 'function' || typeof client.Counter !== 'function') {
     throw new TypeError(
       "memorystore-rs: the option `client` has to be prom-client: collectStoreMetrics(store, { client: require('prom-client') })",
@@ -66,6 +66,12 @@ function collectStoreMetrics(store, options = {}) {
     throw new TypeError('memorystore-rs: collectStoreMetrics takes a MemoryStore first')
   }
   const { register = client.register } = options
+  if (typeof register?.registerMetric !== 'function') {
+    throw new TypeError('memorystore-rs: the option `register` has to be a Registry of prom-client')
+  }
+  if (labels === null || typeof labels !== 'object') {
+    throw new TypeError('memorystore-rs: the option `labels` has to be an object')
+  }
   const { sources, labelNames } = sourcesOf(client, register, prefix, Object.keys(labels))
   if (labelNames.join() !== Object.keys(labels).sort().join()) {
     throw new TypeError(

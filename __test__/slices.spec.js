@@ -133,9 +133,17 @@ test('the loop turns while a large store is listed', async (t) => {
   t.true((await countTurns(collect(large.entries()))) >= 20)
 })
 
-test('the loop turns while a large store is pruned', async (t) => {
-  const large = addSessions(store(), VERY_MANY, { expired: true })
-  t.true((await countTurns(large.prune())) >= 3)
+test('prune leaves the work to the background thread', async (t) => {
+  // The thread may be done before this one goes on, but hardly thrice.
+  let left = 0
+  for (let attempt = 0; attempt < 3 && left === 0; attempt++) {
+    const large = addSessions(store(), VERY_MANY, { expired: true })
+    const pruned = large.prune()
+    left = large.stats().sessions
+    await pruned
+    t.is(large.stats().sessions, 0)
+  }
+  t.true(left > 0)
 })
 
 test('ids, all, keys and entries are complete while sessions come, go and are used', async (t) => {
@@ -514,7 +522,8 @@ test('a result that is still to come keeps the process alive', async (t) => {
      const store = new MemoryStore({ checkPeriod: 1e6, ttl: (o, session) => session.ttl })
      for (let i = 0; i < ${MANY * 2}; i++) store.set('sid-' + i, { ttl: i % 2 ? -1 : 1e9 }, () => {})
      const show = (value) => console.log(JSON.stringify(value))
-     ${expression}`
+     // Behind the callbacks of the sets, which would keep the process alive meanwhile.
+     setImmediate(() => setImmediate(() => { ${expression} }))`
   const expressions = {
     'store.ids((err, ids) => show(ids.length))': MANY * 2,
     'store.ids().then((ids) => show(ids.length))': MANY * 2,

@@ -26,7 +26,8 @@ const NAMES = {
 /** Strings that JSON writes as they are. */
 const IS_PLAIN = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/
 
-const dateToJSON = Date.prototype.toJSON
+const { toJSON: dateToJSON, valueOf: dateValueOf } = Date.prototype
+const { toString } = Object.prototype
 
 /**
  * The text of `{"cookie":...}`, as the native touch takes it. Undefined where the slow way has
@@ -43,11 +44,12 @@ function cookieText(session) {
 
 /** Undefined for what is not as flat as a cookie ordinarily is. */
 function flatText(cookie) {
+  if (hasPollutedPrototype()) return undefined
   const members = toJSON(cookie, 'cookie')
   if (members === null || typeof members !== 'object') return undefined
-  // What is inherited must not be written.
-  if (Object.getPrototypeOf(members) !== Object.prototype || hasPollutedPrototype())
-    return undefined
+  // Inherited members must not be written, and arrays and wrapped strings are no objects to JSON.
+  if (Object.getPrototypeOf(members) !== Object.prototype) return undefined
+  if (toString.call(members) !== '[object Object]') return undefined
 
   let text = '{"cookie":{'
   let separator = ''
@@ -82,14 +84,15 @@ function valueText(value) {
 /** What JSON.stringify makes of an object before it writes it. */
 function toJSON(value, name) {
   if (value === null || typeof value !== 'object') return value
-  if (value instanceof Date && value.toJSON === dateToJSON) {
+  if (value instanceof Date && value.toJSON === dateToJSON && value.valueOf === dateValueOf) {
     // What the built-in function comes to, which takes twice as long.
-    return Number.isNaN(value.getTime()) ? null : value.toISOString()
+    return Number.isNaN(dateValueOf.call(value)) ? null : value.toISOString()
   }
   return typeof value.toJSON === 'function' ? value.toJSON(name) : value
 }
 
 function hasPollutedPrototype() {
+  if (Object.prototype.toJSON !== undefined) return true
   for (const _name in Object.prototype) return true
   return false
 }

@@ -28,7 +28,8 @@ const CHECKS = {
     return 'a positive whole number; there is no limit'
   },
   maxBytes: (value) => {
-    if (value === false || (typeof value === 'number' && value > 0)) return undefined
+    if (value === false || (typeof value === 'number' && value >= 1)) return undefined
+    if (value > 0 && value < 1) return 'a positive number of bytes; nothing fits'
     return 'a positive number of bytes; there is no limit'
   },
   ttl: (value) => {

@@ -655,4 +655,119 @@ mod tests {
         assert!(state.thread.is_none() && state.jobs.is_empty());
         assert_eq!((state.environments, state.stores), (0, 0));
     }
+
+    #[test]
+    fn a_job_of_steps_is_called_until_there_is_no_more_to_do_and_then_dropped() {
+        let pruner = Pruner::leaked();
+        pruner.attach();
+        let _open = pruner.open();
+        let (sender, step) = channel();
+        let (kept, dropped) = garbage();
+        let mut left = 4;
+        pruner.run(Box::new(move || {
+            let _ = &kept;
+            sender.send(thread::current().id()).unwrap();
+            left -= 1;
+            left > 0
+        }));
+        let here = wait(&dropped);
+        assert_ne!(here, thread::current().id());
+        assert_eq!(step.try_iter().collect::<Vec<_>>(), [here; 4]);
+        assert!(pruner.state.lock().jobs.is_empty());
+        pruner.detach();
+    }
+
+    #[test]
+    fn jobs_of_steps_take_turns_with_prunes() {
+        let pruner = Pruner::leaked();
+        pruner.attach();
+        let _open = pruner.open();
+        let gate = Gate::hold(pruner);
+        let (sender, step) = channel();
+        let counted = |name: &'static str| {
+            let (sender, left) = (sender.clone(), AtomicUsize::new(2));
+            move || {
+                sender.send(name).unwrap();
+                left.fetch_sub(1, Ordering::Relaxed) > 0
+            }
+        };
+        let store = steps(counted("p"));
+        pruner.run(Box::new(counted("a")));
+        pruner.prune(Arc::downgrade(&store));
+        pruner.run(Box::new(counted("b")));
+        gate.open();
+        let order: Vec<_> = (0..9).map(|_| wait(&step)).collect();
+        assert_eq!(order.concat(), "apbapbapb");
+        pruner.detach();
+    }
+
+    #[test]
+    fn the_last_detach_drops_jobs_of_steps_and_does_no_further_step() {
+        let pruner = Pruner::leaked();
+        pruner.attach();
+        let _open = pruner.open();
+        let (enter, entered) = channel();
+        let (open, opened) = channel();
+        let ((running, running_dropped), (queued, queued_dropped)) = (garbage(), garbage());
+        let (sender, step) = channel();
+        pruner.run(Box::new(move || {
+            let _ = &running;
+            enter.send(()).unwrap();
+            wait(&opened);
+            true
+        }));
+        wait(&entered);
+        pruner.run(Box::new(move || {
+            let _ = &queued;
+            sender.send(()).is_ok()
+        }));
+        let done = detach_aside(pruner);
+        open.send(()).unwrap();
+        wait(&done);
+        assert!(entered.try_recv().is_err() && step.try_recv().is_err());
+        assert!(running_dropped.try_recv().is_ok() && queued_dropped.try_recv().is_ok());
+        assert!(pruner.state.lock().jobs.is_empty());
+    }
+
+    #[test]
+    fn without_an_environment_steps_are_done_by_the_caller() {
+        let pruner = Pruner::leaked();
+        let (sender, step) = channel();
+        let mut left = 3;
+        pruner.run(Box::new(move || {
+            sender.send(thread::current().id()).unwrap();
+            left -= 1;
+            left > 0
+        }));
+        let here = thread::current().id();
+        assert_eq!(step.try_iter().collect::<Vec<_>>(), [here; 3]);
+    }
+
+    #[test]
+    fn steps_that_panic_end_their_job_and_nothing_else() {
+        let pruner = Pruner::leaked();
+        pruner.attach();
+        let _open = pruner.open();
+        let id = thread_of(pruner);
+        let (sender, step) = channel();
+        let (kept, dropped) = garbage();
+        pruner.run(Box::new(move || {
+            let _ = &kept;
+            sender.send(()).unwrap();
+            resume_unwind(Box::new(()))
+        }));
+        assert_eq!(wait(&dropped), id);
+        assert_eq!(thread_of(pruner), id);
+        assert_eq!(step.try_iter().count(), 1, "they are not tried again");
+
+        let (sender, step) = channel();
+        let mut left = 3;
+        pruner.run(Box::new(move || {
+            sender.send(()).unwrap();
+            left -= 1;
+            left > 0
+        }));
+        (0..3).for_each(|_| wait(&step));
+        pruner.detach();
+    }
 }

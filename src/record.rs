@@ -71,6 +71,9 @@ const ALLOCATION_HEADER: usize = 8;
 /// The capacity to ask for to hold `length` bytes: all of the step that would be used anyway,
 /// so that a counter that gains a digit fits in place.
 const fn capacity_for(length: usize) -> usize {
+    if length == 0 {
+        return 0;
+    }
     match (length + ALLOCATION_HEADER).checked_next_multiple_of(ALLOCATION_STEP) {
         Some(step) => step - ALLOCATION_HEADER,
         None => length,
@@ -334,5 +337,99 @@ mod tests {
         let mut body = Body::new(json(&"a".repeat(40_000)));
         body.assign(json("b"));
         assert!(body.bytes.capacity() < 100);
+    }
+
+    fn session(before: usize, cookie: &str, after: usize) -> String {
+        let (before, after) = ("b".repeat(before), "é".repeat(after));
+        format!(r#"{{"b":"{before}","cookie":{cookie},"a":"{after}"}}"#)
+    }
+
+    fn long(length: usize) -> String {
+        format!(r#""{}""#, "c".repeat(length - 2))
+    }
+
+    #[test]
+    fn cookies_are_replaced_again_and_again_however_long_and_wherever_they_stand() {
+        const KNOWN: usize = u16::MAX as usize;
+        let lengths = [
+            KNOWN - 1,
+            KNOWN,
+            KNOWN + 1,
+            KNOWN + 2,
+            3,
+            100_000,
+            2 * KNOWN,
+            2,
+            KNOWN + 4,
+        ];
+        for (before, after) in [(0, 0), (1, 70_000), (70_000, 1), (300_000, 3)] {
+            let mut record = Record::new(json(&session(before, "0", after)), 5, 0);
+            for length in lengths {
+                let cookie = long(length);
+                for _ in 0..2 {
+                    assert!(
+                        record.splice_cookie(json(&cookie), 9, usize::MAX),
+                        "{length}"
+                    );
+                    assert!(text(&record) == session(before, &cookie, after), "{length}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_cookie_may_stand_beyond_what_two_bytes_count() {
+        // Where its place is known from the splice before, and where it is looked for.
+        let mut record = Record::new(json(&session(200_000, "1", 0)), 5, 0);
+        for cookie in ["22", "333", "4"] {
+            assert!(record.splice_cookie(json(cookie), 9, usize::MAX));
+            assert!(text(&record) == session(200_000, cookie, 0), "{cookie}");
+        }
+        assert_eq!(record.body.cookie_length, 1, "it is remembered");
+    }
+
+    #[test]
+    fn a_splice_may_take_all_the_room_there_is_and_not_a_byte_more() {
+        for length in 1..200 {
+            let cookie = "1".repeat(length);
+            let grown = format!(r#"{{"cookie":{cookie}}}"#);
+            let needed = json(&grown).allocated();
+            let mut record = Record::new(json(r#"{"cookie":0}"#), 5, 0);
+            let before = record.allocated();
+            for room in [0, needed - ALLOCATION_STEP, needed - 1] {
+                assert!(!record.splice_cookie(json(&cookie), 9, room), "{length}");
+                assert_eq!(text(&record), r#"{"cookie":0}"#);
+                assert_eq!((record.expires(), record.allocated()), (5, before));
+            }
+            assert!(record.splice_cookie(json(&cookie), 9, needed), "{length}");
+            assert_eq!(text(&record), grown);
+            assert_eq!((record.expires(), record.allocated()), (9, needed));
+        }
+    }
+
+    #[test]
+    fn a_body_in_its_first_allocation_takes_what_was_foretold() {
+        for length in 0..300 {
+            let body = "a".repeat(length);
+            let record = Record::new(json(&body), 5, 0);
+            assert_eq!(record.allocated(), json(&body).allocated(), "{length}");
+            assert!(record.allocated() >= length);
+            assert!(record.allocated() < length + ALLOCATION_HEADER + ALLOCATION_STEP);
+            assert!(length == 0 || record.allocated() >= length + ALLOCATION_HEADER);
+        }
+    }
+
+    #[test]
+    fn a_body_that_overwrites_takes_no_more_than_it_or_the_old_one_would_alone() {
+        for from in (0..600).step_by(7) {
+            for to in (0..600).step_by(11) {
+                let [old, new] = [from, to].map(|length| "a".repeat(length));
+                let mut record = Record::new(json(&old), 5, 0);
+                record.overwrite(json(&new), 5);
+                let alone = [&old, &new].map(|body| json(body).allocated());
+                assert!(alone.contains(&record.allocated()), "{from} {to}");
+                assert_eq!(text(&record), new);
+            }
+        }
     }
 }

@@ -189,16 +189,42 @@ mod tests {
 
     #[test]
     fn sids_spread_over_all_parts_evenly() {
-        let mut parts = [0; 256];
-        for hash in numbered(256 * 100) {
-            parts[hash.part(256)] += 1;
+        // However many there are: a power of two or not.
+        for count in [256, 300, 7] {
+            let mut parts = vec![0; count];
+            for hash in numbered(count as u64 * 100) {
+                parts[hash.part(count)] += 1;
+            }
+            assert!(parts.iter().all(|sids| (50..=200).contains(sids)));
         }
-        assert!(parts.iter().all(|count| (50..=200).contains(count)));
+    }
+
+    #[test]
+    fn every_hash_has_a_part() {
+        for count in [1, 256, 300] {
+            assert_eq!(SidHash(0).part(count), 0);
+            assert_eq!(SidHash(u64::MAX).part(count), count - 1);
+        }
+    }
+
+    #[test]
+    fn a_sid_allocates_only_where_it_is_longer_than_a_node_has_room_for() {
+        let hasher = RandomState::new();
+        for length in [0, 31, INLINE_SID] {
+            assert_eq!(Sid::new(&vec![b'a'; length], &hasher).allocated(), 0);
+        }
+        for length in [33, 40, 41, 64, 1000] {
+            let taken = Sid::new(&vec![b'a'; length], &hasher).allocated();
+            assert!(
+                (length + 8..length + 24).contains(&taken),
+                "{length}: {taken}"
+            );
+        }
     }
 
     #[test]
     fn the_sids_of_a_part_differ_in_the_bits_that_its_map_uses() {
-        let in_part = numbered(256 * 100).filter(|hash| hash.part(256) == 3);
+        let in_part = numbered(300 * 100).filter(|hash| hash.part(300) == 3);
         let (lowest, highest): (HashSet<u64>, HashSet<u64>) =
             in_part.map(|SidHash(hash)| (hash & 31, hash >> 59)).unzip();
         assert!(lowest.len() > 16 && highest.len() > 16);

@@ -151,19 +151,19 @@ impl MemoryEngine {
     }
 
     /// As [`Self::len`], but does not wait for a long prune to end: if one is under way, gives
-    /// what to pass to [`Self::len_after_prune`] instead.
+    /// the number to ask [`Self::len_after_prune`] with.
     ///
     /// # Errors
-    /// The number to pass on.
+    /// That number.
     pub fn len_now(&self) -> Result<usize, usize> {
         self.with_table(|table| table.len_within(STEPS_AT_ONCE))
     }
 
-    /// What [`Self::len`] was when [`Self::len_now`] gave `base`, once the prune has ended.
+    /// What [`Self::len`] was when [`Self::len_now`] gave the number `asked`, once the prune has
+    /// ended. It is told once.
     #[must_use]
-    pub fn len_after_prune(&self, base: usize) -> Option<usize> {
-        let pruned = self.table.lock().pruned_so_far()?;
-        Some(base.saturating_sub(pruned))
+    pub fn len_after_prune(&self, asked: usize) -> Option<usize> {
+        self.table.lock().len_after_prune(asked)
     }
 
     /// How many records there are in memory, those that a prune is about to remove included.
@@ -321,8 +321,124 @@ impl MemoryEngine {
         self.table.lock().validate();
     }
 
+    /// What the record of `sid` takes; `None` where there is none.
+    pub(super) fn cost_of(&self, sid: &Sid) -> Option<usize> {
+        self.table.lock().cost_of(sid)
+    }
+
+    /// As [`Self::len_now`], with another budget.
+    pub(super) fn len_within(&self, budget: usize) -> Result<usize, usize> {
+        self.with_table(|table| table.len_within(budget))
+    }
+
     /// As [`Prunable::prune_step`], with another budget.
     pub(super) fn step(&self, budget: usize) -> bool {
         self.with_table(|table| table.prune_step(budget))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Encoding;
+    use crate::time::NEVER;
+
+    const BODY: BodyRef<'_> = BodyRef {
+        bytes: br#"{"cookie":0}"#,
+        encoding: Encoding::Ascii,
+        is_json: true,
+    };
+
+    /// An engine with `expired` sessions that are over at 11 and one that never is.
+    fn engine(expired: u64, options: Options) -> MemoryEngine {
+        let engine = MemoryEngine::new(options);
+        let lives = (0..expired).map(|_| 10).chain([NEVER]);
+        for (number, expires) in (0_u64..).zip(lives) {
+            let sid = engine.sid(&number.to_le_bytes());
+            engine.set(sid, BODY, 0, expires, &mut Vec::new()).unwrap();
+        }
+        engine
+    }
+
+    #[test]
+    fn a_caller_does_a_short_prune_itself_and_the_beginning_of_a_long_one() {
+        let limit = STEPS_AT_ONCE as u64;
+        for (expired, left) in [(limit - 1, 0), (limit + 50, 50)] {
+            let engine = engine(expired, Options::default());
+            assert!(engine.begin_prune(11));
+            assert_eq!(engine.prune_first(), left > 0);
+            assert_eq!(engine.held(), left + 1);
+            assert_eq!(engine.is_pruning(), left > 0);
+            while engine.prune_step() {}
+            assert_eq!(engine.held(), 1);
+        }
+    }
+
+    #[test]
+    fn a_length_comes_at_once_or_once_a_long_prune_has_ended() {
+        let engine = engine(1000, Options::default());
+        assert_eq!(engine.len_now(), Ok(1001));
+        assert!(engine.begin_prune(11));
+        let base = engine.len_now().unwrap_err();
+        let later = engine.len_now().unwrap_err();
+        while engine.prune_step() {
+            assert_eq!(engine.len_after_prune(base), None);
+        }
+        assert_eq!(engine.len_after_prune(base), Some(1));
+        assert_eq!(engine.len_after_prune(later), Some(1));
+        assert_eq!(engine.len_now(), Ok(1));
+    }
+
+    #[test]
+    fn what_a_prune_removes_is_announced_before_it_is_there_and_until_it_is_taken() {
+        let engine = engine(
+            40,
+            Options {
+                keep_removed: true,
+                ..Options::default()
+            },
+        );
+        assert!(!engine.has_pruned());
+        assert!(engine.begin_prune(11));
+        assert!(engine.has_pruned(), "there may be soon");
+        while engine.prune_step() {}
+        let removed = &mut Vec::new();
+        assert!(engine.has_pruned());
+        assert!(engine.take_pruned(39, removed));
+        assert!(engine.has_pruned());
+        assert!(!engine.take_pruned(39, removed));
+        assert!(!engine.has_pruned());
+        assert_eq!(removed.len(), 40);
+    }
+
+    #[test]
+    fn a_write_counts_for_what_it_is_and_only_if_it_is_done() {
+        let room = engine(0, Options::default()).stats().bytes;
+        let engine = engine(
+            0,
+            Options {
+                max_bytes: room,
+                ..Options::default()
+            },
+        );
+        let sid = || engine.sid(&0_u64.to_le_bytes());
+        let removed = &mut Vec::new();
+        let large = BodyRef {
+            bytes: &[b'1'; 100],
+            ..BODY
+        };
+        assert_eq!(engine.set(sid(), large, 0, 9, removed), Err(TooLarge));
+        assert_eq!(engine.rewrite(sid(), large, 0, 9, removed), Err(TooLarge));
+        let touched = engine.touch(&sid(), large, 0, 9, removed);
+        assert_eq!(touched, Touched::NeedsRewrite);
+        let counters = engine.stats().counters;
+        assert_eq!((counters.sets, counters.touches), (1, 0));
+
+        engine.rewrite(sid(), BODY, 0, NEVER, removed).unwrap();
+        engine.touch(&sid(), BODY, 0, NEVER, removed);
+        engine.touch(&engine.sid(b"none"), BODY, 0, NEVER, removed);
+        let counters = engine.stats().counters;
+        assert_eq!((counters.sets, counters.touches), (1, 2));
+        assert_eq!(*removed, []);
     }
 }

@@ -97,7 +97,7 @@ pub struct Stats {
 /// What happened since an engine was made.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Counters {
-    /// Calls of `get` that found a live record.
+    /// Calls of `get` that found a record: a live one, or in a `stale` store an expired one.
     pub hits: u64,
     /// Calls of `get` that did not.
     pub misses: u64,

@@ -9,8 +9,8 @@
 //! parts, because each use is numbered from one counter.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
+use std::collections::{BinaryHeap, HashMap};
 use std::time::Instant;
 
 use super::part::{Part, Ticket};
@@ -41,8 +41,7 @@ pub(super) struct Table {
     bytes: usize,
     /// The number of the latest use.
     uses: u64,
-    /// How many records the prunes so far have removed.
-    pruned_so_far: usize,
+    lengths: Lengths,
     counters: Counters,
     options: Options,
     tails: Tails,
@@ -75,10 +74,7 @@ type Parts = Box<[Option<Box<Part>>]>;
 /// From its beginning on, whatever had expired by then counts as gone, whether or not it has
 /// been reached: the caller who comes first sees the same as the caller who comes last.
 struct Prune {
-    now: Millis,
-    /// The latest use at its beginning. Later uses have met this prune already, and are
-    /// measured by a clock that may have been set back since.
-    last_use: u64,
+    moment: Moment,
     /// The part to go on with.
     part: usize,
     /// Tickets of that part that came up and are still wanted, kept aside so as not to be
@@ -87,9 +83,48 @@ struct Prune {
     began: Instant,
 }
 
-impl Prune {
-    fn covers(&self, record: &Record) -> bool {
+/// When a prune began.
+#[derive(Clone, Copy)]
+struct Moment {
+    now: Millis,
+    /// The latest use by then. Later uses have met the prune already, and are measured by a
+    /// clock that may have been set back since.
+    last_use: u64,
+}
+
+impl Moment {
+    /// Whether a prune that began then is to remove `record`.
+    fn covers(self, record: &Record) -> bool {
         record.is_expired(self.now) && record.last_use <= self.last_use
+    }
+}
+
+/// The lengths that were asked for while a prune was under way, and that are known when it
+/// has ended: each is counted down with every record that was covered by then.
+#[derive(Default)]
+struct Lengths {
+    asked: usize,
+    waiting: Vec<(usize, Moment, usize)>,
+    known: HashMap<usize, usize>,
+}
+
+impl Lengths {
+    /// Returns the number by which the length can be asked for.
+    fn ask(&mut self, moment: Moment, len: usize) -> usize {
+        self.asked += 1;
+        self.waiting.push((self.asked, moment, len));
+        self.asked
+    }
+
+    fn note_pruned(&mut self, record: &Record) {
+        for (_, moment, len) in &mut self.waiting {
+            *len -= usize::from(moment.covers(record));
+        }
+    }
+
+    fn settle(&mut self) {
+        self.known
+            .extend(self.waiting.drain(..).map(|(number, _, len)| (number, len)));
     }
 }
 
@@ -100,7 +135,7 @@ impl Table {
             len: 0,
             bytes: 0,
             uses: 0,
-            pruned_so_far: 0,
+            lengths: Lengths::default(),
             counters: Counters::default(),
             options,
             tails: Tails::default(),
@@ -263,18 +298,18 @@ impl Table {
     }
 
     /// As [`Self::len`], but if a prune is under way that `budget` tickets do not bring to its
-    /// end: what to take [`Self::pruned_so_far`] from once it has ended.
+    /// end: the number to ask [`Self::len_after_prune`] with.
     pub(super) fn len_within(&mut self, budget: usize) -> Result<usize, usize> {
-        if self.prune_step(budget) {
-            Err(self.len + self.pruned_so_far)
-        } else {
-            Ok(self.len)
+        self.prune_step(budget);
+        match &self.prune {
+            Some(prune) => Err(self.lengths.ask(prune.moment, self.len)),
+            None => Ok(self.len),
         }
     }
 
-    /// How many records the prunes so far have removed; none while one is under way.
-    pub(super) fn pruned_so_far(&self) -> Option<usize> {
-        self.prune.is_none().then_some(self.pruned_so_far)
+    /// Once, the length that was asked for by the number `asked`; none while the prune goes on.
+    pub(super) fn len_after_prune(&mut self, asked: usize) -> Option<usize> {
+        self.lengths.known.remove(&asked)
     }
 
     pub(super) fn counters(&mut self) -> &mut Counters {
@@ -305,7 +340,7 @@ impl Table {
             let is_pruned = |record| {
                 self.prune
                     .as_ref()
-                    .is_some_and(|prune| prune.covers(record))
+                    .is_some_and(|prune| prune.moment.covers(record))
             };
             let kept = part
                 .records()
@@ -339,7 +374,7 @@ impl Table {
 
     /// Removes every record. What it returns is best dropped, or listed, outside the lock.
     pub(super) fn clear(&mut self) -> Cleared {
-        if self.options.keep_removed {
+        if self.options.keep_removed || !self.lengths.waiting.is_empty() {
             self.finish_prune();
         }
         self.prune = None;
@@ -353,16 +388,17 @@ impl Table {
 
     /// From here on, what has expired by `now` counts as gone; [`Self::prune_step`] removes it.
     pub(super) fn begin_prune(&mut self, now: Millis) {
-        if self.len == 0 {
-            return;
-        }
-        if self.prune.as_ref().is_some_and(|prune| now < prune.now) {
+        if self
+            .prune
+            .as_ref()
+            .is_some_and(|prune| now < prune.moment.now)
+        {
             self.finish_prune();
         }
         self.unpark();
+        let last_use = self.uses;
         self.prune = Some(Prune {
-            now,
-            last_use: self.uses,
+            moment: Moment { now, last_use },
             part: 0,
             parked: Vec::new(),
             began: stopwatch(),
@@ -380,7 +416,7 @@ impl Table {
                 prune.part += 1;
                 continue;
             };
-            let Some(ticket) = part.next_due(prune.now) else {
+            let Some(ticket) = part.next_due(prune.moment.now) else {
                 part.put_back(prune.parked.drain(..));
                 prune.part += 1;
                 continue;
@@ -395,6 +431,7 @@ impl Table {
                 return true;
             }
         }
+        self.lengths.settle();
         self.counters.prunes += 1;
         self.counters.last_prune = prune.began.elapsed();
         false
@@ -426,7 +463,7 @@ impl Table {
         if part
             .records()
             .peek(sid)
-            .is_some_and(|record| prune.covers(record))
+            .is_some_and(|record| prune.moment.covers(record))
             && let Some((sid, record)) = part.remove(sid)
         {
             self.forget(&sid, &record);
@@ -435,7 +472,7 @@ impl Table {
     }
 
     fn note_pruned(&mut self, sid: Sid, record: Record) {
-        self.pruned_so_far += 1;
+        self.lengths.note_pruned(&record);
         self.counters.expirations += 1;
         self.pruned.push(Removed::new(sid, record));
     }
@@ -520,6 +557,13 @@ impl Table {
     }
 
     #[cfg(test)]
+    pub(super) fn cost_of(&self, sid: &Sid) -> Option<usize> {
+        let part = self.parts[sid.hash().part(PARTS)].as_deref()?;
+        let record = part.records().peek(sid)?;
+        Some(cost(sid, record.allocated()))
+    }
+
+    #[cfg(test)]
     pub(super) fn validate(&self) {
         let mut len = 0;
         let mut bytes = 0;
@@ -553,11 +597,11 @@ impl Prune {
             // Not the record's current ticket: it had to expire sooner, or was written anew.
             return None;
         }
-        if !record.is_expired(self.now) {
+        if !record.is_expired(self.moment.now) {
             part.rearm(ticket);
             return None;
         }
-        if !self.covers(record) {
+        if !self.moment.covers(record) {
             self.parked.push(ticket);
             return None;
         }
@@ -659,10 +703,10 @@ mod tests {
     use crate::record::Encoding;
     use crate::time::NEVER;
 
-    /// Sid `number`, in part `number % 256`.
+    /// Sid `number`. Those with the same `number % 256` share a part, and no others do.
     fn sid(number: u64) -> Sid {
         let spread = number.wrapping_mul(0x9E37_79B9_0000_0001);
-        let hash = spread & !(0xFF << 32) | (number % 256) << 32;
+        let hash = spread & !(0xFFFF_FFFF << 24) | (number % 256) << 48;
         Sid::with_hash(&number.to_le_bytes(), hash)
     }
 
@@ -1103,6 +1147,422 @@ mod tests {
                     "an expired one goes when it is come across"
                 );
             }
+        }
+    }
+
+    fn budgeted(max_bytes: usize) -> Table {
+        Table::new(Options {
+            max_bytes,
+            ..Options::default()
+        })
+    }
+
+    /// A session whose body has `length` bytes.
+    fn body_of(length: usize) -> String {
+        let frame = r#"{"a":"","cookie":0}"#.len();
+        format!(r#"{{"a":"{}","cookie":0}}"#, "a".repeat(length - frame))
+    }
+
+    /// What a record takes that has a body of `length` bytes.
+    fn cost_of(length: usize) -> usize {
+        cost(&sid(0), allocated(length))
+    }
+
+    /// The length of the largest body for which there is room.
+    fn length_in(room: usize) -> usize {
+        (room - OVERHEAD) / 16 * 16 - 8
+    }
+
+    impl Table {
+        /// Writes a body of `length` bytes that never expires.
+        fn fill(&mut self, sid: &Sid, length: usize) -> Result<Vec<Sid>, TooLarge> {
+            let mut removed = Vec::new();
+            let body = body_of(length);
+            let done = self.set(sid.clone(), json(&body), 0, NEVER, &mut removed);
+            self.validate();
+            done.map(|()| sids(removed))
+        }
+
+        /// Gives the session a cookie of `length` bytes.
+        fn lengthen(&mut self, sid: &Sid, length: usize) -> (Touched, Vec<Sid>) {
+            let mut removed = Vec::new();
+            let cookie = "1".repeat(length);
+            let touched = self.touch(sid, json(&cookie), 0, NEVER, &mut removed);
+            self.validate();
+            (touched, sids(removed))
+        }
+
+        fn body(&self, sid: &Sid) -> Option<Vec<u8>> {
+            let part = self.parts[sid.hash().part(PARTS)].as_deref()?;
+            let record = part.records().peek(sid)?;
+            Some(record.body().bytes.to_vec())
+        }
+
+        fn list(&self) -> Vec<Sid> {
+            let mut listed = Vec::new();
+            let mut index = 0;
+            while self.list_part(index, &mut listed) {
+                index += 1;
+            }
+            listed.sort_by_key(|(last_use, _)| Reverse(*last_use));
+            listed.into_iter().map(|(_, sid)| sid).collect()
+        }
+    }
+
+    #[test]
+    fn bytes_are_those_of_what_is_held() {
+        let mut table = unlimited();
+        let one = sid(1);
+        // The second is longer than the allocation at hand, the others fit or waste too much.
+        for (length, held) in [(100, 100), (300, 300), (200, 300), (19, 19), (5000, 5000)] {
+            table.fill(&one, length).unwrap();
+            assert_eq!(table.stats().bytes, cost_of(held), "{length}");
+        }
+        table.fill(&sid(2), 100).unwrap();
+        assert_eq!(table.stats().bytes, cost_of(5000) + cost_of(100));
+        assert!(table.destroy(&one, &mut Vec::new()));
+        assert_eq!(table.stats().bytes, cost_of(100));
+        assert_eq!(table.lengthen(&sid(2), 51).0, Touched::Renewed);
+        assert_eq!(table.stats().bytes, cost_of(150));
+        assert_eq!(table.lengthen(&sid(2), 1).0, Touched::Renewed);
+        assert_eq!(table.stats().bytes, cost_of(150), "it keeps its room");
+        drop(table.clear());
+        table.validate();
+        assert_eq!(table.stats().bytes, 0);
+    }
+
+    #[test]
+    fn bytes_are_right_after_every_way_out() {
+        for keep_replaced in [false, true] {
+            let mut table = Table::new(Options {
+                max: 40,
+                keep_replaced,
+                ..Options::default()
+            });
+            let removed = &mut Vec::new();
+            for number in 0..50 {
+                table.write(&sid(number), 0, 10 + Millis::try_from(number).unwrap());
+            }
+            table.set(sid(49), json("{}"), 5, 4, removed).unwrap();
+            table.validate();
+            assert!(!table.reads(&sid(20), 31));
+            table.all(32, removed);
+            table.validate();
+            table.prune_all(40);
+            assert_eq!(table.len(), 19);
+            assert_eq!(table.stats().bytes, 19 * cost(&sid(0), allocated(2)));
+            table.prune_all(1000);
+            assert_eq!(table.stats().bytes, 0);
+        }
+    }
+
+    #[test]
+    fn an_empty_body_takes_nothing() {
+        for keep_replaced in [false, true] {
+            let mut table = Table::new(Options {
+                max_bytes: 10_000,
+                keep_replaced,
+                ..Options::default()
+            });
+            let removed = &mut Vec::new();
+            for text in ["", "{}", "", ""] {
+                table.set(sid(1), json(text), 0, NEVER, removed).unwrap();
+                table.validate();
+            }
+            assert!(table.destroy(&sid(1), removed));
+            assert_eq!(table.stats().bytes, 0);
+        }
+    }
+
+    #[test]
+    fn a_sid_that_does_not_fit_into_the_node_counts_too() {
+        let mut table = budgeted(10_000);
+        let bytes = [b's'; 200];
+        let long = || Sid::with_hash(&bytes, 7);
+        let removed = &mut Vec::new();
+        for text in ["{}", r#"{"cookie":0}"#] {
+            table.set(long(), json(text), 0, NEVER, removed).unwrap();
+            table.validate();
+            let taken = cost(&sid(0), allocated(text.len())) + allocated(200);
+            assert_eq!(table.stats().bytes, taken);
+        }
+        table.touch(&long(), json("1"), 0, NEVER, removed);
+        table.validate();
+        assert!(table.destroy(&long(), removed));
+        table.validate();
+
+        let needed = cost(&sid(0), allocated(2)) + allocated(200);
+        for (max_bytes, done) in [(needed, Ok(())), (needed - 1, Err(TooLarge))] {
+            let mut table = budgeted(max_bytes);
+            assert_eq!(table.set(long(), json("{}"), 0, NEVER, removed), done);
+            table.validate();
+        }
+    }
+
+    #[test]
+    fn eviction_by_bytes_is_by_least_recent_use_and_goes_only_as_far_as_needed() {
+        let each = cost_of(100);
+        let mut table = budgeted(10 * each);
+        for number in 0..10 {
+            assert_eq!(table.fill(&sid(number), 100), Ok(vec![]));
+        }
+        assert_eq!(table.stats().bytes, 10 * each, "to the last byte");
+        assert!(table.reads(&sid(0), 0));
+        assert_eq!(table.fill(&sid(10), 19), Ok(numbered([1])));
+        // Room for this needs the room of three more, and of none beyond.
+        let length = length_in(4 * each - cost_of(19));
+        assert_eq!(table.fill(&sid(11), length), Ok(numbered([2, 3, 4])));
+        assert_eq!(table.ids(), numbered([11, 10, 0, 9, 8, 7, 6, 5]));
+        let counters = table.stats().counters;
+        assert_eq!(
+            (counters.evictions_by_count, counters.evictions_by_bytes),
+            (0, 4)
+        );
+    }
+
+    #[test]
+    fn a_record_that_grows_evicts_others_and_never_itself() {
+        let each = cost_of(100);
+        let mut table = budgeted(4 * each);
+        for number in 0..4 {
+            table.fill(&sid(number), 100).unwrap();
+        }
+        // The least recently used one, by set and by touch.
+        assert_eq!(table.fill(&sid(0), 120), Ok(numbered([1])));
+        assert_eq!(table.fill(&sid(1), 19), Ok(vec![]));
+        assert_eq!(
+            table.lengthen(&sid(2), 200),
+            (Touched::Renewed, numbered([3]))
+        );
+        let length = length_in(4 * each) - 119;
+        assert_eq!(
+            table.lengthen(&sid(0), length),
+            (Touched::Renewed, numbered([1, 2]))
+        );
+        assert_eq!(table.ids(), [sid(0)]);
+        assert_eq!(table.stats().counters.evictions_by_bytes, 4);
+    }
+
+    #[test]
+    fn what_alone_is_too_large_is_refused_and_changes_nothing() {
+        let max_bytes = cost_of(1000);
+        let mut table = budgeted(max_bytes);
+        table.fill(&sid(1), 100).unwrap();
+        table.fill(&sid(2), 200).unwrap();
+        table.write(&sid(3), 0, 10);
+        table.begin_prune(11);
+        let before = table.stats();
+        for number in [1, 4] {
+            assert_eq!(table.fill(&sid(number), 1001), Err(TooLarge));
+        }
+        assert_eq!(
+            table.lengthen(&sid(1), 902),
+            (Touched::NeedsRewrite, vec![])
+        );
+        assert_eq!(table.body(&sid(1)), Some(body_of(100).into_bytes()));
+        let after = table.stats();
+        assert_eq!(
+            (after.sessions, after.bytes),
+            (before.sessions, before.bytes)
+        );
+        assert_eq!(after.counters.touches, 0);
+        assert!(table.is_pruning());
+
+        assert_eq!(
+            table.lengthen(&sid(1), 901),
+            (Touched::Renewed, numbered([2]))
+        );
+        assert_eq!(table.stats().bytes, max_bytes);
+        assert_eq!(table.fill(&sid(2), 1000), Ok(numbered([1])));
+    }
+
+    #[test]
+    fn a_shrunk_record_that_kept_its_room_grows_back_into_it() {
+        let mut table = budgeted(cost_of(200));
+        table.fill(&sid(1), 200).unwrap();
+        table.fill(&sid(1), 150).unwrap();
+        assert_eq!(table.stats().bytes, cost_of(200));
+        assert_eq!(table.lengthen(&sid(1), 51), (Touched::Renewed, vec![]));
+        assert_eq!(table.lengthen(&sid(1), 60).0, Touched::NeedsRewrite);
+        assert_eq!(table.fill(&sid(1), 209), Err(TooLarge));
+        assert_eq!(table.ids(), [sid(1)]);
+    }
+
+    #[test]
+    fn both_limits_hold_together_and_each_eviction_has_one_cause() {
+        let each = cost_of(100);
+        let mut table = Table::new(Options {
+            max: 5,
+            max_bytes: 6 * each,
+            ..Options::default()
+        });
+        for number in 0..5 {
+            table.fill(&sid(number), 100).unwrap();
+        }
+        assert_eq!(table.fill(&sid(5), 100), Ok(numbered([0])), "one too many");
+        let two_more = length_in(3 * each);
+        assert_eq!(
+            table.fill(&sid(6), two_more),
+            Ok(numbered([1, 2])),
+            "and too large"
+        );
+        assert_eq!(
+            table.fill(&sid(7), 100),
+            Ok(numbered([3])),
+            "too large only"
+        );
+        let counters = table.stats().counters;
+        assert_eq!(
+            (counters.evictions_by_count, counters.evictions_by_bytes),
+            (2, 2)
+        );
+    }
+
+    #[test]
+    fn what_a_prune_has_yet_to_remove_does_not_count_for_max_bytes() {
+        let each = cost(&sid(0), allocated(2));
+        let mut table = budgeted(200 * each);
+        for number in 0..200 {
+            table.write(&crowded(number), 0, if number < 100 { NEVER } else { 10 });
+        }
+        table.begin_prune(11);
+        for number in 200..300 {
+            assert_eq!(table.write(&crowded(number), 11, NEVER), []);
+        }
+        assert_eq!(table.write(&crowded(300), 11, NEVER), [crowded(0)]);
+        let stats = table.stats();
+        assert_eq!(stats.bytes, 200 * each);
+        assert_eq!(
+            (
+                stats.counters.expirations,
+                stats.counters.evictions_by_bytes
+            ),
+            (100, 1)
+        );
+    }
+
+    #[test]
+    fn a_peek_uses_nothing_and_neither_it_nor_a_fetch_counts() {
+        let mut table = limited(3);
+        let removed = &mut Vec::new();
+        for number in 1..=3 {
+            table.write(&sid(number), 0, 10);
+        }
+        assert_eq!(table.peek(&sid(1), 10, removed, |_| ()), Some(()));
+        assert_eq!(table.peek(&sid(9), 10, removed, |_| ()), None);
+        assert_eq!(table.ids(), numbered([3, 2, 1]));
+        assert_eq!(table.fetch(&sid(1), 10, removed, |_| ()), Some(()));
+        assert_eq!(table.ids(), numbered([1, 3, 2]));
+        assert_eq!(table.peek(&sid(2), 11, removed, |_| ()), None);
+        assert_eq!(table.fetch(&sid(3), 11, removed, |_| ()), None);
+        table.validate();
+        assert_eq!(
+            sids(std::mem::take(removed)),
+            numbered([2, 3]),
+            "they had expired"
+        );
+        let counters = table.stats().counters;
+        assert_eq!(
+            (counters.hits, counters.misses, counters.expirations),
+            (0, 0, 2)
+        );
+    }
+
+    #[test]
+    fn every_removal_of_what_had_expired_counts_as_an_expiration_and_no_other_does() {
+        let mut table = limited(10);
+        let removed = &mut Vec::new();
+        for number in 0..11 {
+            table.write(&sid(number), 0, 10);
+        }
+        table.destroy(&sid(1), removed);
+        assert_eq!(table.stats().counters.expirations, 0);
+        assert!(!table.reads(&sid(2), 11));
+        table.touch(&sid(3), json("1"), 11, 99, removed);
+        table.set(sid(4), json("{}"), 11, 10, removed).unwrap();
+        assert_eq!(table.stats().counters.expirations, 3);
+        table.begin_prune(11);
+        assert!(!table.reads(&sid(5), 11), "by what settles it");
+        assert_eq!(table.prune_all(11).len(), 6);
+        assert_eq!(table.stats().counters.expirations, 9);
+        table.write(&sid(1), 0, 10);
+        table.all(11, removed);
+        let counters = table.stats().counters;
+        assert_eq!((counters.expirations, counters.evictions_by_count), (10, 1));
+    }
+
+    #[test]
+    fn a_prune_counts_once_it_has_ended() {
+        let mut table = unlimited();
+        table.prune_all(1);
+        assert_eq!(table.stats().counters.prunes, 1, "also where there was nothing");
+        for number in 0..10 {
+            table.write(&crowded(number), 0, 10);
+        }
+        table.begin_prune(11);
+        assert!(table.prune_step(5));
+        assert_eq!(table.stats().counters.prunes, 1);
+        table.steps_of(5);
+        assert_eq!(table.stats().counters.prunes, 2);
+        assert!(table.stats().counters.last_prune > std::time::Duration::ZERO);
+    }
+
+    #[test]
+    fn listing_all_parts_gives_every_sid_once_but_none_that_a_prune_is_to_remove() {
+        let mut table = unlimited();
+        assert_eq!(table.list(), []);
+        for number in 0..2000 {
+            table.write(&sid(number), 0, if number % 2 == 0 { 10 } else { NEVER });
+        }
+        assert_eq!(table.list(), numbered((0..2000).rev()), "expired or not");
+        table.begin_prune(11);
+        let live = || numbered((0..1000).rev().map(|half| 2 * half + 1));
+        assert_eq!(table.list(), live());
+        table.prune_step(300);
+        assert_eq!(table.list(), live());
+        table.write(&sid(0), 0, 10);
+        assert_eq!(
+            table.list()[0],
+            sid(0),
+            "it was written after the prune began"
+        );
+        assert!(!table.list_part(PARTS - 1, &mut Vec::new()));
+        assert!(!table.list_part(PARTS, &mut Vec::new()));
+    }
+
+    #[test]
+    fn a_length_waits_for_a_prune_only_where_that_takes_long() {
+        let mut table = unlimited();
+        for number in 0..300 {
+            table.write(&crowded(number), 0, if number < 200 { 10 } else { NEVER });
+        }
+        assert_eq!(table.len_within(1), Ok(300));
+        table.begin_prune(11);
+        let asked = table.len_within(50).unwrap_err();
+        assert_eq!(table.len_after_prune(asked), None);
+        // None of this had happened when the length was asked for.
+        assert!(!table.reads(&crowded(199), 0));
+        table.write(&crowded(198), 0, NEVER);
+        table.write(&crowded(1000), 0, NEVER);
+        assert!(table.destroy(&crowded(250), &mut Vec::new()));
+        table.steps_of(50);
+        assert_eq!(table.len_after_prune(asked), Some(100));
+        assert_eq!(table.len_within(1), Ok(101));
+
+        table.prune_all(50);
+        table.begin_prune(50);
+        assert_eq!(table.len_within(1), Ok(101), "there was nothing to prune");
+    }
+
+    #[test]
+    fn sids_of_one_group_share_a_part_and_groups_do_not() {
+        let parts: std::collections::HashSet<usize> = (0..256)
+            .map(|number| sid(number).hash().part(PARTS))
+            .collect();
+        assert_eq!(parts.len(), 256);
+        for number in 0..256 {
+            let part = sid(number).hash().part(PARTS);
+            assert_eq!(sid(number + 256 * 77).hash().part(PARTS), part);
         }
     }
 }

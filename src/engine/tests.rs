@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestRunner};
 
-use super::{MemoryEngine, Options, Removed, Touched};
+use super::{Counters, MemoryEngine, Options, Removed, TooLarge, Touched};
 use crate::pruner::{Prunable, Pruner};
 use crate::record::{BodyRef, Encoding};
 use crate::sid::Sid;
@@ -27,14 +27,26 @@ struct Entry {
     sid: u32,
     body: String,
     expires: Millis,
+    /// What the engine said that the record takes, when it was written last.
+    cost: usize,
+}
+
+/// A write as both sides are told of it.
+struct Write {
+    session: Session,
+    expires: Millis,
+    /// What the engine's record takes afterwards.
+    cost: usize,
 }
 
 /// The rules. The most recently used entry is the last.
 struct Model {
     options: Options,
+    now: Millis,
     entries: Vec<Entry>,
     /// What prunes in the background removed and nobody has taken.
     pruned: Vec<Session>,
+    counters: Counters,
 }
 
 impl Model {
@@ -42,9 +54,18 @@ impl Model {
         self.entries.iter().rposition(|entry| entry.sid == sid)
     }
 
+    fn bytes(&self) -> usize {
+        self.entries.iter().map(|entry| entry.cost).sum()
+    }
+
     fn remove(&mut self, at: usize) -> Session {
         let entry = self.entries.remove(at);
         (entry.sid, entry.body)
+    }
+
+    fn expire(&mut self, at: usize) -> Session {
+        self.counters.expirations += 1;
+        self.remove(at)
     }
 
     /// Moves the entry to the recent end.
@@ -53,67 +74,119 @@ impl Model {
         self.entries.last_mut().unwrap()
     }
 
-    fn get(&mut self, sid: u32, now: Millis, removed: &mut Vec<Session>) -> Option<String> {
-        let at = self.position(sid)?;
-        if now <= self.entries[at].expires {
-            return Some(self.used(at).body.clone());
+    fn get(&mut self, sid: u32, removed: &mut Vec<Session>) -> Option<String> {
+        let found = self.fetch(sid, removed);
+        self.counters.hits += u64::from(found.is_some());
+        self.counters.misses += u64::from(found.is_none());
+        found
+    }
+
+    fn fetch(&mut self, sid: u32, removed: &mut Vec<Session>) -> Option<String> {
+        let found = self.peek(sid, removed);
+        if let Some(at) = self.position(sid) {
+            self.used(at);
         }
-        let session = self.remove(at);
+        found
+    }
+
+    fn peek(&mut self, sid: u32, removed: &mut Vec<Session>) -> Option<String> {
+        let at = self.position(sid)?;
+        if self.now <= self.entries[at].expires {
+            return Some(self.entries[at].body.clone());
+        }
+        let session = self.expire(at);
         let body = self.options.stale.then(|| session.1.clone());
         removed.push(session);
         body
     }
 
-    fn set(
-        &mut self,
-        (sid, body): Session,
-        now: Millis,
-        expires: Millis,
-        removed: &mut Vec<Session>,
-    ) {
+    fn is_too_large(&self, sid: u32, body: &str) -> bool {
+        self.options.max_bytes < usize::MAX && alone(sid, body) > self.options.max_bytes
+    }
+
+    fn set(&mut self, write: Write, removed: &mut Vec<Session>) -> Result<(), TooLarge> {
+        self.write(write, removed)?;
+        self.counters.sets += 1;
+        Ok(())
+    }
+
+    fn write(&mut self, write: Write, removed: &mut Vec<Session>) -> Result<(), TooLarge> {
+        let (sid, body) = write.session;
+        if self.is_too_large(sid, &body) {
+            return Err(TooLarge);
+        }
+        if self.options.max == 0 {
+            removed.push((sid, body));
+            return Ok(());
+        }
         if let Some(at) = self.position(sid) {
-            let entry = self.used(at);
-            let old = std::mem::replace(&mut entry.body, body);
-            entry.expires = expires;
+            let old = self.rewrite(at, body, write.expires, write.cost);
             if self.options.keep_replaced {
                 removed.push((sid, old));
             }
-            if now > expires {
-                removed.push(self.remove(self.entries.len() - 1));
-            }
-            return;
+            self.settle(removed);
+        } else {
+            self.entries.push(Entry {
+                sid,
+                body,
+                expires: write.expires,
+                cost: write.cost,
+            });
         }
-        self.entries.push(Entry { sid, body, expires });
-        while self.entries.len() > self.options.max {
+        self.evict(removed);
+        Ok(())
+    }
+
+    fn rewrite(&mut self, at: usize, body: String, expires: Millis, cost: usize) -> String {
+        let entry = self.used(at);
+        entry.expires = expires;
+        entry.cost = cost;
+        std::mem::replace(&mut entry.body, body)
+    }
+
+    /// What was overwritten with something that has expired goes at once.
+    fn settle(&mut self, removed: &mut Vec<Session>) {
+        let last = self.entries.len() - 1;
+        if self.now > self.entries[last].expires {
+            removed.push(self.expire(last));
+        }
+    }
+
+    fn evict(&mut self, removed: &mut Vec<Session>) {
+        loop {
+            if self.entries.len() > self.options.max {
+                self.counters.evictions_by_count += 1;
+            } else if self.bytes() > self.options.max_bytes {
+                self.counters.evictions_by_bytes += 1;
+            } else {
+                return;
+            }
             removed.push(self.remove(0));
         }
     }
 
-    /// `fresh` is what the session becomes where the cookie cannot be replaced in place.
+    /// `fresh` is what is written where the cookie cannot be replaced in place.
     fn touch(
         &mut self,
-        sid: u32,
-        cookie: u64,
-        fresh: &str,
-        now: Millis,
-        expires: Millis,
+        cookie: &str,
+        fresh: Write,
         removed: &mut Vec<Session>,
-    ) -> bool {
-        let Some(old) = self.get(sid, now, removed) else {
-            return false;
+    ) -> Result<bool, TooLarge> {
+        let sid = fresh.session.0;
+        let Some(old) = self.fetch(sid, removed) else {
+            return Ok(false);
         };
-        match (self.position(sid), with_cookie(&old, cookie)) {
+        let spliced = with_cookie(&old, cookie).filter(|body| !self.is_too_large(sid, body));
+        match (self.position(sid), spliced) {
             (Some(at), Some(body)) => {
-                let entry = self.used(at);
-                entry.body = body;
-                entry.expires = expires;
-                if now > expires {
-                    removed.push(self.remove(self.entries.len() - 1));
-                }
+                self.rewrite(at, body, fresh.expires, fresh.cost);
+                self.settle(removed);
+                self.evict(removed);
             }
-            _ => self.set((sid, fresh.into()), now, expires, removed),
+            _ => self.write(fresh, removed)?,
         }
-        true
+        self.counters.touches += 1;
+        Ok(true)
     }
 
     fn destroy(&mut self, sid: u32, removed: &mut Vec<Session>) -> bool {
@@ -126,14 +199,14 @@ impl Model {
         self.entries.iter().rev().map(|entry| entry.sid).collect()
     }
 
-    fn all(&mut self, now: Millis, removed: &mut Vec<Session>) -> Vec<Session> {
+    fn all(&mut self, removed: &mut Vec<Session>) -> Vec<Session> {
         let stale = self.options.stale;
         let listed = self.entries.iter().rev();
         let listed = listed
-            .filter(|entry| stale || now <= entry.expires)
+            .filter(|entry| stale || self.now <= entry.expires)
             .map(|entry| (entry.sid, entry.body.clone()))
             .collect();
-        self.prune(now, removed);
+        self.prune(removed);
         listed
     }
 
@@ -144,31 +217,32 @@ impl Model {
             .collect()
     }
 
-    fn prune(&mut self, now: Millis, removed: &mut Vec<Session>) {
+    fn prune(&mut self, removed: &mut Vec<Session>) {
         for at in (0..self.entries.len()).rev() {
-            if now > self.entries[at].expires {
-                removed.push(self.remove(at));
+            if self.now > self.entries[at].expires {
+                removed.push(self.expire(at));
             }
         }
     }
 
-    fn begin_prune(&mut self, now: Millis) {
+    fn begin_prune(&mut self) {
         let mut pruned = std::mem::take(&mut self.pruned);
-        self.prune(now, &mut pruned);
+        self.prune(&mut pruned);
         self.pruned = pruned;
     }
 }
 
 /// A body that no other write has. Where it is JSON its cookie can be replaced.
-fn new_body(number: u64, is_json: bool) -> String {
+fn new_body(number: u64, is_json: bool, padding: usize) -> String {
+    let padding = "x".repeat(padding);
     if is_json {
-        format!(r#"{{"n":{number},"cookie":0}}"#)
+        format!(r#"{{"n":"{number}{padding}","cookie":0}}"#)
     } else {
-        format!("body {number}")
+        format!("body {number} {padding}")
     }
 }
 
-fn with_cookie(body: &str, cookie: u64) -> Option<String> {
+fn with_cookie(body: &str, cookie: &str) -> Option<String> {
     let (before, _) = body.split_once(r#""cookie":"#)?;
     Some(format!(r#"{before}"cookie":{cookie}}}"#))
 }
@@ -177,7 +251,7 @@ fn body_ref(body: &str) -> BodyRef<'_> {
     BodyRef {
         bytes: body.as_bytes(),
         encoding: Encoding::Ascii,
-        is_json: body.starts_with('{'),
+        is_json: body.starts_with('{') || body.starts_with('"'),
     }
 }
 
@@ -185,8 +259,28 @@ fn text(body: BodyRef<'_>) -> String {
     String::from_utf8(body.bytes.to_vec()).unwrap()
 }
 
+/// Sid `number` in one of up to 256 groups, each of which has a part of its own. Every fourth
+/// does not fit into a record's node.
+fn grouped_sid(number: u32, group: u64) -> Sid {
+    let mixed = u64::from(number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let hash = mixed & !(0xFFFF_FFFF << 24) | group << 48;
+    let mut bytes = number.to_le_bytes().to_vec();
+    if number % 4 == 3 {
+        bytes.resize(40 + number as usize % 60, b'.');
+    }
+    Sid::with_hash(&bytes, hash)
+}
+
 fn number_of(sid: &Sid) -> u32 {
-    u32::from_le_bytes(sid.as_bytes().try_into().unwrap())
+    u32::from_le_bytes(sid.as_bytes()[..4].try_into().unwrap())
+}
+
+/// What a store takes that holds this session and nothing else.
+fn alone(sid: u32, body: &str) -> usize {
+    let engine = MemoryEngine::new(Options::default());
+    let (sid, removed) = (grouped_sid(sid, 0), &mut Vec::new());
+    engine.set(sid, body_ref(body), 0, NEVER, removed).unwrap();
+    engine.stats().bytes
 }
 
 fn sessions(removed: &[Removed]) -> Vec<Session> {
@@ -194,16 +288,38 @@ fn sessions(removed: &[Removed]) -> Vec<Session> {
     removed.iter().map(session).collect()
 }
 
+/// The counters that a prune under way does not change, and the one that it does.
+fn figures(counters: &Counters) -> ([u64; 6], u64) {
+    let settled = [
+        counters.hits,
+        counters.misses,
+        counters.sets,
+        counters.touches,
+        counters.evictions_by_count,
+        counters.evictions_by_bytes,
+    ];
+    (settled, counters.expirations)
+}
+
 #[derive(Clone, Debug)]
 enum Op {
     Get(u32),
-    Set(u32, Lifetime, bool),
-    Touch(u32, Lifetime),
+    Fetch(u32),
+    Peek(u32),
+    Set(u32, Lifetime, Shape),
+    /// With a cookie that is so much longer than the shortest.
+    Touch(u32, Lifetime, usize),
     Destroy(u32),
     Ids,
     All,
     Clear,
     Len,
+    /// Asks for the length with a budget of so many tickets.
+    LenWithin(usize),
+    /// Asks for the lengths that a prune held up.
+    LenAfterPrune,
+    /// Lists so many parts.
+    List(usize),
     Prune,
     BeginPrune,
     /// A step with so large a budget.
@@ -213,6 +329,13 @@ enum Op {
     TakePruned(usize),
     /// The clock goes forward, or back.
     Clock(Millis),
+}
+
+/// What a body is like: JSON or not, and how much longer than the shortest.
+#[derive(Clone, Copy, Debug)]
+struct Shape {
+    is_json: bool,
+    padding: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -238,17 +361,31 @@ fn lifetime() -> impl Strategy<Value = Lifetime> {
     ]
 }
 
+fn padding() -> impl Strategy<Value = usize> {
+    prop_oneof![4 => 0..20_usize, 2 => 20..300_usize, 1 => 300..1500_usize]
+}
+
+fn shape() -> impl Strategy<Value = Shape> {
+    (any::<bool>(), padding()).prop_map(|(is_json, padding)| Shape { is_json, padding })
+}
+
 fn op(sids: Range<u32>) -> impl Strategy<Value = Op> {
     prop_oneof![
         10 => sids.clone().prop_map(Op::Get),
-        24 => (sids.clone(), lifetime(), any::<bool>())
-            .prop_map(|(sid, life, is_json)| Op::Set(sid, life, is_json)),
-        10 => (sids.clone(), lifetime()).prop_map(|(sid, life)| Op::Touch(sid, life)),
+        2 => sids.clone().prop_map(Op::Fetch),
+        3 => sids.clone().prop_map(Op::Peek),
+        24 => (sids.clone(), lifetime(), shape())
+            .prop_map(|(sid, life, shape)| Op::Set(sid, life, shape)),
+        12 => (sids.clone(), lifetime(), padding())
+            .prop_map(|(sid, life, padding)| Op::Touch(sid, life, padding)),
         4 => sids.prop_map(Op::Destroy),
         2 => Just(Op::Ids),
         2 => Just(Op::All),
         1 => Just(Op::Clear),
-        2 => Just(Op::Len),
+        1 => Just(Op::Len),
+        4 => (1..4_usize).prop_map(Op::LenWithin),
+        6 => Just(Op::LenAfterPrune),
+        6 => prop_oneof![1..100_usize, Just(1000)].prop_map(Op::List),
         2 => Just(Op::Prune),
         8 => Just(Op::BeginPrune),
         10 => (1..4_usize).prop_map(Op::Step),
@@ -261,12 +398,22 @@ fn op(sids: Range<u32>) -> impl Strategy<Value = Op> {
 
 fn options() -> impl Strategy<Value = Options> {
     let max = proptest::sample::select(&[usize::MAX, 0, 1, 3, 10][..]);
-    (max, any::<[bool; 3]>()).prop_map(|(max, [stale, keep_removed, keep_replaced])| Options {
-        max,
-        max_bytes: usize::MAX,
-        stale,
-        keep_removed,
-        keep_replaced,
+    // No budget, one that is too small for any, and some for a few.
+    let max_bytes = prop_oneof![
+        2 => Just(usize::MAX),
+        1 => 0..300_usize,
+        3 => 300..5000_usize,
+    ];
+    let flags = any::<[bool; 3]>();
+    (max, max_bytes, flags).prop_map(|(max, max_bytes, flags)| {
+        let [stale, keep_removed, keep_replaced] = flags;
+        Options {
+            max,
+            max_bytes,
+            stale,
+            keep_removed,
+            keep_replaced,
+        }
     })
 }
 
@@ -276,8 +423,20 @@ struct Pair {
     model: Model,
     /// How many parts the sids lie in.
     parts: u64,
-    now: Millis,
     bodies: u64,
+    /// What was given for a length while a prune was under way, and what that length was. What
+    /// becomes of it when another prune begins, or all is cleared, has a test of its own.
+    waiting: Vec<(usize, usize)>,
+    listing: Listing,
+}
+
+/// A walk over the parts.
+#[derive(Default)]
+struct Listing {
+    next: usize,
+    listed: Vec<(u64, Sid)>,
+    /// The sids that have been there from its beginning on.
+    always: HashSet<u32>,
 }
 
 impl Pair {
@@ -286,54 +445,76 @@ impl Pair {
             engine: MemoryEngine::new(options),
             model: Model {
                 options,
+                now: START,
                 entries: Vec::new(),
                 pruned: Vec::new(),
+                counters: Counters::default(),
             },
             parts,
-            now: START,
             bodies: 0,
+            waiting: Vec::new(),
+            listing: Listing::default(),
         }
     }
 
     fn sid(&self, number: u32) -> Sid {
-        let mixed = u64::from(number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        let hash = mixed & !(0xFF << 32) | (u64::from(number) % self.parts) << 32;
-        Sid::with_hash(&number.to_le_bytes(), hash)
+        grouped_sid(number, u64::from(number) % self.parts)
     }
 
-    fn next_body(&mut self, is_json: bool) -> String {
+    fn next_body(&mut self, shape: Shape) -> String {
         self.bodies += 1;
-        new_body(self.bodies, is_json)
+        new_body(self.bodies, shape.is_json, shape.padding)
+    }
+
+    /// What is to be told to the model of a write that the engine has been told of.
+    fn written(&self, number: u32, body: String, expires: Millis) -> Write {
+        let cost = self.engine.cost_of(&self.sid(number)).unwrap_or(0);
+        Write {
+            session: (number, body),
+            expires,
+            cost,
+        }
     }
 
     /// Does `op` on both sides and compares what it gives and what it removes.
     fn apply(&mut self, op: &Op) {
-        let now = self.now;
+        let now = self.model.now;
         let mut removed = Vec::new();
         let mut expected = Vec::new();
         match *op {
             Op::Get(number) => {
                 let sid = self.sid(number);
                 let found = self.engine.get(&sid, now, &mut removed, text);
-                assert_eq!(found, self.model.get(number, now, &mut expected));
+                assert_eq!(found, self.model.get(number, &mut expected));
             }
-            Op::Set(number, life, is_json) => {
-                let (sid, body) = (self.sid(number), self.next_body(is_json));
+            Op::Fetch(number) => {
+                let sid = self.sid(number);
+                let found = self.engine.fetch(&sid, now, &mut removed, text);
+                assert_eq!(found, self.model.fetch(number, &mut expected));
+            }
+            Op::Peek(number) => {
+                let sid = self.sid(number);
+                let found = self.engine.peek(&sid, now, &mut removed, text);
+                assert_eq!(found, self.model.peek(number, &mut expected));
+            }
+            Op::Set(number, life, shape) => {
+                let (sid, body) = (self.sid(number), self.next_body(shape));
                 let expires = life.from(now);
                 let given = body_ref(&body);
-                self.engine
-                    .set(sid, given, now, expires, &mut removed)
-                    .unwrap();
-                let session = (number, body);
-                self.model.set(session, now, expires, &mut expected);
+                let done = self.engine.set(sid, given, now, expires, &mut removed);
+                let write = self.written(number, body, expires);
+                assert_eq!(done, self.model.set(write, &mut expected));
             }
-            Op::Touch(number, life) => {
-                let fresh = self.next_body(true);
-                let (expires, cookie) = (life.from(now), self.bodies);
-                let found = self.touch(number, &fresh, expires, &mut removed);
-                let model = &mut self.model;
-                let known = model.touch(number, cookie, &fresh, now, expires, &mut expected);
-                assert_eq!(found, known);
+            Op::Touch(number, life, padding) => {
+                let fresh = self.next_body(Shape {
+                    is_json: true,
+                    padding,
+                });
+                let expires = life.from(now);
+                let cookie = format!(r#""{}{}""#, self.bodies, "c".repeat(padding));
+                let done = self.touch(number, (&cookie, &fresh), expires, &mut removed);
+                let write = self.written(number, fresh, expires);
+                assert_eq!(done, self.model.touch(&cookie, write, &mut expected));
             }
             Op::Destroy(number) => {
                 let existed = self.engine.destroy(&self.sid(number), &mut removed);
@@ -348,48 +529,109 @@ impl Pair {
                 let listed: Vec<_> = listed
                     .map(|(sid, body)| (number_of(&sid), text(body.as_ref())))
                     .collect();
-                assert_eq!(listed, self.model.all(now, &mut expected));
+                assert_eq!(listed, self.model.all(&mut expected));
             }
             Op::Clear => self.clear(),
             Op::Len => {
                 assert_eq!(self.engine.len(), self.model.entries.len());
                 assert_eq!(self.engine.is_empty(), self.model.entries.is_empty());
             }
+            Op::LenWithin(budget) => {
+                let len = self.model.entries.len();
+                match self.engine.len_within(budget) {
+                    Ok(given) => assert_eq!(given, len),
+                    Err(base) => self.waiting.push((base, len)),
+                }
+            }
+            Op::LenAfterPrune => self.len_after_prune(),
+            Op::List(count) => self.list(count),
             Op::Prune => {
                 self.engine.prune(now, &mut removed);
-                self.model.prune(now, &mut expected);
+                self.model.prune(&mut expected);
             }
             Op::BeginPrune => {
                 let before = self.model.entries.len();
                 let begun = self.engine.begin_prune(now);
-                self.model.begin_prune(now);
+                self.model.begin_prune();
                 assert!(begun || self.model.entries.len() == before);
             }
             Op::Step(budget) => drop(self.engine.step(budget)),
             Op::BackgroundStep => drop(self.engine.prune_step()),
             Op::TakePruned(limit) => self.take_pruned(limit),
-            Op::Clock(millis) => self.now += millis,
+            Op::Clock(millis) => self.model.now += millis,
         }
         assert_eq!(sessions(&removed), expected, "what {op:?} removed");
+        self.compare_figures();
+        let ids: HashSet<u32> = self.model.entries.iter().map(|entry| entry.sid).collect();
+        self.listing.always.retain(|number| ids.contains(number));
+    }
+
+    /// What a prune under way has yet to remove is in the figures still.
+    fn compare_figures(&self) {
+        let stats = self.engine.stats();
+        assert!(stats.bytes <= self.model.options.max_bytes);
+        assert_eq!(stats.sessions, self.engine.held());
+        let expected = (self.model.entries.len(), self.model.bytes());
+        let (settled, expirations) = figures(&stats.counters);
+        let (expected_settled, expected_expirations) = figures(&self.model.counters);
+        assert_eq!(settled, expected_settled);
+        let left = stats.sessions - expected.0;
+        assert_eq!(expirations + left as u64, expected_expirations);
+        if left == 0 {
+            assert_eq!(stats.bytes, expected.1);
+        } else {
+            assert!(self.engine.is_pruning() && stats.bytes > expected.1);
+        }
+    }
+
+    /// A length is told once, at the latest when no prune is under way.
+    fn len_after_prune(&mut self) {
+        let is_pruning = self.engine.is_pruning();
+        self.waiting.retain(|(asked, len)| {
+            let told = self.engine.len_after_prune(*asked);
+            assert!(told == Some(*len) || told.is_none() && is_pruning);
+            told.is_none()
+        });
+    }
+
+    fn list(&mut self, count: usize) {
+        let ids: HashSet<u32> = self.model.entries.iter().map(|entry| entry.sid).collect();
+        let listing = &mut self.listing;
+        if listing.next == 0 {
+            listing.always.clone_from(&ids);
+        }
+        for _ in 0..count {
+            let known = listing.listed.len();
+            let more = self.engine.list_part(listing.next, &mut listing.listed);
+            let new = &listing.listed[known..];
+            assert!(new.iter().all(|(_, sid)| ids.contains(&number_of(sid))));
+            listing.next += 1;
+            if !more {
+                std::mem::take(listing).validate();
+                return;
+            }
+        }
     }
 
     /// As the boundary touches: by reading and writing where it cannot be done in place.
-    fn touch(&self, number: u32, fresh: &str, expires: Millis, removed: &mut Vec<Removed>) -> bool {
-        let (sid, now) = (self.sid(number), self.now);
-        let cookie = self.bodies.to_string();
-        let touched = self
-            .engine
-            .touch(&sid, body_ref(&cookie), now, expires, removed);
-        match touched {
-            Touched::Missing => false,
-            Touched::Renewed => true,
+    fn touch(
+        &self,
+        number: u32,
+        (cookie, fresh): (&str, &str),
+        expires: Millis,
+        removed: &mut Vec<Removed>,
+    ) -> Result<bool, TooLarge> {
+        let (sid, now) = (self.sid(number), self.model.now);
+        let cookie = body_ref(cookie);
+        match self.engine.touch(&sid, cookie, now, expires, removed) {
+            Touched::Missing => Ok(false),
+            Touched::Renewed => Ok(true),
             Touched::NeedsRewrite => {
-                let found = self.engine.get(&sid, now, removed, |_| ());
+                let found = self.engine.fetch(&sid, now, removed, |_| ());
                 assert!(found.is_some());
-                self.engine
-                    .rewrite(sid, body_ref(fresh), now, expires, removed)
-                    .unwrap();
-                true
+                let fresh = body_ref(fresh);
+                self.engine.rewrite(sid, fresh, now, expires, removed)?;
+                Ok(true)
             }
         }
     }
@@ -403,6 +645,7 @@ impl Pair {
             // Nobody looks at it, so what a prune has left over may be freed with the others.
             cleared.retain(|session| !self.model.pruned.contains(session));
             self.model.pruned.clear();
+            self.model.counters.expirations -= (len - cleared.len()) as u64;
         }
         assert_eq!(cleared, self.model.clear());
     }
@@ -434,10 +677,27 @@ impl Pair {
             assert_eq!(self.model.pruned, []);
         }
         assert!(!self.engine.take_pruned(usize::MAX, &mut Vec::new()));
-        for op in [Op::Len, Op::Ids, Op::All, Op::Clear, Op::Len] {
+        let len = Op::LenAfterPrune;
+        for op in [
+            len,
+            Op::List(1000),
+            Op::Len,
+            Op::Ids,
+            Op::All,
+            Op::Clear,
+            Op::Len,
+        ] {
             self.apply(&op);
         }
         self.engine.validate();
+    }
+}
+
+impl Listing {
+    fn validate(self) {
+        let numbers: HashSet<u32> = self.listed.iter().map(|(_, sid)| number_of(sid)).collect();
+        assert_eq!(numbers.len(), self.listed.len(), "none twice");
+        assert!(self.always.is_subset(&numbers), "none is left out");
     }
 }
 
@@ -450,7 +710,8 @@ fn ops_of(strategy: impl Strategy<Value = Op>, count: usize) -> Vec<Op> {
 
 fn growing(sids: Range<u32>) -> impl Strategy<Value = Op> {
     let life = prop_oneof![9 => 0..3000_i64, 1 => -20..0_i64];
-    let set = (sids, life).prop_map(|(sid, life)| Op::Set(sid, Lifetime::Millis(life), true));
+    let set = (sids, life, shape())
+        .prop_map(|(sid, life, shape)| Op::Set(sid, Lifetime::Millis(life), shape));
     prop_oneof![6 => set, 1 => (0..3_i64).prop_map(Op::Clock)]
 }
 
@@ -485,9 +746,14 @@ proptest! {
 #[test]
 fn an_engine_keeps_the_rules_while_thousands_come_and_go() {
     const SIDS: Range<u32> = 0..2500;
-    for (max, parts) in [(usize::MAX, 3), (900, 256)] {
+    for (max, max_bytes, parts) in [
+        (usize::MAX, usize::MAX, 3),
+        (900, usize::MAX, 256),
+        (900, 300_000, 256),
+    ] {
         let options = Options {
             max,
+            max_bytes,
             keep_removed: true,
             ..Options::default()
         };
@@ -520,7 +786,11 @@ fn what_an_explicit_prune_finds_under_way_is_not_handed_to_its_caller() {
     );
     for number in 0..300 {
         let life = Lifetime::Millis(if number < 150 { 10 } else { 20 });
-        pair.apply(&Op::Set(number, life, true));
+        let shape = Shape {
+            is_json: true,
+            padding: 0,
+        };
+        pair.apply(&Op::Set(number, life, shape));
     }
     for op in [
         Op::Clock(11),
@@ -585,7 +855,7 @@ impl Crowd {
     }
 
     fn set(&self, sid: Sid, now: Millis, expires: Millis, removed: &mut Vec<Removed>) {
-        let body = new_body(self.bodies.fetch_add(1, Ordering::Relaxed), true);
+        let body = new_body(self.bodies.fetch_add(1, Ordering::Relaxed), true, 0);
         self.engine
             .set(sid, body_ref(&body), now, expires, removed)
             .unwrap();
@@ -719,4 +989,45 @@ fn the_background_thread_finishes_a_prune_while_callers_go_on() {
     assert_eq!(*removed, []);
     assert_eq!(engine.len(), 2500);
     crowd.pruner.detach();
+}
+
+#[test]
+fn a_length_asked_for_during_a_prune_is_that_of_its_moment_whatever_comes_next() {
+    type FollowUp<'a> = (&'a str, &'a dyn Fn(&MemoryEngine));
+    let later_prune = |engine: &MemoryEngine| {
+        let _ = engine.begin_prune(START + 21);
+    };
+    let prune_after_it = |engine: &MemoryEngine| {
+        while engine.prune_step() {}
+        engine.prune(START + 21, &mut Vec::new());
+    };
+    let clear = |engine: &MemoryEngine| drop(engine.clear());
+    let follow_ups: [FollowUp<'_>; 3] = [
+        ("a later prune takes over", &later_prune),
+        ("another prune follows", &prune_after_it),
+        ("all is cleared", &clear),
+    ];
+    let mut wrong = Vec::new();
+    for (name, follow_up) in follow_ups {
+        let engine = MemoryEngine::new(Options::default());
+        for number in 0..300_u64 {
+            let (sid, life) = (
+                engine.sid(&number.to_le_bytes()),
+                [10, 20, 99][usize::try_from(number % 3).unwrap()],
+            );
+            let removed = &mut Vec::new();
+            engine
+                .set(sid, body_ref("{}"), START, START + life, removed)
+                .unwrap();
+        }
+        assert!(engine.begin_prune(START + 11));
+        let base = engine.len_within(5).expect_err("there is more to prune");
+        follow_up(&engine);
+        while engine.prune_step() {}
+        let len = engine.len_after_prune(base);
+        if len != Some(200) {
+            wrong.push((name, len));
+        }
+    }
+    assert_eq!(wrong, [], "it was 200");
 }

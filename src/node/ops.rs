@@ -206,18 +206,18 @@ impl Store {
     }
 
     /// `length()`: expired ones that nothing has come across included. While a long prune is
-    /// under way, minus one less than what to ask `lengthAfterPrune` with.
+    /// under way, minus the number to ask `lengthAfterPrune` with.
     fn length(&self, call: &Call) -> Done {
         match self.engine.len_now() {
             Ok(length) => call.count(length),
-            Err(base) => call.negative_count(base + 1),
+            Err(asked) => call.negative_count(asked),
         }
     }
 
-    /// `lengthAfterPrune(base)`: what the length was; undefined while the prune goes on.
+    /// `lengthAfterPrune(asked)`: what the length was; undefined while the prune goes on.
     fn length_after_prune(&self, call: &Call) -> Done {
-        let base = super::whole_count(call.number(0)?);
-        match self.engine.len_after_prune(base) {
+        let asked = super::whole_count(call.number(0)?);
+        match self.engine.len_after_prune(asked) {
             Some(length) => call.count(length),
             None => Ok(Value::UNDEFINED),
         }
@@ -284,7 +284,7 @@ impl Store {
         call.truth(self.engine.is_pruning())
     }
 
-    /// `stats(array)`: appends the figures in the order in which `lib/stats.js` names them.
+    /// `stats(array)`: appends the figures in the order in which `index.js` names them.
     fn stats(&self, call: &Call) -> Done {
         let stats = self.engine.stats();
         let counters = stats.counters;
