@@ -19,11 +19,7 @@ const MAX_DEPTH: usize = 64;
 /// `None` where `text` is no object, has no such member, or is not known to survive parsing
 /// and stringifying byte for byte.
 pub(crate) fn cookie_value(text: &[u8]) -> Option<Range<usize>> {
-    let mut scanner = Scanner {
-        text,
-        at: 0,
-        cookie: None,
-    };
+    let mut scanner = Scanner { text, at: 0, cookie: None };
     if scanner.peek()? != b'{' {
         return None;
     }
@@ -246,16 +242,7 @@ mod tests {
 
     #[test]
     fn knows_no_cookie_where_there_is_none_at_the_top_level() {
-        for text in [
-            "",
-            "{",
-            "{}",
-            "[]",
-            "null",
-            "5",
-            r#"{"a":{"cookie":1}}"#,
-            r#"["cookie"]"#,
-        ] {
+        for text in ["", "{", "{}", "[]", "null", "5", r#"{"a":{"cookie":1}}"#, r#"["cookie"]"#] {
             assert_eq!(cookie_text(text), None, "{text}");
         }
     }
@@ -343,11 +330,7 @@ mod tests {
 
     #[test]
     fn gives_up_on_deep_nesting_and_does_not_overflow() {
-        let deep = format!(
-            r#"{{"cookie":1,"v":{}{}}}"#,
-            "[".repeat(100_000),
-            "]".repeat(100_000)
-        );
+        let deep = format!(r#"{{"cookie":1,"v":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
         assert_eq!(cookie_text(&deep), None);
     }
 

@@ -133,13 +133,9 @@ impl Pruner {
         // The last thing the former thread did was to say that it does not run any more.
         join(state.thread.take());
         let era = state.era;
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "this is the one place that starts a thread"
-        )]
-        let thread = std::thread::Builder::new()
-            .name("memorystore-rs".into())
-            .spawn(move || self.work(era));
+        #[expect(clippy::disallowed_methods, reason = "this is the one place that starts a thread")]
+        let thread =
+            std::thread::Builder::new().name("memorystore-rs".into()).spawn(move || self.work(era));
         state.running = thread.is_ok();
         state.thread = thread.ok();
         state.running

@@ -96,11 +96,7 @@ impl Body {
     /// The body, borrowed.
     #[must_use]
     pub fn as_ref(&self) -> BodyRef<'_> {
-        BodyRef {
-            bytes: &self.bytes,
-            encoding: self.encoding,
-            is_json: self.is_json,
-        }
+        BodyRef { bytes: &self.bytes, encoding: self.encoding, is_json: self.is_json }
     }
 
     /// Takes `body` in place of the old one, in the same allocation where it fits and does
@@ -135,17 +131,13 @@ impl Body {
     }
 
     fn splice(&mut self, place: Range<usize>, cookie: BodyRef<'_>) {
-        let place_known = (
-            u32::try_from(place.start),
-            u16::try_from(cookie.bytes.len()),
-        );
+        let place_known = (u32::try_from(place.start), u16::try_from(cookie.bytes.len()));
         if place.len() == cookie.bytes.len() {
             self.bytes[place].copy_from_slice(cookie.bytes);
         } else {
             let grown = self.bytes.len() - place.len() + cookie.bytes.len();
             if grown > self.bytes.capacity() {
-                self.bytes
-                    .reserve_exact(capacity_for(grown) - self.bytes.len());
+                self.bytes.reserve_exact(capacity_for(grown) - self.bytes.len());
             }
             self.bytes.splice(place, cookie.bytes.iter().copied());
         }
@@ -161,11 +153,7 @@ impl Body {
 
 /// What an allocation of `size` bytes takes.
 pub(crate) const fn allocated(size: usize) -> usize {
-    if size == 0 {
-        0
-    } else {
-        capacity_for(size) + ALLOCATION_HEADER
-    }
+    if size == 0 { 0 } else { capacity_for(size) + ALLOCATION_HEADER }
 }
 
 /// A session as an engine keeps it.
@@ -182,12 +170,7 @@ pub struct Record {
 
 impl Record {
     pub(crate) fn new(body: BodyRef<'_>, expires: Millis, last_use: u64) -> Self {
-        Self {
-            body: Body::new(body),
-            expires,
-            due: NEVER,
-            last_use,
-        }
+        Self { body: Body::new(body), expires, due: NEVER, last_use }
     }
 
     /// What the serializer returned.
@@ -259,16 +242,8 @@ mod tests {
     use super::*;
 
     fn json(text: &str) -> BodyRef<'_> {
-        let encoding = if text.is_ascii() {
-            Encoding::Ascii
-        } else {
-            Encoding::Utf8
-        };
-        BodyRef {
-            bytes: text.as_bytes(),
-            encoding,
-            is_json: true,
-        }
+        let encoding = if text.is_ascii() { Encoding::Ascii } else { Encoding::Utf8 };
+        BodyRef { bytes: text.as_bytes(), encoding, is_json: true }
     }
 
     fn text(record: &Record) -> &str {
@@ -285,10 +260,7 @@ mod tests {
             "null",
         ] {
             assert!(record.splice_cookie(json(cookie), 9, usize::MAX));
-            assert_eq!(
-                text(&record),
-                format!(r#"{{"a":1,"cookie":{cookie},"b":"é"}}"#)
-            );
+            assert_eq!(text(&record), format!(r#"{{"a":1,"cookie":{cookie},"b":"é"}}"#));
             assert_eq!(record.expires(), 9);
         }
     }
@@ -302,10 +274,7 @@ mod tests {
 
     #[test]
     fn what_json_stringify_did_not_write_is_left_alone() {
-        let own = BodyRef {
-            is_json: false,
-            ..json(r#"{"cookie":{}}"#)
-        };
+        let own = BodyRef { is_json: false, ..json(r#"{"cookie":{}}"#) };
         let mut record = Record::new(own, 5, 0);
         assert!(!record.splice_cookie(json("1"), 9, usize::MAX));
         assert_eq!(text(&record), r#"{"cookie":{}}"#);
@@ -351,26 +320,13 @@ mod tests {
     #[test]
     fn cookies_are_replaced_again_and_again_however_long_and_wherever_they_stand() {
         const KNOWN: usize = u16::MAX as usize;
-        let lengths = [
-            KNOWN - 1,
-            KNOWN,
-            KNOWN + 1,
-            KNOWN + 2,
-            3,
-            100_000,
-            2 * KNOWN,
-            2,
-            KNOWN + 4,
-        ];
+        let lengths = [KNOWN - 1, KNOWN, KNOWN + 1, KNOWN + 2, 3, 100_000, 2 * KNOWN, 2, KNOWN + 4];
         for (before, after) in [(0, 0), (1, 70_000), (70_000, 1), (300_000, 3)] {
             let mut record = Record::new(json(&session(before, "0", after)), 5, 0);
             for length in lengths {
                 let cookie = long(length);
                 for _ in 0..2 {
-                    assert!(
-                        record.splice_cookie(json(&cookie), 9, usize::MAX),
-                        "{length}"
-                    );
+                    assert!(record.splice_cookie(json(&cookie), 9, usize::MAX), "{length}");
                     assert!(text(&record) == session(before, &cookie, after), "{length}");
                 }
             }

@@ -25,10 +25,7 @@ impl Sid {
     /// Hashes `bytes` with the keyed hasher of the engine that will use the sid.
     #[must_use]
     pub fn new(bytes: &[u8], hasher: &RandomState) -> Self {
-        Self {
-            hash: SidHash(hasher.hash_one(bytes)),
-            bytes: SmallVec::from_slice(bytes),
-        }
+        Self { hash: SidHash(hasher.hash_one(bytes)), bytes: SmallVec::from_slice(bytes) }
     }
 
     /// The bytes the sid was made of.
@@ -39,11 +36,7 @@ impl Sid {
 
     /// The bytes of memory that the sid takes beside the [`Sid`] itself.
     pub(crate) fn allocated(&self) -> usize {
-        if self.bytes.spilled() {
-            allocated(self.bytes.capacity())
-        } else {
-            0
-        }
+        if self.bytes.spilled() { allocated(self.bytes.capacity()) } else { 0 }
     }
 
     pub(crate) fn hash(&self) -> SidHash {
@@ -120,10 +113,7 @@ impl Hasher for PassThrough {
 impl Sid {
     /// A sid with a hash of the test's choice.
     pub(crate) fn with_hash(bytes: &[u8], hash: u64) -> Self {
-        Self {
-            hash: SidHash(hash),
-            bytes: SmallVec::from_slice(bytes),
-        }
+        Self { hash: SidHash(hash), bytes: SmallVec::from_slice(bytes) }
     }
 }
 
@@ -181,9 +171,8 @@ mod tests {
     #[test]
     fn engines_hash_differently() {
         let bytes = b"a sid";
-        let hashes: HashSet<u64> = (0..8)
-            .map(|_| Sid::new(bytes, &RandomState::new()).hash().0)
-            .collect();
+        let hashes: HashSet<u64> =
+            (0..8).map(|_| Sid::new(bytes, &RandomState::new()).hash().0).collect();
         assert!(hashes.len() > 1, "an attacker cannot know the hash");
     }
 
@@ -215,10 +204,7 @@ mod tests {
         }
         for length in [33, 40, 41, 64, 1000] {
             let taken = Sid::new(&vec![b'a'; length], &hasher).allocated();
-            assert!(
-                (length + 8..length + 24).contains(&taken),
-                "{length}: {taken}"
-            );
+            assert!((length + 8..length + 24).contains(&taken), "{length}: {taken}");
         }
     }
 

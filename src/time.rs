@@ -24,10 +24,7 @@ pub fn expires_at(now: Millis, ttl: f64) -> Millis {
 }
 
 /// The beginning of something whose duration is to be told. Nothing is decided by it.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "durations for the statistics come from here alone"
-)]
+#[expect(clippy::disallowed_methods, reason = "durations for the statistics come from here alone")]
 pub(crate) fn stopwatch() -> Instant {
     Instant::now()
 }
@@ -62,10 +59,7 @@ mod tests {
     #[test]
     fn a_negative_ttl_is_past() {
         assert_eq!(expires_at(1000, -0.5), 999);
-        assert_eq!(
-            expires_at(1000, f64::NEG_INFINITY),
-            Millis::MIN.saturating_add(1000)
-        );
+        assert_eq!(expires_at(1000, f64::NEG_INFINITY), Millis::MIN.saturating_add(1000));
     }
 
     #[test]

@@ -343,11 +343,8 @@ mod tests {
     use crate::record::Encoding;
     use crate::time::NEVER;
 
-    const BODY: BodyRef<'_> = BodyRef {
-        bytes: br#"{"cookie":0}"#,
-        encoding: Encoding::Ascii,
-        is_json: true,
-    };
+    const BODY: BodyRef<'_> =
+        BodyRef { bytes: br#"{"cookie":0}"#, encoding: Encoding::Ascii, is_json: true };
 
     /// An engine with `expired` sessions that are over at 11 and one that never is.
     fn engine(expired: u64, options: Options) -> MemoryEngine {
@@ -391,13 +388,7 @@ mod tests {
 
     #[test]
     fn what_a_prune_removes_is_announced_before_it_is_there_and_until_it_is_taken() {
-        let engine = engine(
-            40,
-            Options {
-                keep_removed: true,
-                ..Options::default()
-            },
-        );
+        let engine = engine(40, Options { keep_removed: true, ..Options::default() });
         assert!(!engine.has_pruned());
         assert!(engine.begin_prune(11));
         assert!(engine.has_pruned(), "there may be soon");
@@ -414,19 +405,10 @@ mod tests {
     #[test]
     fn a_write_counts_for_what_it_is_and_only_if_it_is_done() {
         let room = engine(0, Options::default()).stats().bytes;
-        let engine = engine(
-            0,
-            Options {
-                max_bytes: room,
-                ..Options::default()
-            },
-        );
+        let engine = engine(0, Options { max_bytes: room, ..Options::default() });
         let sid = || engine.sid(&0_u64.to_le_bytes());
         let removed = &mut Vec::new();
-        let large = BodyRef {
-            bytes: &[b'1'; 100],
-            ..BODY
-        };
+        let large = BodyRef { bytes: &[b'1'; 100], ..BODY };
         assert_eq!(engine.set(sid(), large, 0, 9, removed), Err(TooLarge));
         assert_eq!(engine.rewrite(sid(), large, 0, 9, removed), Err(TooLarge));
         let touched = engine.touch(&sid(), large, 0, 9, removed);

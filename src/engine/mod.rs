@@ -71,11 +71,7 @@ pub struct Removed {
 impl Removed {
     fn new(sid: Sid, record: Record) -> Self {
         let last_use = record.last_use;
-        Self {
-            sid,
-            body: record.into_body(),
-            last_use,
-        }
+        Self { sid, body: record.into_body(), last_use }
     }
 }
 

@@ -81,10 +81,7 @@ impl Part {
             return;
         }
         record.due = record.expires();
-        self.tickets.push(Reverse(Ticket {
-            due: record.due,
-            sid,
-        }));
+        self.tickets.push(Reverse(Ticket { due: record.due, sid }));
         self.shed_tickets();
     }
 
@@ -139,12 +136,7 @@ impl Part {
             return;
         }
         let current = |(sid, record): (&Sid, &Record)| {
-            (record.due != NEVER).then(|| {
-                Reverse(Ticket {
-                    due: record.due,
-                    sid: sid.hash(),
-                })
-            })
+            (record.due != NEVER).then(|| Reverse(Ticket { due: record.due, sid: sid.hash() }))
         };
         self.tickets = self.records.iter().filter_map(current).collect();
     }
@@ -173,26 +165,17 @@ impl Part {
     #[cfg(test)]
     pub(super) fn validate(&self, parked: &[Ticket]) {
         let uses = self.records.iter().map(|(_, record)| record.last_use);
-        assert!(
-            uses.is_sorted_by(|newer, older| newer > older),
-            "list order is use order"
-        );
+        assert!(uses.is_sorted_by(|newer, older| newer > older), "list order is use order");
         let mut tickets: Vec<Ticket> = self.tickets.iter().map(|Reverse(ticket)| *ticket).collect();
         tickets.extend_from_slice(parked);
         tickets.sort_unstable();
         for (sid, record) in &self.records {
             assert!(record.due <= record.expires(), "a ticket is never late");
-            let ticket = Ticket {
-                due: record.due,
-                sid: sid.hash(),
-            };
+            let ticket = Ticket { due: record.due, sid: sid.hash() };
             let armed = tickets.binary_search(&ticket).is_ok();
             assert_eq!(armed, record.due != NEVER, "a current ticket exists");
         }
-        assert!(
-            self.tickets.len() <= 2 * self.records.len() + SMALL,
-            "tickets pile up"
-        );
+        assert!(self.tickets.len() <= 2 * self.records.len() + SMALL, "tickets pile up");
         assert!(self.peak >= self.records.len());
         assert!(
             self.peak < SMALL || self.records.len() > self.peak / 8,
@@ -211,20 +194,14 @@ mod tests {
     }
 
     fn record(expires: Millis, last_use: u64) -> Record {
-        let body = BodyRef {
-            bytes: b"{}",
-            encoding: Encoding::Ascii,
-            is_json: true,
-        };
+        let body = BodyRef { bytes: b"{}", encoding: Encoding::Ascii, is_json: true };
         Record::new(body, expires, last_use)
     }
 
     /// Gives the record of `sid` another expiry, as `set` and `touch` do.
     fn renew(part: &mut Part, sid: &Sid, expires: Millis, last_use: u64) {
         let renewed = record(expires, last_use);
-        part.use_record(sid, last_use)
-            .unwrap()
-            .overwrite(renewed.body(), expires);
+        part.use_record(sid, last_use).unwrap().overwrite(renewed.body(), expires);
         part.arm(sid.hash());
     }
 

@@ -59,10 +59,7 @@ struct Written {
 
 impl Written {
     fn of(record: &Record, now: Millis) -> Self {
-        Self {
-            is_expired: record.is_expired(now),
-            needs_ticket: record.expires() < record.due,
-        }
+        Self { is_expired: record.is_expired(now), needs_ticket: record.expires() < record.due }
     }
 }
 
@@ -123,8 +120,7 @@ impl Lengths {
     }
 
     fn settle(&mut self) {
-        self.known
-            .extend(self.waiting.drain(..).map(|(number, _, len)| (number, len)));
+        self.known.extend(self.waiting.drain(..).map(|(number, _, len)| (number, len)));
     }
 }
 
@@ -235,11 +231,7 @@ impl Table {
         self.bytes -= record.allocated();
         if self.options.keep_replaced {
             let body = record.replace(body, expires);
-            removed.push(Removed {
-                sid: sid.clone(),
-                body,
-                last_use,
-            });
+            removed.push(Removed { sid: sid.clone(), body, last_use });
         } else {
             record.overwrite(body, expires);
         }
@@ -317,35 +309,22 @@ impl Table {
     }
 
     pub(super) fn stats(&self) -> Stats {
-        Stats {
-            sessions: self.len,
-            bytes: self.bytes,
-            counters: self.counters,
-        }
+        Stats { sessions: self.len, bytes: self.bytes, counters: self.counters }
     }
 
     /// The sids, most recently used first, expired ones included.
     pub(super) fn ids(&mut self) -> Vec<Sid> {
         self.finish_prune();
-        self.by_recency()
-            .into_iter()
-            .map(|(sid, _)| sid.clone())
-            .collect()
+        self.by_recency().into_iter().map(|(sid, _)| sid.clone()).collect()
     }
 
     /// Appends the sids of one part, expired ones included, with the number of their last use.
     /// Returns whether there are more parts.
     pub(super) fn list_part(&self, index: usize, listed: &mut Vec<(u64, Sid)>) -> bool {
         if let Some(part) = self.parts.get(index).and_then(Option::as_deref) {
-            let is_pruned = |record| {
-                self.prune
-                    .as_ref()
-                    .is_some_and(|prune| prune.moment.covers(record))
-            };
-            let kept = part
-                .records()
-                .iter()
-                .filter(|(_, record)| !is_pruned(record));
+            let is_pruned =
+                |record| self.prune.as_ref().is_some_and(|prune| prune.moment.covers(record));
+            let kept = part.records().iter().filter(|(_, record)| !is_pruned(record));
             listed.extend(kept.map(|(sid, record)| (record.last_use, sid.clone())));
         }
         index + 1 < PARTS
@@ -388,11 +367,7 @@ impl Table {
 
     /// From here on, what has expired by `now` counts as gone; [`Self::prune_step`] removes it.
     pub(super) fn begin_prune(&mut self, now: Millis) {
-        if self
-            .prune
-            .as_ref()
-            .is_some_and(|prune| now < prune.moment.now)
-        {
+        if self.prune.as_ref().is_some_and(|prune| now < prune.moment.now) {
             self.finish_prune();
         }
         self.unpark();
@@ -460,10 +435,7 @@ impl Table {
         let Some(part) = part_of(&mut self.parts, sid) else {
             return;
         };
-        if part
-            .records()
-            .peek(sid)
-            .is_some_and(|record| prune.moment.covers(record))
+        if part.records().peek(sid).is_some_and(|record| prune.moment.covers(record))
             && let Some((sid, record)) = part.remove(sid)
         {
             self.forget(&sid, &record);
@@ -534,11 +506,7 @@ impl Table {
         let Some(prune) = self.prune.take() else {
             return;
         };
-        if let Some(part) = self
-            .parts
-            .get_mut(prune.part)
-            .and_then(Option::as_deref_mut)
-        {
+        if let Some(part) = self.parts.get_mut(prune.part).and_then(Option::as_deref_mut) {
             part.put_back(prune.parked);
         }
     }
@@ -578,10 +546,7 @@ impl Table {
             if self.options.is_limited() {
                 self.tails.validate(index, part);
             }
-            let costs = part
-                .records()
-                .iter()
-                .map(|(sid, record)| cost(sid, record.allocated()));
+            let costs = part.records().iter().map(|(sid, record)| cost(sid, record.allocated()));
             bytes += costs.sum::<usize>();
         }
         assert_eq!(len, self.len);
@@ -686,12 +651,8 @@ impl Tails {
         let Some(oldest) = part.oldest_use() else {
             return;
         };
-        let noted: Vec<u64> = self
-            .oldest
-            .iter()
-            .filter(|entry| entry.0.1 == index)
-            .map(|entry| entry.0.0)
-            .collect();
+        let noted: Vec<u64> =
+            self.oldest.iter().filter(|entry| entry.0.1 == index).map(|entry| entry.0.0).collect();
         assert_eq!(noted.len(), 1, "one entry for each part in use");
         assert!(noted[0] <= oldest);
     }
@@ -716,18 +677,11 @@ mod tests {
     }
 
     fn json(text: &str) -> BodyRef<'_> {
-        BodyRef {
-            bytes: text.as_bytes(),
-            encoding: Encoding::Ascii,
-            is_json: true,
-        }
+        BodyRef { bytes: text.as_bytes(), encoding: Encoding::Ascii, is_json: true }
     }
 
     fn limited(max: usize) -> Table {
-        Table::new(Options {
-            max,
-            ..Options::default()
-        })
+        Table::new(Options { max, ..Options::default() })
     }
 
     fn unlimited() -> Table {
@@ -737,8 +691,7 @@ mod tests {
     impl Table {
         fn write(&mut self, sid: &Sid, now: Millis, expires: Millis) -> Vec<Sid> {
             let mut removed = Vec::new();
-            self.set(sid.clone(), json("{}"), now, expires, &mut removed)
-                .unwrap();
+            self.set(sid.clone(), json("{}"), now, expires, &mut removed).unwrap();
             self.validate();
             sids(removed)
         }
@@ -808,9 +761,7 @@ mod tests {
         }
         let cookie = json("1");
         let mut removed = Vec::new();
-        table
-            .set(sid(2), json(r#"{"cookie":0}"#), 0, 100, &mut removed)
-            .unwrap();
+        table.set(sid(2), json(r#"{"cookie":0}"#), 0, 100, &mut removed).unwrap();
         assert!(table.reads(&sid(1), 0));
         let touched = table.touch(&sid(2), cookie, 0, 100, &mut removed);
         assert_eq!(touched, Touched::Renewed);
@@ -858,9 +809,7 @@ mod tests {
         }
         let mut removed = Vec::new();
         let cookie = json("1");
-        table
-            .set(sid(3), json(r#"{"cookie":0}"#), 0, 10, &mut removed)
-            .unwrap();
+        table.set(sid(3), json(r#"{"cookie":0}"#), 0, 10, &mut removed).unwrap();
         assert!(table.reads(&sid(1), 10));
         assert_eq!(table.all(10, &mut removed).len(), 5);
         assert_eq!(table.prune_all(10), []);
@@ -911,11 +860,7 @@ mod tests {
             table.write(&sid(1), 0, expires);
         }
         assert_eq!(table.prune_all(11), []);
-        assert_eq!(
-            table.tickets(),
-            2,
-            "the first, and the one for its real time"
-        );
+        assert_eq!(table.tickets(), 2, "the first, and the one for its real time");
         assert_eq!(table.prune_all(1001), []);
         assert_eq!(table.tickets(), 1);
         assert_eq!(table.prune_all(2001), numbered([1]));
@@ -1047,11 +992,7 @@ mod tests {
     #[test]
     fn clearing_ends_a_prune() {
         for keep_removed in [false, true] {
-            let mut table = Table::new(Options {
-                keep_removed,
-                max: 500,
-                ..Options::default()
-            });
+            let mut table = Table::new(Options { keep_removed, max: 500, ..Options::default() });
             for number in 0..300 {
                 table.write(&crowded(number), 0, if number < 200 { 10 } else { NEVER });
             }
@@ -1100,12 +1041,8 @@ mod tests {
             let now = Millis::from(step);
             let mut removed = Vec::new();
             match step / 1024 % 3 {
-                0 => table
-                    .set(sid, json("{}"), now, now + 5000, &mut removed)
-                    .unwrap(),
-                1 => table
-                    .set(sid, json("{}"), now, now + 3000, &mut removed)
-                    .unwrap(),
+                0 => table.set(sid, json("{}"), now, now + 5000, &mut removed).unwrap(),
+                1 => table.set(sid, json("{}"), now, now + 3000, &mut removed).unwrap(),
                 _ => drop(table.destroy(&sid, &mut removed)),
             }
             most = most.max(table.tickets());
@@ -1124,9 +1061,7 @@ mod tests {
                 let mut table = unlimited();
                 let pair = [first, second].map(|bytes| Sid::with_hash(bytes.as_bytes(), 7));
                 for (sid, expires) in pair.iter().zip(expires) {
-                    table
-                        .set(sid.clone(), json("{}"), 0, expires, &mut Vec::new())
-                        .unwrap();
+                    table.set(sid.clone(), json("{}"), 0, expires, &mut Vec::new()).unwrap();
                 }
                 for now in [9, 10, 11, 29, 30] {
                     table.begin_prune(now);
@@ -1141,20 +1076,13 @@ mod tests {
                     assert_eq!(found.is_some(), expires >= 30);
                 }
                 let left = expires.iter().filter(|expires| **expires >= 30).count();
-                assert_eq!(
-                    table.len(),
-                    left,
-                    "an expired one goes when it is come across"
-                );
+                assert_eq!(table.len(), left, "an expired one goes when it is come across");
             }
         }
     }
 
     fn budgeted(max_bytes: usize) -> Table {
-        Table::new(Options {
-            max_bytes,
-            ..Options::default()
-        })
+        Table::new(Options { max_bytes, ..Options::default() })
     }
 
     /// A session whose body has `length` bytes.
@@ -1234,11 +1162,7 @@ mod tests {
     #[test]
     fn bytes_are_right_after_every_way_out() {
         for keep_replaced in [false, true] {
-            let mut table = Table::new(Options {
-                max: 40,
-                keep_replaced,
-                ..Options::default()
-            });
+            let mut table = Table::new(Options { max: 40, keep_replaced, ..Options::default() });
             let removed = &mut Vec::new();
             for number in 0..50 {
                 table.write(&sid(number), 0, 10 + Millis::try_from(number).unwrap());
@@ -1259,11 +1183,8 @@ mod tests {
     #[test]
     fn an_empty_body_takes_nothing() {
         for keep_replaced in [false, true] {
-            let mut table = Table::new(Options {
-                max_bytes: 10_000,
-                keep_replaced,
-                ..Options::default()
-            });
+            let mut table =
+                Table::new(Options { max_bytes: 10_000, keep_replaced, ..Options::default() });
             let removed = &mut Vec::new();
             for text in ["", "{}", "", ""] {
                 table.set(sid(1), json(text), 0, NEVER, removed).unwrap();
@@ -1314,10 +1235,7 @@ mod tests {
         assert_eq!(table.fill(&sid(11), length), Ok(numbered([2, 3, 4])));
         assert_eq!(table.ids(), numbered([11, 10, 0, 9, 8, 7, 6, 5]));
         let counters = table.stats().counters;
-        assert_eq!(
-            (counters.evictions_by_count, counters.evictions_by_bytes),
-            (0, 4)
-        );
+        assert_eq!((counters.evictions_by_count, counters.evictions_by_bytes), (0, 4));
     }
 
     #[test]
@@ -1330,15 +1248,9 @@ mod tests {
         // The least recently used one, by set and by touch.
         assert_eq!(table.fill(&sid(0), 120), Ok(numbered([1])));
         assert_eq!(table.fill(&sid(1), 19), Ok(vec![]));
-        assert_eq!(
-            table.lengthen(&sid(2), 200),
-            (Touched::Renewed, numbered([3]))
-        );
+        assert_eq!(table.lengthen(&sid(2), 200), (Touched::Renewed, numbered([3])));
         let length = length_in(4 * each) - 119;
-        assert_eq!(
-            table.lengthen(&sid(0), length),
-            (Touched::Renewed, numbered([1, 2]))
-        );
+        assert_eq!(table.lengthen(&sid(0), length), (Touched::Renewed, numbered([1, 2])));
         assert_eq!(table.ids(), [sid(0)]);
         assert_eq!(table.stats().counters.evictions_by_bytes, 4);
     }
@@ -1355,23 +1267,14 @@ mod tests {
         for number in [1, 4] {
             assert_eq!(table.fill(&sid(number), 1001), Err(TooLarge));
         }
-        assert_eq!(
-            table.lengthen(&sid(1), 902),
-            (Touched::NeedsRewrite, vec![])
-        );
+        assert_eq!(table.lengthen(&sid(1), 902), (Touched::NeedsRewrite, vec![]));
         assert_eq!(table.body(&sid(1)), Some(body_of(100).into_bytes()));
         let after = table.stats();
-        assert_eq!(
-            (after.sessions, after.bytes),
-            (before.sessions, before.bytes)
-        );
+        assert_eq!((after.sessions, after.bytes), (before.sessions, before.bytes));
         assert_eq!(after.counters.touches, 0);
         assert!(table.is_pruning());
 
-        assert_eq!(
-            table.lengthen(&sid(1), 901),
-            (Touched::Renewed, numbered([2]))
-        );
+        assert_eq!(table.lengthen(&sid(1), 901), (Touched::Renewed, numbered([2])));
         assert_eq!(table.stats().bytes, max_bytes);
         assert_eq!(table.fill(&sid(2), 1000), Ok(numbered([1])));
     }
@@ -1391,31 +1294,16 @@ mod tests {
     #[test]
     fn both_limits_hold_together_and_each_eviction_has_one_cause() {
         let each = cost_of(100);
-        let mut table = Table::new(Options {
-            max: 5,
-            max_bytes: 6 * each,
-            ..Options::default()
-        });
+        let mut table = Table::new(Options { max: 5, max_bytes: 6 * each, ..Options::default() });
         for number in 0..5 {
             table.fill(&sid(number), 100).unwrap();
         }
         assert_eq!(table.fill(&sid(5), 100), Ok(numbered([0])), "one too many");
         let two_more = length_in(3 * each);
-        assert_eq!(
-            table.fill(&sid(6), two_more),
-            Ok(numbered([1, 2])),
-            "and too large"
-        );
-        assert_eq!(
-            table.fill(&sid(7), 100),
-            Ok(numbered([3])),
-            "too large only"
-        );
+        assert_eq!(table.fill(&sid(6), two_more), Ok(numbered([1, 2])), "and too large");
+        assert_eq!(table.fill(&sid(7), 100), Ok(numbered([3])), "too large only");
         let counters = table.stats().counters;
-        assert_eq!(
-            (counters.evictions_by_count, counters.evictions_by_bytes),
-            (2, 2)
-        );
+        assert_eq!((counters.evictions_by_count, counters.evictions_by_bytes), (2, 2));
     }
 
     #[test]
@@ -1432,13 +1320,7 @@ mod tests {
         assert_eq!(table.write(&crowded(300), 11, NEVER), [crowded(0)]);
         let stats = table.stats();
         assert_eq!(stats.bytes, 200 * each);
-        assert_eq!(
-            (
-                stats.counters.expirations,
-                stats.counters.evictions_by_bytes
-            ),
-            (100, 1)
-        );
+        assert_eq!((stats.counters.expirations, stats.counters.evictions_by_bytes), (100, 1));
     }
 
     #[test]
@@ -1456,16 +1338,9 @@ mod tests {
         assert_eq!(table.peek(&sid(2), 11, removed, |_| ()), None);
         assert_eq!(table.fetch(&sid(3), 11, removed, |_| ()), None);
         table.validate();
-        assert_eq!(
-            sids(std::mem::take(removed)),
-            numbered([2, 3]),
-            "they had expired"
-        );
+        assert_eq!(sids(std::mem::take(removed)), numbered([2, 3]), "they had expired");
         let counters = table.stats().counters;
-        assert_eq!(
-            (counters.hits, counters.misses, counters.expirations),
-            (0, 0, 2)
-        );
+        assert_eq!((counters.hits, counters.misses, counters.expirations), (0, 0, 2));
     }
 
     #[test]
@@ -1521,11 +1396,7 @@ mod tests {
         table.prune_step(300);
         assert_eq!(table.list(), live());
         table.write(&sid(0), 0, 10);
-        assert_eq!(
-            table.list()[0],
-            sid(0),
-            "it was written after the prune began"
-        );
+        assert_eq!(table.list()[0], sid(0), "it was written after the prune began");
         assert!(!table.list_part(PARTS - 1, &mut Vec::new()));
         assert!(!table.list_part(PARTS, &mut Vec::new()));
     }
@@ -1556,9 +1427,8 @@ mod tests {
 
     #[test]
     fn sids_of_one_group_share_a_part_and_groups_do_not() {
-        let parts: std::collections::HashSet<usize> = (0..256)
-            .map(|number| sid(number).hash().part(PARTS))
-            .collect();
+        let parts: std::collections::HashSet<usize> =
+            (0..256).map(|number| sid(number).hash().part(PARTS)).collect();
         assert_eq!(parts.len(), 256);
         for number in 0..256 {
             let part = sid(number).hash().part(PARTS);

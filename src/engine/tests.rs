@@ -126,12 +126,7 @@ impl Model {
             }
             self.settle(removed);
         } else {
-            self.entries.push(Entry {
-                sid,
-                body,
-                expires: write.expires,
-                cost: write.cost,
-            });
+            self.entries.push(Entry { sid, body, expires: write.expires, cost: write.cost });
         }
         self.evict(removed);
         Ok(())
@@ -211,10 +206,7 @@ impl Model {
     }
 
     fn clear(&mut self) -> Vec<Session> {
-        (0..self.entries.len())
-            .rev()
-            .map(|at| self.remove(at))
-            .collect()
+        (0..self.entries.len()).rev().map(|at| self.remove(at)).collect()
     }
 
     fn prune(&mut self, removed: &mut Vec<Session>) {
@@ -407,13 +399,7 @@ fn options() -> impl Strategy<Value = Options> {
     let flags = any::<[bool; 3]>();
     (max, max_bytes, flags).prop_map(|(max, max_bytes, flags)| {
         let [stale, keep_removed, keep_replaced] = flags;
-        Options {
-            max,
-            max_bytes,
-            stale,
-            keep_removed,
-            keep_replaced,
-        }
+        Options { max, max_bytes, stale, keep_removed, keep_replaced }
     })
 }
 
@@ -469,11 +455,7 @@ impl Pair {
     /// What is to be told to the model of a write that the engine has been told of.
     fn written(&self, number: u32, body: String, expires: Millis) -> Write {
         let cost = self.engine.cost_of(&self.sid(number)).unwrap_or(0);
-        Write {
-            session: (number, body),
-            expires,
-            cost,
-        }
+        Write { session: (number, body), expires, cost }
     }
 
     /// Does `op` on both sides and compares what it gives and what it removes.
@@ -506,10 +488,7 @@ impl Pair {
                 assert_eq!(done, self.model.set(write, &mut expected));
             }
             Op::Touch(number, life, padding) => {
-                let fresh = self.next_body(Shape {
-                    is_json: true,
-                    padding,
-                });
+                let fresh = self.next_body(Shape { is_json: true, padding });
                 let expires = life.from(now);
                 let cookie = format!(r#""{}{}""#, self.bodies, "c".repeat(padding));
                 let done = self.touch(number, (&cookie, &fresh), expires, &mut removed);
@@ -526,9 +505,8 @@ impl Pair {
             }
             Op::All => {
                 let listed = self.engine.all(now, &mut removed).into_iter();
-                let listed: Vec<_> = listed
-                    .map(|(sid, body)| (number_of(&sid), text(body.as_ref())))
-                    .collect();
+                let listed: Vec<_> =
+                    listed.map(|(sid, body)| (number_of(&sid), text(body.as_ref()))).collect();
                 assert_eq!(listed, self.model.all(&mut expected));
             }
             Op::Clear => self.clear(),
@@ -661,9 +639,7 @@ impl Pair {
         }
         for session in sessions(&taken) {
             let at = self.model.pruned.iter().position(|own| *own == session);
-            self.model
-                .pruned
-                .swap_remove(at.expect("not removed by a prune"));
+            self.model.pruned.swap_remove(at.expect("not removed by a prune"));
         }
         assert!(more || self.model.pruned.is_empty());
     }
@@ -678,15 +654,7 @@ impl Pair {
         }
         assert!(!self.engine.take_pruned(usize::MAX, &mut Vec::new()));
         let len = Op::LenAfterPrune;
-        for op in [
-            len,
-            Op::List(1000),
-            Op::Len,
-            Op::Ids,
-            Op::All,
-            Op::Clear,
-            Op::Len,
-        ] {
+        for op in [len, Op::List(1000), Op::Len, Op::Ids, Op::All, Op::Clear, Op::Len] {
             self.apply(&op);
         }
         self.engine.validate();
@@ -746,17 +714,10 @@ proptest! {
 #[test]
 fn an_engine_keeps_the_rules_while_thousands_come_and_go() {
     const SIDS: Range<u32> = 0..2500;
-    for (max, max_bytes, parts) in [
-        (usize::MAX, usize::MAX, 3),
-        (900, usize::MAX, 256),
-        (900, 300_000, 256),
-    ] {
-        let options = Options {
-            max,
-            max_bytes,
-            keep_removed: true,
-            ..Options::default()
-        };
+    for (max, max_bytes, parts) in
+        [(usize::MAX, usize::MAX, 3), (900, usize::MAX, 256), (900, 300_000, 256)]
+    {
+        let options = Options { max, max_bytes, keep_removed: true, ..Options::default() };
         let mut pair = Pair::new(options, parts);
         for phase in 0..2 {
             let phases = [
@@ -777,19 +738,10 @@ fn an_engine_keeps_the_rules_while_thousands_come_and_go() {
 
 #[test]
 fn what_an_explicit_prune_finds_under_way_is_not_handed_to_its_caller() {
-    let mut pair = Pair::new(
-        Options {
-            keep_removed: true,
-            ..Options::default()
-        },
-        2,
-    );
+    let mut pair = Pair::new(Options { keep_removed: true, ..Options::default() }, 2);
     for number in 0..300 {
         let life = Lifetime::Millis(if number < 150 { 10 } else { 20 });
-        let shape = Shape {
-            is_json: true,
-            padding: 0,
-        };
+        let shape = Shape { is_json: true, padding: 0 };
         pair.apply(&Op::Set(number, life, shape));
     }
     for op in [
@@ -856,9 +808,7 @@ impl Crowd {
 
     fn set(&self, sid: Sid, now: Millis, expires: Millis, removed: &mut Vec<Removed>) {
         let body = new_body(self.bodies.fetch_add(1, Ordering::Relaxed), true, 0);
-        self.engine
-            .set(sid, body_ref(&body), now, expires, removed)
-            .unwrap();
+        self.engine.set(sid, body_ref(&body), now, expires, removed).unwrap();
     }
 
     /// With the cookie it has already, so that each body stays what it was.
@@ -876,11 +826,7 @@ impl Crowd {
 
     /// Time passes, and now and then is set back. Then somebody looks at all there is.
     fn tick(&self, random: u64) {
-        let millis = if (random >> 40).is_multiple_of(8) {
-            -40
-        } else {
-            9
-        };
+        let millis = if (random >> 40).is_multiple_of(8) { -40 } else { 9 };
         self.now.fetch_add(millis, Ordering::Relaxed);
         match random >> 45 & 3 {
             0 => drop(self.engine.ids()),
@@ -897,10 +843,7 @@ impl Crowd {
             let workers: Vec<_> = (1..=THREADS)
                 .map(|seed| scope.spawn(move || self.work(seed, operations)))
                 .collect();
-            workers
-                .into_iter()
-                .flat_map(|worker| worker.join().unwrap())
-                .collect::<Vec<_>>()
+            workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect::<Vec<_>>()
         });
         drop(open);
         self.pruner.detach();
@@ -929,16 +872,11 @@ fn every_body_leaves_an_engine_once_whatever_threads_do_to_it() {
         assert!(ids.len() <= max);
         let listed: Vec<Sid> = held.iter().map(|(sid, _)| sid.clone()).collect();
         assert_eq!(listed, ids);
-        assert_eq!(
-            ids.iter().map(Sid::as_bytes).collect::<HashSet<_>>().len(),
-            ids.len()
-        );
+        assert_eq!(ids.iter().map(Sid::as_bytes).collect::<HashSet<_>>().len(), ids.len());
 
         let left = removed.iter().map(|removed| removed.body.as_ref());
-        let bodies: Vec<String> = left
-            .chain(held.iter().map(|(_, body)| body.as_ref()))
-            .map(text)
-            .collect();
+        let bodies: Vec<String> =
+            left.chain(held.iter().map(|(_, body)| body.as_ref())).map(text).collect();
         let distinct: HashSet<&String> = bodies.iter().collect();
         assert_eq!(distinct.len(), bodies.len(), "no body leaves twice");
         let written = crowd.bodies.load(Ordering::Relaxed);
@@ -948,10 +886,7 @@ fn every_body_leaves_an_engine_once_whatever_threads_do_to_it() {
 
 #[test]
 fn threads_and_the_background_thread_keep_an_engine_in_order() {
-    let crowd = Crowd::new(Options {
-        max: 60,
-        ..Options::default()
-    });
+    let crowd = Crowd::new(Options { max: 60, ..Options::default() });
     crowd.run(6000);
     crowd.engine.validate();
     let count = crowd.engine.len();
@@ -963,10 +898,7 @@ fn threads_and_the_background_thread_keep_an_engine_in_order() {
 
 #[test]
 fn the_background_thread_finishes_a_prune_while_callers_go_on() {
-    let crowd = Crowd::new(Options {
-        keep_removed: true,
-        ..Options::default()
-    });
+    let crowd = Crowd::new(Options { keep_removed: true, ..Options::default() });
     let engine = &crowd.engine;
     crowd.pruner.attach();
     let _open = crowd.pruner.open();
@@ -1016,9 +948,7 @@ fn a_length_asked_for_during_a_prune_is_that_of_its_moment_whatever_comes_next()
                 [10, 20, 99][usize::try_from(number % 3).unwrap()],
             );
             let removed = &mut Vec::new();
-            engine
-                .set(sid, body_ref("{}"), START, START + life, removed)
-                .unwrap();
+            engine.set(sid, body_ref("{}"), START, START + life, removed).unwrap();
         }
         assert!(engine.begin_prune(START + 11));
         let base = engine.len_within(5).expect_err("there is more to prune");

@@ -5,10 +5,7 @@
 //! has all of the unsafe code.
 
 mod ops;
-#[expect(
-    unsafe_code,
-    reason = "N-API is a C interface; this module makes it a safe one"
-)]
+#[expect(unsafe_code, reason = "N-API is a C interface; this module makes it a safe one")]
 mod raw;
 
 use napi::bindgen_prelude::Object;

@@ -86,23 +86,17 @@ impl Store {
 
     /// `get(sid, now)`: the body or undefined.
     fn get(&self, call: &Call) -> Done {
-        self.read(call, |sid, now, removed, copy| {
-            self.engine.get(sid, now, removed, copy)
-        })
+        self.read(call, |sid, now, removed, copy| self.engine.get(sid, now, removed, copy))
     }
 
     /// `fetch(sid, now)`: as `get`, but is not counted.
     fn fetch(&self, call: &Call) -> Done {
-        self.read(call, |sid, now, removed, copy| {
-            self.engine.fetch(sid, now, removed, copy)
-        })
+        self.read(call, |sid, now, removed, copy| self.engine.fetch(sid, now, removed, copy))
     }
 
     /// `peek(sid, now)`: as `fetch`, but the session does not count as used.
     fn peek(&self, call: &Call) -> Done {
-        self.read(call, |sid, now, removed, copy| {
-            self.engine.peek(sid, now, removed, copy)
-        })
+        self.read(call, |sid, now, removed, copy| self.engine.peek(sid, now, removed, copy))
     }
 
     fn read(
@@ -145,11 +139,7 @@ impl Store {
     }
 
     fn write(&self, call: &Call, is_touch: bool) -> Done {
-        let write = if is_touch {
-            MemoryEngine::rewrite
-        } else {
-            MemoryEngine::set
-        };
+        let write = if is_touch { MemoryEngine::rewrite } else { MemoryEngine::set };
         let buffers = &mut *self.buffers.borrow_mut();
         let sid = self.sid(call, &mut buffers.sid)?;
         let now = whole(call.number(2)?);
@@ -157,11 +147,7 @@ impl Store {
         let is_json = call.boolean(4)?;
         let is_buffer = call.boolean(5)?;
         let written = call.with_body(1, is_buffer, &mut buffers.text, |bytes, encoding| {
-            let body = BodyRef {
-                bytes,
-                encoding,
-                is_json,
-            };
+            let body = BodyRef { bytes, encoding, is_json };
             self.removing(|removed| write(&self.engine, sid, body, now, expires, removed))
         })?;
         buffers.trim();
@@ -178,17 +164,11 @@ impl Store {
         let expires = expires_at(now, call.number(3)?);
         let encoding = call.string(1, &mut buffers.text)?;
         let holder = buffers.text.as_bytes();
-        let cookie = holder
-            .strip_prefix(b"{\"cookie\":")
-            .and_then(|rest| rest.strip_suffix(b"}"));
+        let cookie = holder.strip_prefix(b"{\"cookie\":").and_then(|rest| rest.strip_suffix(b"}"));
         let (Some(bytes), Encoding::Ascii | Encoding::Utf8) = (cookie, encoding) else {
             return call.integer(2);
         };
-        let cookie = BodyRef {
-            bytes,
-            encoding,
-            is_json: true,
-        };
+        let cookie = BodyRef { bytes, encoding, is_json: true };
         let touched =
             self.removing(|removed| self.engine.touch(&sid, cookie, now, expires, removed));
         call.integer(match touched {
@@ -288,10 +268,7 @@ impl Store {
     fn stats(&self, call: &Call) -> Done {
         let stats = self.engine.stats();
         let counters = stats.counters;
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "JavaScript's numbers are doubles"
-        )]
+        #[expect(clippy::cast_precision_loss, reason = "JavaScript's numbers are doubles")]
         let figures = [
             stats.sessions as f64,
             stats.bytes as f64,

@@ -173,11 +173,7 @@ extern "C" fn trampoline<T>(env: sys::napi_env, info: sys::napi_callback_info) -
     // function's finalizer, which cannot run while the function does: it is being called, so
     // it is reachable, and finalizers run on this same thread.
     let bound = unsafe { &*data.cast::<Bound<T>>() };
-    let call = Call {
-        env,
-        arguments,
-        scope: PhantomData,
-    };
+    let call = Call { env, arguments, scope: PhantomData };
     let done = catch_unwind(AssertUnwindSafe(|| (bound.function)(&bound.target, &call)));
     match done {
         Ok(Ok(value)) => value.0,
@@ -310,11 +306,7 @@ impl Call<'_> {
         match self.string(index, text) {
             Ok(encoding) => Ok(use_it(text.as_bytes(), encoding)),
             Err(Failure::Argument(_)) => {
-                let encoding = if is_buffer {
-                    Encoding::Buffer
-                } else {
-                    Encoding::Uint8Array
-                };
+                let encoding = if is_buffer { Encoding::Buffer } else { Encoding::Uint8Array };
                 Ok(use_it(self.bytes(self.arguments[index])?, encoding))
             }
             Err(failure) => Err(failure),
@@ -329,11 +321,7 @@ impl Call<'_> {
         buffer: &mut [u8],
     ) -> std::result::Result<usize, Failure> {
         let mut length = 0;
-        let to = if buffer.is_empty() {
-            ptr::null_mut()
-        } else {
-            buffer.as_mut_ptr()
-        };
+        let to = if buffer.is_empty() { ptr::null_mut() } else { buffer.as_mut_ptr() };
         // SAFETY: the environment and the value are valid during the call; `to` is null or has
         // room for `buffer.len()` bytes.
         let status = unsafe {
@@ -588,11 +576,7 @@ impl Call<'_> {
         // SAFETY: the environment is valid during the call; both strings end in a NUL. With an
         // exception pending the callee does nothing but say so.
         let _ = unsafe {
-            sys::napi_throw_error(
-                self.env,
-                c"ERR_MEMORYSTORE_INTERNAL".as_ptr(),
-                message.as_ptr(),
-            )
+            sys::napi_throw_error(self.env, c"ERR_MEMORYSTORE_INTERNAL".as_ptr(), message.as_ptr())
         };
         ptr::null_mut()
     }
@@ -609,9 +593,5 @@ fn argument(status: sys::napi_status, expected: &'static CStr) -> std::result::R
 }
 
 fn node(status: sys::napi_status) -> std::result::Result<(), Failure> {
-    if status == sys::Status::napi_ok {
-        Ok(())
-    } else {
-        Err(Failure::Node)
-    }
+    if status == sys::Status::napi_ok { Ok(()) } else { Err(Failure::Node) }
 }
