@@ -5,7 +5,7 @@ const { EventEmitter } = require('node:events')
 const { isSharedArrayBuffer, isUint8Array } = require('node:util/types')
 const debug = require('debug')('memorystore')
 const { createStore } = require('./lib/native.js')
-const { readOptions } = require('./lib/options.js')
+const { kindOf, readOptions } = require('./lib/options.js')
 const { cookieText } = require('./lib/cookie.js')
 const { every } = require('./lib/timer.js')
 const { eachSlice, later, listInto, until } = require('./lib/turns.js')
@@ -16,7 +16,7 @@ const ONE_DAY = 86400000
 /** The lifetime of what is expired from the start. */
 const NO_TIME = -Infinity
 
-/** Up to this many sessions are listed at once, which takes a few milliseconds at the most. */
+/** Up to this many sessions are listed at once, as they are at the moment of the call. */
 const AT_ONCE = 2000
 
 /** How many sids, and how many sessions, are listed in one turn of the event loop. */
@@ -503,13 +503,6 @@ function closedError(method) {
   const error = new Error(`memorystore-rs: ${method}() was called on a store that is closed`)
   error.code = 'ERR_MEMORYSTORE_CLOSED'
   return error
-}
-
-/** Names a value's type for an error, never the value. */
-function kindOf(value) {
-  if (value === null || value === undefined) return String(value)
-  if (Array.isArray(value)) return 'an array'
-  return typeof value === 'object' ? 'an object' : `a ${typeof value}`
 }
 
 /** A sid as the log shows it: the start of its SHA-256, enough to tell sessions apart. */

@@ -1,8 +1,8 @@
 'use strict'
 
 /**
- * Writes a session's cookie as JSON, for touch: the bytes that JSON.stringify gives, in a third
- * of its time, because a cookie is a flat object with few and well-known members.
+ * Writes a session's cookie as JSON, for touch: the bytes that JSON.stringify gives, in less
+ * than half of its time, because a cookie is a flat object with few and well-known members.
  */
 
 module.exports = { cookieText }

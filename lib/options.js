@@ -7,7 +7,7 @@
  * are ignored; a process warning names each of them.
  */
 
-module.exports = { readOptions }
+module.exports = { kindOf, readOptions }
 
 const MILLISECONDS = 'a positive number of milliseconds'
 
@@ -124,7 +124,12 @@ function checkBoolean(value) {
 
 /** A number as it is, anything else by its type. */
 function describe(value) {
-  if (typeof value === 'number') return String(value)
+  return typeof value === 'number' ? String(value) : kindOf(value)
+}
+
+/** Names a value's type for a message, never the value. */
+function kindOf(value) {
+  if (value === null || value === undefined) return String(value)
   if (Array.isArray(value)) return 'an array'
   return typeof value === 'object' ? 'an object' : `a ${typeof value}`
 }

@@ -120,6 +120,7 @@ pub enum Touched {
     Missing,
     /// The cookie and the expiry are new.
     Renewed,
-    /// Nothing was changed, because only reading, changing and writing the session can do it.
+    /// Neither cookie nor expiry was changed, because only reading, changing and writing the
+    /// session can do it. Its place in the order may have been: that call comes next.
     NeedsRewrite,
 }

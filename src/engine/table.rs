@@ -1,7 +1,7 @@
 //! The rules of the store: what is found, what a use renews, what goes when.
 //!
-//! A table is used by one caller at a time and has neither lock, clock nor thread: time comes
-//! in as an argument, and what is removed goes out through one, to be freed or disposed of
+//! A table is used by one caller at a time and has neither lock nor thread. It goes by no clock
+//! (one only times prunes, for the statistics): time comes in as an argument, and what is removed goes out through one, to be freed or disposed of
 //! outside the lock.
 //!
 //! The records are spread by hash over [`PARTS`] parts. A map doubles by rehashing all of its
@@ -20,7 +20,7 @@ use crate::sid::Sid;
 use crate::time::{Millis, stopwatch};
 
 /// How many parts the records are spread over: at five million sessions the longest rehash
-/// is one of 14,336 records, less than a millisecond. Not a power of two, because a map is: at
+/// is one of 14,336 records. Not a power of two, because a map is: at
 /// a million sessions each part's is nearly full, where 256 parts' would be nearly half empty.
 const PARTS: usize = 300;
 
