@@ -6,7 +6,7 @@ const { isSharedArrayBuffer, isUint8Array } = require('node:util/types')
 const debug = require('debug')('memorystore')
 const { createStore } = require('./lib/native.js')
 const { kindOf, readOptions } = require('./lib/options.js')
-const { cookieText } = require('./lib/cookie.js')
+const { Cookies } = require('./lib/cookie.js')
 const { every } = require('./lib/timer.js')
 const { eachSlice, later, listInto, until } = require('./lib/turns.js')
 
@@ -44,10 +44,6 @@ const DISPOSE_BATCH = 500
 /** How long to wait before looking what the background thread has removed, in milliseconds. */
 const DISPOSE_DELAY = 5
 
-// What the native touch answers; see src/node/ops.rs.
-const MISSING = 0
-const RENEWED = 1
-
 // Kept from before anybody fakes them: results are delivered whatever a faked clock does.
 const { setImmediate, setTimeout } = globalThis
 
@@ -70,6 +66,7 @@ function createMemoryStore(session) {
     #isOpen = true
     #isDisposing = false
     #dispose
+    #cookies
     #stopTimer = () => {}
 
     constructor(options = {}) {
@@ -82,6 +79,7 @@ function createMemoryStore(session) {
       this.store = {}
       const { stale, dispose, noDisposeOnSet } = values
       createStore(this.store, max, maxBytes, !!stale, !!dispose, !noDisposeOnSet)
+      this.#cookies = new Cookies(this.store)
       debug('Init MemoryStore')
 
       this.startInterval()
@@ -133,12 +131,8 @@ function createMemoryStore(session) {
 
       const ttl = this.#ttl(session, sid)
       if (debug.enabled) debug('EXPIRE %s ttl:%s', tag(key), ttl)
-      if (this.serializer === JSON && !this.#dispose) {
-        const cookie = cookieText(session)
-        if (cookie !== undefined) {
-          const touched = this.store.touch(key, cookie, Date.now(), ttl)
-          if (touched === MISSING || touched === RENEWED) return done(fn)
-        }
+      if (this.serializer === JSON && !this.#dispose && this.#cookies.touch(key, session, ttl)) {
+        return done(fn)
       }
       return this.#rewrite(key, session, ttl, fn)
     }

@@ -19,15 +19,39 @@ const MAX_DEPTH: usize = 64;
 /// `None` where `text` is no object, has no such member, or is not known to survive parsing
 /// and stringifying byte for byte.
 pub(crate) fn cookie_value(text: &[u8]) -> Option<Range<usize>> {
-    let mut scanner = Scanner { text, at: 0, cookie: None };
-    if scanner.peek()? != b'{' {
-        return None;
-    }
-    scanner.object(0)?;
-    if scanner.at != text.len() {
-        return None;
-    }
+    let mut scanner = Scanner { text, at: 0, cut: None, cookie: None };
+    scanner.session()?;
     scanner.cookie
+}
+
+/// Whether [`cookie_value`] would find the cookie of `text`, had its value not been cut out
+/// at `cut`.
+pub(crate) fn is_cut_from_canonical(text: &[u8], cut: usize) -> bool {
+    let mut scanner = Scanner { text, at: 0, cut: Some(cut), cookie: None };
+    scanner.session().is_some() && scanner.cookie == Some(cut..cut)
+}
+
+/// An object whose members are neither objects nor arrays.
+pub(crate) struct FlatObject {
+    /// How long its text is.
+    pub(crate) length: usize,
+    /// Where the string is, without its quotes, that the member asked for has as its value.
+    pub(crate) string: Option<Range<usize>>,
+}
+
+/// The flat object that begins `text`; `None` where there is none, or one that `JSON.stringify`
+/// would have written otherwise.
+pub(crate) fn flat_object(text: &[u8], member: &[u8]) -> Option<FlatObject> {
+    let mut scanner = Scanner { text, at: 0, cut: None, cookie: None };
+    let mut string = None;
+    scanner.members(|scanner, key| {
+        let value = scanner.scalar()?;
+        if &text[key] == member && string.replace(value).is_some() {
+            return None;
+        }
+        Some(())
+    })?;
+    Some(FlatObject { length: scanner.at, string: string.flatten() })
 }
 
 /// Reads one JSON text; each method consumes what it is named after, or gives `None` where
@@ -35,10 +59,17 @@ pub(crate) fn cookie_value(text: &[u8]) -> Option<Range<usize>> {
 struct Scanner<'a> {
     text: &'a [u8],
     at: usize,
+    /// Where a value was cut out, which counts as being there.
+    cut: Option<usize>,
     cookie: Option<Range<usize>>,
 }
 
 impl Scanner<'_> {
+    fn session(&mut self) -> Option<()> {
+        self.object(0)?;
+        (self.at == self.text.len()).then_some(())
+    }
+
     fn peek(&self) -> Option<u8> {
         self.text.get(self.at).copied()
     }
@@ -60,21 +91,50 @@ impl Scanner<'_> {
     }
 
     fn value(&mut self, depth: usize) -> Option<()> {
+        if self.cut == Some(self.at) {
+            return Some(());
+        }
         match self.peek()? {
-            b'"' => self.string().map(drop),
             b'{' => self.object(depth),
             b'[' => self.array(depth),
-            b't' => self.eat_all(b"true"),
-            b'f' => self.eat_all(b"false"),
-            b'n' => self.eat_all(b"null"),
-            _ => self.number(),
+            _ => self.scalar().map(drop),
         }
+    }
+
+    /// Gives where the text of a string is, if it is one.
+    fn scalar(&mut self) -> Option<Option<Range<usize>>> {
+        match self.peek()? {
+            b'"' => return self.string().map(Some),
+            b't' => self.eat_all(b"true")?,
+            b'f' => self.eat_all(b"false")?,
+            b'n' => self.eat_all(b"null")?,
+            _ => self.number()?,
+        }
+        Some(None)
     }
 
     fn object(&mut self, depth: usize) -> Option<()> {
         if depth >= MAX_DEPTH {
             return None;
         }
+        self.members(|scanner, key| {
+            let from = scanner.at;
+            scanner.value(depth + 1)?;
+            if depth == 0 && &scanner.text[key] == b"cookie" {
+                if scanner.cookie.is_some() {
+                    return None;
+                }
+                scanner.cookie = Some(from..scanner.at);
+            }
+            Some(())
+        })
+    }
+
+    /// Reads an object, of which `value` reads each member's value.
+    fn members(
+        &mut self,
+        mut value: impl FnMut(&mut Self, Range<usize>) -> Option<()>,
+    ) -> Option<()> {
         self.eat(b'{')?;
         if self.peek()? == b'}' {
             return self.eat(b'}');
@@ -84,14 +144,7 @@ impl Scanner<'_> {
             let key = self.string()?;
             order.admit(&self.text[key.clone()])?;
             self.eat(b':')?;
-            let from = self.at;
-            self.value(depth + 1)?;
-            if depth == 0 && &self.text[key] == b"cookie" {
-                if self.cookie.is_some() {
-                    return None;
-                }
-                self.cookie = Some(from..self.at);
-            }
+            value(self, key)?;
             match self.peek()? {
                 b',' => self.at += 1,
                 _ => return self.eat(b'}'),
@@ -319,6 +372,48 @@ mod tests {
         ] {
             let text = format!(r#"{{"cookie":1,"v":{value}}}"#);
             assert_eq!(cookie_text(&text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_session_is_judged_alike_with_its_cookie_and_without() {
+        let cookie = r#"{"path":"/"}"#;
+        for rest in [r#","a":1"#, r#","a":{"b":[1,"x"]}"#, "", r#","a":1.0"#, r#","cookie":1"#] {
+            for before in ["", r#""z":[],"#] {
+                let whole = format!(r#"{{{before}"cookie":{cookie}{rest}}}"#);
+                let at = before.len() + r#"{"cookie":"#.len();
+                let cut = format!("{}{}", &whole[..at], &whole[at + cookie.len()..]);
+                let is_found = cookie_text(&whole).is_some();
+                assert_eq!(is_cut_from_canonical(cut.as_bytes(), at), is_found, "{whole}");
+                assert!(!is_cut_from_canonical(cut.as_bytes(), at + 1), "{whole}");
+            }
+        }
+        assert!(!is_cut_from_canonical(br#"{"cooky":}"#, 9));
+    }
+
+    #[test]
+    fn a_flat_object_ends_where_it_closes_and_tells_where_the_string_is() {
+        let text = br#"{"a":1,"expires":"then","b":"}"},"rest":{}"#;
+        let flat = flat_object(text, b"expires").unwrap();
+        assert_eq!(flat.length, 32);
+        assert_eq!(&text[flat.string.unwrap()], b"then");
+        assert_eq!(flat_object(b"{}", b"expires").unwrap().string, None);
+        assert_eq!(flat_object(br#"{"expires":null}"#, b"expires").unwrap().string, None);
+    }
+
+    #[test]
+    fn what_is_not_flat_or_not_an_object_is_none() {
+        for text in [
+            "",
+            "[]",
+            "1",
+            r#"{"a":{}}"#,
+            r#"{"a":[]}"#,
+            r#"{"a":1"#,
+            r#"{"expires":"a","expires":"b"}"#,
+            r#"{ "a":1}"#,
+        ] {
+            assert!(flat_object(text.as_bytes(), b"expires").is_none(), "{text}");
         }
     }
 

@@ -21,6 +21,7 @@
 //! assert!(store.get(&sid, now + 501, &mut removed, |_| ()).is_none());
 //! ```
 
+mod cookie;
 pub mod engine;
 mod json;
 #[cfg(feature = "node")]

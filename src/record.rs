@@ -1,10 +1,11 @@
 //! The record an engine keeps of a session, and what can be done to one.
 //!
 //! A record knows its body, when it expires, and when it was used last. It knows neither its
-//! sid nor the map it lives in.
+//! sid nor the map it lives in, and of its cookie's template only the number.
 
 use std::ops::Range;
 
+use crate::cookie::{CookieText, CutBody, CutCookie, TemplateId, Templates};
 use crate::json;
 use crate::time::{Millis, NEVER};
 
@@ -35,33 +36,115 @@ pub struct BodyRef<'a> {
     pub is_json: bool,
 }
 
-impl BodyRef<'_> {
-    /// The bytes of memory that the body takes once it is kept.
-    pub(crate) fn allocated(self) -> usize {
-        allocated(self.bytes.len())
+/// A body that left its record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Body {
+    bytes: Vec<u8>,
+    encoding: Encoding,
+}
+
+impl Body {
+    pub(crate) fn new(body: BodyRef<'_>) -> Self {
+        Self { bytes: body.bytes.to_vec(), encoding: body.encoding }
+    }
+
+    /// What the serializer had returned.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// What the bytes stand for.
+    #[must_use]
+    pub fn encoding(&self) -> Encoding {
+        self.encoding
     }
 }
 
-/// What a serializer made of a session, as it is kept.
-#[derive(Clone, Debug)]
-pub struct Body {
-    bytes: Vec<u8>,
-    /// Where the cookie's value stands, once touch has looked: `cookie_length` bytes from
-    /// `cookie_from` on. A value is never empty, so a length of 0 means that it is not known.
-    /// Four and two bytes because every session has them; larger ones are looked for each time.
-    cookie_from: u32,
-    cookie_length: u16,
+/// A body as a record holds it, to be read under the lock.
+#[derive(Clone, Copy)]
+pub struct BodyView<'a> {
+    head: &'a [u8],
+    cookie: Option<CookieText<'a>>,
+    tail: &'a [u8],
+    encoding: Encoding,
+}
+
+impl BodyView<'_> {
+    /// Appends what the serializer had returned to `bytes`.
+    pub fn write_to(&self, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(self.head);
+        if let Some(cookie) = self.cookie {
+            cookie.write_to(bytes);
+        }
+        bytes.extend_from_slice(self.tail);
+    }
+
+    /// What the bytes stand for.
+    #[must_use]
+    pub fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+
+    /// A copy that can leave the lock.
+    #[must_use]
+    pub fn to_body(&self) -> Body {
+        let cookie = self.cookie.map_or(0, |cookie| cookie.len());
+        let mut bytes = Vec::with_capacity(self.head.len() + cookie + self.tail.len());
+        self.write_to(&mut bytes);
+        Body { bytes, encoding: self.encoding }
+    }
+}
+
+/// A body that is to be kept: in one piece, or with its cookie cut out.
+pub(crate) struct NewBody<'a> {
+    head: &'a [u8],
+    tail: &'a [u8],
+    cookie: Option<CutCookie>,
     encoding: Encoding,
     is_json: bool,
 }
 
-impl PartialEq for Body {
-    fn eq(&self, other: &Self) -> bool {
-        self.as_ref() == other.as_ref()
+impl<'a> NewBody<'a> {
+    pub(crate) fn new(body: BodyRef<'a>, templates: &mut Templates) -> Self {
+        let BodyRef { bytes, encoding, is_json } = body;
+        let is_text = is_json && matches!(encoding, Encoding::Ascii | Encoding::Utf8);
+        let cut = if is_text { templates.cut(bytes) } else { None };
+        match cut {
+            Some(CutBody { head, tail, cookie }) => {
+                Self { head, tail, cookie: Some(cookie), encoding, is_json }
+            }
+            None => Self { head: bytes, tail: &[], cookie: None, encoding, is_json: is_text },
+        }
+    }
+
+    /// The bytes of memory that the body takes once it is kept.
+    pub(crate) fn allocated(&self) -> usize {
+        allocated(self.len())
+    }
+
+    /// The template that the body's record will have.
+    pub(crate) fn template(&self) -> Option<TemplateId> {
+        self.cookie.map(|cookie| cookie.template)
+    }
+
+    fn len(&self) -> usize {
+        self.head.len() + self.tail.len()
+    }
+
+    fn place(&self) -> Place {
+        match (self.cookie, self.is_json) {
+            (None, false) => Place::Nowhere,
+            (None, true) => Place::NotLookedFor,
+            (Some(cookie), _) => Place::Cut { template: cookie.template, rest: Rest::Unknown },
+        }
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "where a cookie was cut out, what is before it is short")]
+    fn cookie_at(&self) -> u32 {
+        self.cookie.map_or(0, |_| self.head.len() as u32)
     }
 }
-
-impl Eq for Body {}
 
 /// Allocations are handed out in steps of this many bytes, less [`ALLOCATION_HEADER`]
 /// (glibc's `malloc`, and near enough everywhere), so the rest of a step costs nothing.
@@ -80,86 +163,44 @@ const fn capacity_for(length: usize) -> usize {
     }
 }
 
-impl Body {
-    fn new(body: BodyRef<'_>) -> Self {
-        let mut bytes = Vec::with_capacity(capacity_for(body.bytes.len()));
-        bytes.extend_from_slice(body.bytes);
-        Self {
-            bytes,
-            cookie_from: 0,
-            cookie_length: 0,
-            encoding: body.encoding,
-            is_json: body.is_json,
-        }
-    }
-
-    /// The body, borrowed.
-    #[must_use]
-    pub fn as_ref(&self) -> BodyRef<'_> {
-        BodyRef { bytes: &self.bytes, encoding: self.encoding, is_json: self.is_json }
-    }
-
-    /// Takes `body` in place of the old one, in the same allocation where it fits and does
-    /// not waste more than it uses.
-    fn assign(&mut self, body: BodyRef<'_>) {
-        let wanted = capacity_for(body.bytes.len());
-        let held = self.bytes.capacity();
-        if held < body.bytes.len() || held / 2 > wanted {
-            *self = Self::new(body);
-            return;
-        }
-        self.bytes.clear();
-        self.bytes.extend_from_slice(body.bytes);
-        self.cookie_length = 0;
-        self.encoding = body.encoding;
-        self.is_json = body.is_json;
-    }
-
-    /// Where the value of the session's cookie stands, if it can be replaced in place.
-    fn cookie(&mut self) -> Option<Range<usize>> {
-        if self.cookie_length > 0 {
-            let from = self.cookie_from as usize;
-            return Some(from..from + usize::from(self.cookie_length));
-        }
-        if !self.is_json || !matches!(self.encoding, Encoding::Ascii | Encoding::Utf8) {
-            return None;
-        }
-        let cookie = json::cookie_value(&self.bytes);
-        // If there is none, that stays so until the next write: do not look again.
-        self.is_json = cookie.is_some();
-        cookie
-    }
-
-    fn splice(&mut self, place: Range<usize>, cookie: BodyRef<'_>) {
-        let place_known = (u32::try_from(place.start), u16::try_from(cookie.bytes.len()));
-        if place.len() == cookie.bytes.len() {
-            self.bytes[place].copy_from_slice(cookie.bytes);
-        } else {
-            let grown = self.bytes.len() - place.len() + cookie.bytes.len();
-            if grown > self.bytes.capacity() {
-                self.bytes.reserve_exact(capacity_for(grown) - self.bytes.len());
-            }
-            self.bytes.splice(place, cookie.bytes.iter().copied());
-        }
-        if cookie.encoding != Encoding::Ascii {
-            self.encoding = Encoding::Utf8;
-        }
-        (self.cookie_from, self.cookie_length) = match place_known {
-            (Ok(from), Ok(length)) => (from, length),
-            _ => (0, 0),
-        };
-    }
-}
-
 /// What an allocation of `size` bytes takes.
 pub(crate) const fn allocated(size: usize) -> usize {
     if size == 0 { 0 } else { capacity_for(size) + ALLOCATION_HEADER }
 }
 
+/// Where the cookie of a session is, of which a touch replaces the value: at `cookie_at` of
+/// its record. Small, because every session has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// There is none that may be replaced in place.
+    Nowhere,
+    /// In the text, if there is one.
+    NotLookedFor,
+    /// In the text, so many bytes.
+    Known { length: u8 },
+    /// Cut out of the text.
+    Cut { template: TemplateId, rest: Rest },
+}
+
+/// Whether `JSON.stringify` would write the rest of the session just as it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rest {
+    Unknown,
+    Canonical,
+    Other,
+}
+
 /// A session as an engine keeps it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Record {
-    body: Body,
+    /// The body, without the cookie where that was cut out.
+    bytes: Vec<u8>,
+    /// Where the cookie is or belongs, where `place` says that this is known.
+    cookie_at: u32,
+    place: Place,
+    encoding: Encoding,
+    /// The time in a cookie that was cut out.
+    cookie_time: Millis,
     expires: Millis,
     /// When its ticket in the expiry index comes up: never later than `expires`, and `NEVER`
     /// where there is no ticket.
@@ -169,20 +210,47 @@ pub struct Record {
 }
 
 impl Record {
-    pub(crate) fn new(body: BodyRef<'_>, expires: Millis, last_use: u64) -> Self {
-        Self { body: Body::new(body), expires, due: NEVER, last_use }
+    /// A record of `body`, whose template the caller sees to.
+    pub(crate) fn new(body: &NewBody<'_>, expires: Millis, last_use: u64) -> Self {
+        let mut bytes = Vec::with_capacity(capacity_for(body.len()));
+        bytes.extend_from_slice(body.head);
+        bytes.extend_from_slice(body.tail);
+        Self {
+            bytes,
+            cookie_at: body.cookie_at(),
+            place: body.place(),
+            encoding: body.encoding,
+            cookie_time: body.cookie.map_or(0, |cookie| cookie.time),
+            expires,
+            due: NEVER,
+            last_use,
+        }
     }
 
     /// What the serializer returned.
-    #[must_use]
-    pub fn body(&self) -> BodyRef<'_> {
-        self.body.as_ref()
+    pub(crate) fn body<'a>(&'a self, templates: &'a Templates) -> BodyView<'a> {
+        let (head, tail) = match self.place {
+            Place::Cut { .. } => self.bytes.split_at(self.cookie_at as usize),
+            _ => (&self.bytes[..], &[][..]),
+        };
+        BodyView { head, cookie: self.cut_cookie().map(|cookie| templates.text(cookie)), tail, encoding: self.encoding }
     }
 
-    /// The body alone, taken out of the record.
-    #[must_use]
-    pub fn into_body(self) -> Body {
-        self.body
+    /// What is kept of the body, for a caller that does not look at it.
+    pub(crate) fn into_garbage(self) -> Body {
+        Body { bytes: self.bytes, encoding: self.encoding }
+    }
+
+    /// The template of the record's cookie.
+    pub(crate) fn template(&self) -> Option<TemplateId> {
+        self.cut_cookie().map(|cookie| cookie.template)
+    }
+
+    fn cut_cookie(&self) -> Option<CutCookie> {
+        match self.place {
+            Place::Cut { template, .. } => Some(CutCookie { template, time: self.cookie_time }),
+            _ => None,
+        }
     }
 
     /// The last moment at which the record is alive.
@@ -199,41 +267,110 @@ impl Record {
 
     /// The bytes of memory that the record takes beside the [`Record`] itself.
     pub(crate) fn allocated(&self) -> usize {
-        allocated(self.body.bytes.capacity())
+        allocated(self.bytes.capacity())
     }
 
-    pub(crate) fn overwrite(&mut self, body: BodyRef<'_>, expires: Millis) {
-        self.body.assign(body);
+    /// Takes `body` in place of the old one, in the same allocation where it fits and does
+    /// not waste more than it uses. The caller sees to the templates.
+    pub(crate) fn overwrite(&mut self, body: &NewBody<'_>, expires: Millis) {
+        let wanted = capacity_for(body.len());
+        let held = self.bytes.capacity();
+        if held < body.len() || held / 2 > wanted {
+            self.bytes = Vec::with_capacity(wanted);
+        }
+        self.bytes.clear();
+        self.bytes.extend_from_slice(body.head);
+        self.bytes.extend_from_slice(body.tail);
+        self.cookie_at = body.cookie_at();
+        self.place = body.place();
+        self.encoding = body.encoding;
+        self.cookie_time = body.cookie.map_or(0, |cookie| cookie.time);
         self.expires = expires;
     }
 
-    /// As [`Self::overwrite`], and gives the old body back.
-    pub(crate) fn replace(&mut self, body: BodyRef<'_>, expires: Millis) -> Body {
-        let old = std::mem::replace(&mut self.body, Body::new(body));
-        self.expires = expires;
-        old
-    }
-
-    /// Replaces the value of the session's `cookie` by `cookie`, JSON text in UTF-8, and
-    /// renews the expiry.
+    /// Gives the session the cookie `cookie`, as text in UTF-8, and renews the expiry.
     ///
     /// Returns false, having changed nothing, where that might not give the bytes that
     /// `JSON.stringify` would, or where the body would take more than `room` bytes.
-    pub(crate) fn splice_cookie(
+    pub(crate) fn set_cookie_text(
         &mut self,
         cookie: BodyRef<'_>,
         expires: Millis,
         room: usize,
     ) -> bool {
-        let Some(place) = self.body.cookie() else {
+        let Some(place) = self.cookie_place() else {
             return false;
         };
-        if allocated(self.body.bytes.len() - place.len() + cookie.bytes.len()) > room {
+        if allocated(self.bytes.len() - place.len() + cookie.bytes.len()) > room {
             return false;
         }
-        self.body.splice(place, cookie);
+        self.splice(&place, cookie.bytes);
+        (self.cookie_at, self.place) =
+            match (u32::try_from(place.start), u8::try_from(cookie.bytes.len())) {
+                (Ok(at), Ok(length)) => (at, Place::Known { length }),
+                _ => (0, Place::NotLookedFor),
+            };
+        if cookie.encoding != Encoding::Ascii {
+            self.encoding = Encoding::Utf8;
+        }
         self.expires = expires;
         true
+    }
+
+    /// As [`Self::set_cookie_text`], for a cookie of which only template and time are kept.
+    pub(crate) fn set_cut_cookie(&mut self, cookie: CutCookie, expires: Millis) -> bool {
+        let Some(place) = self.cookie_place() else {
+            return false;
+        };
+        let Ok(at) = u32::try_from(place.start) else {
+            return false;
+        };
+        if !place.is_empty() {
+            self.splice(&place, &[]);
+            self.bytes.shrink_to(capacity_for(self.bytes.len()));
+        }
+        self.cookie_at = at;
+        self.place = Place::Cut { template: cookie.template, rest: Rest::Canonical };
+        self.cookie_time = cookie.time;
+        self.expires = expires;
+        true
+    }
+
+    /// Where the value of the session's cookie stands in `bytes`, if it can be replaced in
+    /// place; an empty range where it was cut out.
+    fn cookie_place(&mut self) -> Option<Range<usize>> {
+        let at = self.cookie_at as usize;
+        match self.place {
+            Place::Nowhere => None,
+            Place::Known { length } => Some(at..at + usize::from(length)),
+            Place::NotLookedFor => {
+                let found = json::cookie_value(&self.bytes);
+                // If there is none, that stays so until the next write: do not look again.
+                if found.is_none() {
+                    self.place = Place::Nowhere;
+                }
+                found
+            }
+            Place::Cut { template, rest: Rest::Unknown } => {
+                let is_canonical = json::is_cut_from_canonical(&self.bytes, at);
+                let rest = if is_canonical { Rest::Canonical } else { Rest::Other };
+                self.place = Place::Cut { template, rest };
+                is_canonical.then_some(at..at)
+            }
+            Place::Cut { rest, .. } => (rest == Rest::Canonical).then_some(at..at),
+        }
+    }
+
+    fn splice(&mut self, place: &Range<usize>, with: &[u8]) {
+        if place.len() == with.len() {
+            self.bytes[place.clone()].copy_from_slice(with);
+            return;
+        }
+        let grown = self.bytes.len() - place.len() + with.len();
+        if grown > self.bytes.capacity() {
+            self.bytes.reserve_exact(capacity_for(grown) - self.bytes.len());
+        }
+        self.bytes.splice(place.clone(), with.iter().copied());
     }
 }
 
@@ -252,7 +389,7 @@ mod tests {
 
     #[test]
     fn a_cookie_of_any_length_takes_the_place_of_the_old_one() {
-        let mut record = Record::new(json(r#"{"a":1,"cookie":{"x":1},"b":"é"}"#), 5, 0);
+        let mut record = kept(json(r#"{"a":1,"cookie":{"x":1},"b":"é"}"#));
         for cookie in [
             "{}",
             r#"{"x":2}"#,

@@ -8,9 +8,10 @@ use std::hash::RandomState;
 use parking_lot::{Mutex, MutexGuard};
 
 use super::table::{self, Table};
-use super::{Options, Removed, Stats, TooLarge, Touched};
+use super::{NewCookie, Options, Removed, Stats, TooLarge, Touched};
 use crate::pruner::Prunable;
-use crate::record::{Body, BodyRef};
+use crate::cookie::TemplateHandle;
+use crate::record::{Body, BodyRef, BodyView};
 use crate::sid::Sid;
 use crate::time::Millis;
 
@@ -55,7 +56,7 @@ impl MemoryEngine {
         sid: &Sid,
         now: Millis,
         removed: &mut Vec<Removed>,
-        read: impl FnOnce(BodyRef<'_>) -> R,
+        read: impl FnOnce(BodyView<'_>) -> R,
     ) -> Option<R> {
         self.with_table(|table| table.get(sid, now, removed, read))
     }
@@ -67,7 +68,7 @@ impl MemoryEngine {
         sid: &Sid,
         now: Millis,
         removed: &mut Vec<Removed>,
-        read: impl FnOnce(BodyRef<'_>) -> R,
+        read: impl FnOnce(BodyView<'_>) -> R,
     ) -> Option<R> {
         self.with_table(|table| table.fetch(sid, now, removed, read))
     }
@@ -78,7 +79,7 @@ impl MemoryEngine {
         sid: &Sid,
         now: Millis,
         removed: &mut Vec<Removed>,
-        read: impl FnOnce(BodyRef<'_>) -> R,
+        read: impl FnOnce(BodyView<'_>) -> R,
     ) -> Option<R> {
         self.with_table(|table| table.peek(sid, now, removed, read))
     }
@@ -125,18 +126,25 @@ impl MemoryEngine {
         })
     }
 
-    /// Gives the record of `sid` a new cookie (JSON text in UTF-8) and expiry, without the
+    /// Gives the record of `sid` a new cookie and expiry, without the
     /// rest of the session being read or written, where that is sure to give the bytes that
     /// parsing, assigning and stringifying would.
     pub fn touch(
         &self,
         sid: &Sid,
-        cookie: BodyRef<'_>,
+        cookie: NewCookie<'_>,
         now: Millis,
         expires: Millis,
         removed: &mut Vec<Removed>,
     ) -> Touched {
         self.with_table(|table| table.touch(sid, cookie, now, expires, removed))
+    }
+
+    /// The handle by which [`Self::touch`] takes cookies that differ from `cookie`, JSON text,
+    /// in their `expires` only. `None` where it takes them as text alone.
+    #[must_use]
+    pub fn template(&self, cookie: &[u8]) -> Option<TemplateHandle> {
+        self.table.lock().template(cookie)
     }
 
     /// Removes the record of `sid`. Returns whether there was one.

@@ -16,12 +16,14 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub use crate::cookie::TemplateHandle;
 pub use memory::{Cleared, MemoryEngine};
 
 use std::time::Duration;
 
-use crate::record::{Body, Record};
+use crate::record::{Body, BodyRef};
 use crate::sid::Sid;
+use crate::time::Millis;
 
 /// How an engine is to behave.
 #[derive(Clone, Copy, Debug)]
@@ -62,17 +64,11 @@ impl Default for Options {
 pub struct Removed {
     /// Whose it was.
     pub sid: Sid,
-    /// What the serializer had returned.
+    /// What the serializer had returned. Without [`Options::keep_removed`] nobody reads it: it
+    /// may be in pieces.
     pub body: Body,
     /// The number of its last use.
     last_use: u64,
-}
-
-impl Removed {
-    fn new(sid: Sid, record: Record) -> Self {
-        let last_use = record.last_use;
-        Self { sid, body: record.into_body(), last_use }
-    }
 }
 
 /// Why a session was not written: it alone takes more than `max_bytes`.
@@ -113,6 +109,20 @@ pub struct Counters {
     pub last_prune: Duration,
 }
 
+/// The cookie that a session is to have.
+#[derive(Clone, Copy, Debug)]
+pub enum NewCookie<'a> {
+    /// JSON text in UTF-8.
+    Text(BodyRef<'a>),
+    /// The text of a template.
+    Cut {
+        /// What [`MemoryEngine::template`] gave.
+        template: TemplateHandle,
+        /// The time that belongs into it, where it has a place for one.
+        time: Option<Millis>,
+    },
+}
+
 /// What [`MemoryEngine::touch`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Touched {
@@ -123,4 +133,7 @@ pub enum Touched {
     /// Neither cookie nor expiry was changed, because only reading, changing and writing the
     /// session can do it. Its place in the order may have been: that call comes next.
     NeedsRewrite,
+    /// Nothing: there is no such template any more, or not for such a time. The cookie's text
+    /// is needed.
+    NeedsText,
 }

@@ -14,15 +14,16 @@ use std::collections::{BinaryHeap, HashMap};
 use std::time::Instant;
 
 use super::part::{Part, Ticket};
-use super::{Counters, Options, Removed, Stats, TooLarge, Touched};
-use crate::record::{Body, BodyRef, Record, allocated};
+use super::{Counters, NewCookie, Options, Removed, Stats, TooLarge, Touched};
+use crate::cookie::{TemplateHandle, Templates};
+use crate::record::{Body, BodyRef, BodyView, NewBody, Record, allocated};
 use crate::sid::Sid;
 use crate::time::{Millis, stopwatch};
 
 /// How many parts the records are spread over: at five million sessions the longest rehash
 /// is one of 14,336 records. Not a power of two, because a map is: at
 /// a million sessions each part's is nearly full, where 256 parts' would be nearly half empty.
-const PARTS: usize = 300;
+const PARTS: usize = 600;
 
 /// What a record takes beside what the sid and the body allocate: its node in the list, its
 /// slot in the map (17 bytes, of which between 7/16 and 7/8 are in use) and its ticket (16
@@ -44,6 +45,7 @@ pub(super) struct Table {
     lengths: Lengths,
     counters: Counters,
     options: Options,
+    templates: Templates,
     tails: Tails,
     prune: Option<Prune>,
     /// What the prune removed, for the engine to free or keep.
@@ -134,6 +136,7 @@ impl Table {
             lengths: Lengths::default(),
             counters: Counters::default(),
             options,
+            templates: Templates::default(),
             tails: Tails::default(),
             prune: None,
             pruned: Vec::new(),
@@ -146,7 +149,7 @@ impl Table {
         sid: &Sid,
         now: Millis,
         removed: &mut Vec<Removed>,
-        read: impl FnOnce(BodyRef<'_>) -> R,
+        read: impl FnOnce(BodyView<'_>) -> R,
     ) -> Option<R> {
         let found = self.fetch(sid, now, removed, read);
         if found.is_some() {
@@ -164,15 +167,15 @@ impl Table {
         sid: &Sid,
         now: Millis,
         removed: &mut Vec<Removed>,
-        read: impl FnOnce(BodyRef<'_>) -> R,
+        read: impl FnOnce(BodyView<'_>) -> R,
     ) -> Option<R> {
         self.settle(sid);
         let last_use = self.next_use();
         let record = part_of(&mut self.parts, sid)?.use_record(sid, last_use)?;
         if !record.is_expired(now) {
-            return Some(read(record.body()));
+            return Some(read(record.body(&self.templates)));
         }
-        let value = self.options.stale.then(|| read(record.body()));
+        let value = self.options.stale.then(|| read(record.body(&self.templates)));
         self.expire(sid, removed);
         value
     }
@@ -183,14 +186,14 @@ impl Table {
         sid: &Sid,
         now: Millis,
         removed: &mut Vec<Removed>,
-        read: impl FnOnce(BodyRef<'_>) -> R,
+        read: impl FnOnce(BodyView<'_>) -> R,
     ) -> Option<R> {
         self.settle(sid);
         let record = part_of(&mut self.parts, sid)?.records().peek(sid)?;
         if !record.is_expired(now) {
-            return Some(read(record.body()));
+            return Some(read(record.body(&self.templates)));
         }
-        let value = self.options.stale.then(|| read(record.body()));
+        let value = self.options.stale.then(|| read(record.body(&self.templates)));
         self.expire(sid, removed);
         value
     }
@@ -205,6 +208,8 @@ impl Table {
         expires: Millis,
         removed: &mut Vec<Removed>,
     ) -> Result<(), TooLarge> {
+        let given = body;
+        let body = NewBody::new(given, &mut self.templates);
         let size = cost(&sid, body.allocated());
         if size > self.options.max_bytes {
             return Err(TooLarge);
@@ -212,17 +217,21 @@ impl Table {
         self.settle(&sid);
         if self.options.max == 0 {
             // Nothing fits, so what is set falls out at once.
-            removed.push(Removed::new(sid, Record::new(body, expires, 0)));
+            removed.push(Removed { sid, body: Body::new(given), last_use: 0 });
             return Ok(());
         }
         let last_use = self.next_use();
         let index = sid.hash().part(PARTS);
-        let part = self.parts[index].get_or_insert_with(|| Box::new(Part::new()));
+        let is_ordered = self.options.is_limited();
+        let part = self.parts[index].get_or_insert_with(|| Box::new(Part::new(is_ordered)));
+        if let Some(template) = body.template() {
+            self.templates.hold(template);
+        }
         let Some(record) = part.use_record(&sid, last_use) else {
-            part.insert(sid, Record::new(body, expires, last_use));
+            part.insert(sid, Record::new(&body, expires, last_use));
             self.len += 1;
             self.bytes += size;
-            if self.options.is_limited() {
+            if is_ordered {
                 self.tails.track(index, last_use);
             }
             self.trim(removed);
@@ -230,11 +239,13 @@ impl Table {
         };
         self.bytes -= record.allocated();
         if self.options.keep_replaced {
-            let body = record.replace(body, expires);
-            removed.push(Removed { sid: sid.clone(), body, last_use });
-        } else {
-            record.overwrite(body, expires);
+            let old = record.body(&self.templates).to_body();
+            removed.push(Removed { sid: sid.clone(), body: old, last_use });
         }
+        if let Some(template) = record.template() {
+            self.templates.release(template);
+        }
+        record.overwrite(&body, expires);
         self.bytes += record.allocated();
         let written = Written::of(record, now);
         self.settle_expiry(&sid, written, removed);
@@ -246,11 +257,18 @@ impl Table {
     pub(super) fn touch(
         &mut self,
         sid: &Sid,
-        cookie: BodyRef<'_>,
+        cookie: NewCookie<'_>,
         now: Millis,
         expires: Millis,
         removed: &mut Vec<Removed>,
     ) -> Touched {
+        let cut = match cookie {
+            NewCookie::Text(_) => None,
+            NewCookie::Cut { template, time } => match self.templates.lookup(template, time) {
+                None => return Touched::NeedsText,
+                found => found,
+            },
+        };
         self.settle(sid);
         let last_use = self.next_use();
         let found = part_of(&mut self.parts, sid).and_then(|part| part.use_record(sid, last_use));
@@ -265,9 +283,23 @@ impl Table {
             return Touched::Missing;
         }
         let before = record.allocated();
-        let room = self.options.max_bytes.saturating_sub(cost(sid, 0));
-        if !record.splice_cookie(cookie, expires, room) {
+        let old = record.template();
+        let is_done = match (cookie, cut) {
+            (NewCookie::Text(text), _) => {
+                let room = self.options.max_bytes.saturating_sub(cost(sid, 0));
+                record.set_cookie_text(text, expires, room)
+            }
+            (_, Some(cookie)) => record.set_cut_cookie(cookie, expires),
+            (_, None) => false,
+        };
+        if !is_done {
             return Touched::NeedsRewrite;
+        }
+        if let Some(template) = old {
+            self.templates.release(template);
+        }
+        if let Some(template) = record.template() {
+            self.templates.hold(template);
         }
         self.bytes = self.bytes - before + record.allocated();
         let written = Written::of(record, now);
@@ -275,6 +307,11 @@ impl Table {
         self.settle_expiry(sid, written, removed);
         self.trim(removed);
         Touched::Renewed
+    }
+
+    /// The handle of the template for `cookie`, JSON text.
+    pub(super) fn template(&mut self, cookie: &[u8]) -> Option<TemplateHandle> {
+        self.templates.intern(cookie)
     }
 
     /// Removes the record of `sid`, expired or not.
@@ -342,7 +379,7 @@ impl Table {
                 expired.push(sid.clone());
             }
             if !is_expired || self.options.stale {
-                listed.push((sid.clone(), record.clone().into_body()));
+                listed.push((sid.clone(), record.body(&self.templates).to_body()));
             }
         }
         for sid in expired {
@@ -360,6 +397,7 @@ impl Table {
         self.tails = Tails::default();
         self.bytes = 0;
         Cleared {
+            templates: self.templates.take(),
             parts: std::mem::replace(&mut self.parts, empty_parts()),
             len: std::mem::take(&mut self.len),
         }
@@ -397,7 +435,6 @@ impl Table {
                 continue;
             };
             if let Some((sid, record)) = prune.meet(part, ticket) {
-                self.forget(&sid, &record);
                 self.note_pruned(sid, record);
             }
             budget = budget.saturating_sub(1);
@@ -438,7 +475,6 @@ impl Table {
         if part.records().peek(sid).is_some_and(|record| prune.moment.covers(record))
             && let Some((sid, record)) = part.remove(sid)
         {
-            self.forget(&sid, &record);
             self.note_pruned(sid, record);
         }
     }
@@ -446,7 +482,8 @@ impl Table {
     fn note_pruned(&mut self, sid: Sid, record: Record) {
         self.lengths.note_pruned(&record);
         self.counters.expirations += 1;
-        self.pruned.push(Removed::new(sid, record));
+        let pruned = self.take_out(sid, record);
+        self.pruned.push(pruned);
     }
 
     /// After a write to the record of `sid`: removes it if it has expired already, as
@@ -470,15 +507,25 @@ impl Table {
         let Some((sid, record)) = found else {
             return false;
         };
-        self.forget(&sid, &record);
-        removed.push(Removed::new(sid, record));
+        let gone = self.take_out(sid, record);
+        removed.push(gone);
         true
     }
 
-    /// Takes a record that was removed out of the sums.
-    fn forget(&mut self, sid: &Sid, record: &Record) {
+    /// Takes a record that left its part out of the sums.
+    fn take_out(&mut self, sid: Sid, record: Record) -> Removed {
         self.len -= 1;
-        self.bytes -= cost(sid, record.allocated());
+        self.bytes -= cost(&sid, record.allocated());
+        if let Some(template) = record.template() {
+            self.templates.release(template);
+        }
+        let last_use = record.last_use;
+        let body = if self.options.keep_removed {
+            record.body(&self.templates).to_body()
+        } else {
+            record.into_garbage()
+        };
+        Removed { sid, body, last_use }
     }
 
     /// Evicts while there is too much: first what a prune is about to remove, which does not
@@ -497,8 +544,8 @@ impl Table {
             } else {
                 self.counters.evictions_by_bytes += 1;
             }
-            self.forget(&sid, &record);
-            removed.push(Removed::new(sid, record));
+            let evicted = self.take_out(sid, record);
+            removed.push(evicted);
         }
     }
 
@@ -519,7 +566,6 @@ impl Table {
     fn by_recency(&self) -> Vec<(&Sid, &Record)> {
         let parts = self.parts.iter().flatten();
         let mut records: Vec<_> = parts.flat_map(|part| part.records()).collect();
-        // Each part is in order already; a stable sort merges such runs.
         records.sort_by_key(|(_, record)| Reverse(record.last_use));
         records
     }
@@ -551,6 +597,8 @@ impl Table {
         }
         assert_eq!(len, self.len);
         assert_eq!(bytes, self.bytes);
+        let records = self.parts.iter().flatten().flat_map(|part| part.records());
+        self.templates.validate(records.filter_map(|(_, record)| record.template()));
     }
 }
 
@@ -576,6 +624,7 @@ impl Prune {
 
 /// The records of a table that was cleared.
 pub(super) struct Cleared {
+    templates: Templates,
     parts: Parts,
     len: usize,
 }
@@ -590,7 +639,10 @@ impl Cleared {
         let parts = self.parts.into_iter().flatten();
         let mut removed: Vec<_> = parts
             .flat_map(|part| part.into_records())
-            .map(|(sid, record)| Removed::new(sid, record))
+            .map(|(sid, record)| {
+                let body = record.body(&self.templates).to_body();
+                Removed { sid, body, last_use: record.last_use }
+            })
             .collect();
         removed.sort_by_key(|removed| Reverse(removed.last_use));
         removed

@@ -10,11 +10,11 @@ use napi::{Env, Result};
 use parking_lot::Mutex;
 
 use super::raw::{self, Call, Failure, Text, Value};
-use crate::engine::{MemoryEngine, Options, Removed, Touched};
+use crate::engine::{MemoryEngine, NewCookie, Options, Removed, Touched};
 use crate::pruner::{OpenStore, PRUNER};
-use crate::record::{Body, BodyRef, Encoding};
+use crate::record::{Body, BodyRef, BodyView, Encoding};
 use crate::sid::Sid;
-use crate::time::{Millis, expires_at, whole};
+use crate::time::{Millis, expires_at, from_iso, whole};
 
 /// Freeing more records than this is left to the background thread.
 const QUICK_TO_FREE: usize = 1000;
@@ -56,12 +56,14 @@ impl Store {
 
     /// Gives `target` this store's functions.
     pub(super) fn bind(self: &Rc<Self>, env: Env, target: &Object) -> Result<()> {
-        let functions: [(&str, Operation); 20] = [
+        let functions: [(&str, Operation); 22] = [
             ("get", Store::get),
             ("fetch", Store::fetch),
             ("peek", Store::peek),
             ("set", Store::set),
             ("touch", Store::touch),
+            ("touchByTemplate", Store::touch_by_template),
+            ("template", Store::template),
             ("rewrite", Store::rewrite),
             ("destroy", Store::destroy),
             ("length", Store::length),
@@ -106,17 +108,17 @@ impl Store {
             &Sid,
             Millis,
             &mut Vec<Removed>,
-            &mut dyn FnMut(BodyRef<'_>) -> Encoding,
+            &mut dyn FnMut(BodyView<'_>) -> Encoding,
         ) -> Option<Encoding>,
     ) -> Done {
         let buffers = &mut *self.buffers.borrow_mut();
         let sid = self.sid(call, &mut buffers.sid)?;
         let now = whole(call.number(1)?);
         let body = &mut buffers.body;
-        let mut copy = |read: BodyRef<'_>| {
+        let mut copy = |read: BodyView<'_>| {
             body.clear();
-            body.extend_from_slice(read.bytes);
-            read.encoding
+            read.write_to(body);
+            read.encoding()
         };
         let found = self.removing(|removed| operation(&sid, now, removed, &mut copy));
         let value = match found {
@@ -163,19 +165,43 @@ impl Store {
         let now = whole(call.number(2)?);
         let expires = expires_at(now, call.number(3)?);
         let encoding = call.string(1, &mut buffers.text)?;
-        let holder = buffers.text.as_bytes();
-        let cookie = holder.strip_prefix(b"{\"cookie\":").and_then(|rest| rest.strip_suffix(b"}"));
-        let (Some(bytes), Encoding::Ascii | Encoding::Utf8) = (cookie, encoding) else {
+        let (Some(bytes), Encoding::Ascii | Encoding::Utf8) = (held_cookie(&buffers.text), encoding)
+        else {
             return call.integer(2);
         };
-        let cookie = BodyRef { bytes, encoding, is_json: true };
+        let cookie = NewCookie::Text(BodyRef { bytes, encoding, is_json: true });
         let touched =
             self.removing(|removed| self.engine.touch(&sid, cookie, now, expires, removed));
-        call.integer(match touched {
-            Touched::Missing => 0,
-            Touched::Renewed => 1,
-            Touched::NeedsRewrite => 2,
-        })
+        call.integer(touched_code(touched))
+    }
+
+    /// `touchByTemplate(sid, template, time, now, ttl)`: as `touch`, for a cookie that has the
+    /// text of a template. `time` is what stands in its place for one: a number, or text as
+    /// `toISOString` gives it, or undefined where there is none. Gives 3 where `touch` has to be
+    /// called instead.
+    fn touch_by_template(&self, call: &Call) -> Done {
+        let buffers = &mut *self.buffers.borrow_mut();
+        let sid = self.sid(call, &mut buffers.sid)?;
+        let template = super::whole_count(call.number(1)?) as u64;
+        let now = whole(call.number(3)?);
+        let expires = expires_at(now, call.number(4)?);
+        let Some(time) = cookie_time(call, &mut buffers.text) else {
+            return call.integer(touched_code(Touched::NeedsText));
+        };
+        let cookie = NewCookie::Cut { template, time };
+        let touched =
+            self.removing(|removed| self.engine.touch(&sid, cookie, now, expires, removed));
+        call.integer(touched_code(touched))
+    }
+
+    /// `template(holder)`: the number by which `touchByTemplate` takes cookies that are as the
+    /// one in `holder` but for the time they expire at; 0 where it takes none such.
+    fn template(&self, call: &Call) -> Done {
+        let text = &mut self.buffers.borrow_mut().text;
+        call.string(0, text)?;
+        let template = held_cookie(text).and_then(|cookie| self.engine.template(cookie));
+        #[expect(clippy::cast_precision_loss, reason = "they are counted from 1")]
+        call.double(template.unwrap_or(0) as f64)
     }
 
     /// `destroy(sid)`.
@@ -320,6 +346,33 @@ impl Store {
     }
 }
 
+/// The cookie in `{"cookie":...}`, the JSON text of an object that has nothing else.
+fn held_cookie(holder: &Text) -> Option<&[u8]> {
+    holder.as_bytes().strip_prefix(b"{\"cookie\":")?.strip_suffix(b"}")
+}
+
+/// The time that `touchByTemplate` is given: `None` where it is not one.
+#[expect(clippy::option_option, reason = "no time is not a wrong one")]
+fn cookie_time(call: &Call, text: &mut Text) -> Option<Option<Millis>> {
+    if let Ok(number) = call.number(2) {
+        return number.is_finite().then(|| Some(whole(number)));
+    }
+    match call.string(2, text) {
+        Ok(_) => from_iso(text.as_bytes()).map(Some),
+        Err(_not_given) => Some(None),
+    }
+}
+
+/// What `index.js` is told of a touch.
+fn touched_code(touched: Touched) -> i32 {
+    match touched {
+        Touched::Missing => 0,
+        Touched::Renewed => 1,
+        Touched::NeedsRewrite => 2,
+        Touched::NeedsText => 3,
+    }
+}
+
 /// The sids of a store, listed by the background thread.
 #[derive(Default)]
 struct Listing {
@@ -388,7 +441,7 @@ impl Call<'_> {
         let flat = pairs.flat_map(|(sid, body)| [Part::Sid(sid), Part::Body(body)]);
         self.append(flat, |call, part| match part {
             Part::Sid(sid) => call.sid(sid),
-            Part::Body(body) => call.body(body.as_ref().bytes, body.as_ref().encoding),
+            Part::Body(body) => call.body(body.bytes(), body.encoding()),
         })
     }
 }

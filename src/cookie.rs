@@ -1,0 +1,432 @@
+//! Cookies, kept apart from the sessions they belong to.
+//!
+//! All cookies of an application are nearly the same text: `{"originalMaxAge":86400000,
+//! "expires":"...","httpOnly":true,"path":"/"}`. So the text is kept once, as a template with a
+//! hole for the time, and a record keeps the template's number and that time: 90 bytes less, and
+//! a touch writes two numbers.
+//!
+//! Templates belong to a table, which holds as many as there are kinds of cookies, but no more
+//! than [`MAX_TEMPLATES`]. A cookie for which there is none stays in its session's text.
+
+use crate::json;
+use crate::time::{ISO_LENGTH, Millis, from_iso, has_iso, iso};
+
+/// More kinds of cookies than an application has. With this limit the templates take 64 KB at
+/// most, whatever is stored.
+const MAX_TEMPLATES: usize = 64;
+
+/// A cookie whose text is longer than this stays with its session.
+const MAX_LENGTH: usize = 1000;
+
+/// How `JSON.stringify` begins a session of express-session, where the cookie comes first.
+const BEFORE_COOKIE: &[u8] = br#"{"cookie":"#;
+
+/// The number of a template that is in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TemplateId(u8);
+
+impl TemplateId {
+    fn slot(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+/// The number by which a caller knows a template, which may be gone by the time it is used.
+pub type TemplateHandle = u64;
+
+/// A cookie as a record keeps it: its template, and the time that fills the hole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CutCookie {
+    pub(crate) template: TemplateId,
+    /// 0 where the template has no hole.
+    pub(crate) time: Millis,
+}
+
+/// A body of which the cookie's text was cut out.
+pub(crate) struct CutBody<'a> {
+    pub(crate) head: &'a [u8],
+    pub(crate) tail: &'a [u8],
+    pub(crate) cookie: CutCookie,
+}
+
+/// A cookie's text, all but the time it expires at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Pattern<'a> {
+    before: &'a [u8],
+    /// What follows the time; `None` where there is no time in it.
+    after: Option<&'a [u8]>,
+}
+
+struct Template {
+    /// What comes before the time, then what follows it.
+    text: Box<[u8]>,
+    hole: Option<usize>,
+    /// How many records have it.
+    uses: usize,
+    handle: TemplateHandle,
+}
+
+/// The templates of a table.
+#[derive(Default)]
+pub(crate) struct Templates {
+    templates: Vec<Template>,
+    /// Where the last one was found: most often the next one is there too.
+    latest: usize,
+    /// A cookie that was met once. It becomes a template when it is met again, so that cookies
+    /// that differ from session to session do not.
+    candidate: Candidate,
+    /// How many templates there have been, which numbers them.
+    made: u64,
+}
+
+#[derive(Default)]
+struct Candidate {
+    text: Vec<u8>,
+    hole: Option<usize>,
+}
+
+impl Pattern<'_> {
+    fn is(self, text: &[u8], hole: Option<usize>) -> bool {
+        self.after.map(|_| self.before.len()) == hole
+            && text.len() == self.before.len() + self.after.map_or(0, <[u8]>::len)
+            && text.starts_with(self.before)
+            && text.ends_with(self.after.unwrap_or_default())
+    }
+
+    fn text(self) -> Vec<u8> {
+        [self.before, self.after.unwrap_or_default()].concat()
+    }
+
+    fn hole(self) -> Option<usize> {
+        self.after.map(|_| self.before.len())
+    }
+}
+
+impl Template {
+    fn parts(&self) -> (&[u8], &[u8]) {
+        self.text.split_at(self.hole.unwrap_or(self.text.len()))
+    }
+
+    /// How long the cookie is that begins `text`, and its time, if it is one of these.
+    fn matches(&self, text: &[u8]) -> Option<(usize, Millis)> {
+        let (before, after) = self.parts();
+        let rest = text.strip_prefix(before)?;
+        if self.hole.is_none() {
+            return Some((before.len(), 0));
+        }
+        let (time, rest) = rest.split_at_checked(ISO_LENGTH)?;
+        if !rest.starts_with(after) {
+            return None;
+        }
+        Some((self.text.len() + ISO_LENGTH, from_iso(time)?))
+    }
+}
+
+impl Templates {
+    /// Cuts the cookie out of `text`, JSON that `JSON.stringify` wrote, if there is a template
+    /// for it or comes to be one.
+    pub(crate) fn cut<'a>(&mut self, text: &'a [u8]) -> Option<CutBody<'a>> {
+        let rest = text.strip_prefix(BEFORE_COOKIE)?;
+        let (length, cookie) = self.recognise(rest)?;
+        let head = &text[..BEFORE_COOKIE.len()];
+        Some(CutBody { head, tail: &rest[length..], cookie })
+    }
+
+    fn recognise(&mut self, text: &[u8]) -> Option<(usize, CutCookie)> {
+        if let Some((length, time)) =
+            self.templates.get(self.latest).and_then(|latest| latest.matches(text))
+        {
+            return Some((length, CutCookie { template: id_of(self.latest), time }));
+        }
+        let (length, pattern, time) = pattern_of(text)?;
+        let template = self.find(pattern).or_else(|| {
+            self.is_met_again(pattern).then(|| self.add(pattern)).flatten()
+        })?;
+        self.latest = template.slot();
+        Some((length, CutCookie { template, time }))
+    }
+
+    /// The handle of the template for `text`, a cookie alone, which is made if need be. `None`
+    /// where there cannot be one.
+    pub(crate) fn intern(&mut self, text: &[u8]) -> Option<TemplateHandle> {
+        let (length, pattern, _) = pattern_of(text)?;
+        if length < text.len() {
+            return None;
+        }
+        let template = self.find(pattern).or_else(|| self.add(pattern))?;
+        Some(self.templates[template.slot()].handle)
+    }
+
+    /// The template that `handle` stands for, if there still is one that takes `time` (or none).
+    pub(crate) fn lookup(&self, handle: TemplateHandle, time: Option<Millis>) -> Option<CutCookie> {
+        let slot = usize::try_from(handle % MAX_TEMPLATES as u64).ok()?;
+        let template = self.templates.get(slot).filter(|template| template.handle == handle)?;
+        if template.hole.is_some() != time.is_some() {
+            return None;
+        }
+        if time.is_some_and(|time| !has_iso(time)) {
+            return None;
+        }
+        Some(CutCookie { template: id_of(slot), time: time.unwrap_or(0) })
+    }
+
+    /// Notes that a record has the template.
+    pub(crate) fn hold(&mut self, template: TemplateId) {
+        self.templates[template.slot()].uses += 1;
+    }
+
+    /// Notes that a record does not have the template any more.
+    pub(crate) fn release(&mut self, template: TemplateId) {
+        self.templates[template.slot()].uses -= 1;
+    }
+
+    /// The cookie's text.
+    pub(crate) fn text(&self, cookie: CutCookie) -> CookieText<'_> {
+        let template = &self.templates[cookie.template.slot()];
+        let (before, after) = template.parts();
+        let time = template.hole.and_then(|_| iso(cookie.time));
+        CookieText { before, time, after }
+    }
+
+    /// Takes all templates out; those to come get other handles.
+    pub(crate) fn take(&mut self) -> Self {
+        let made = self.made;
+        std::mem::replace(self, Self { made, ..Self::default() })
+    }
+
+    fn find(&self, pattern: Pattern<'_>) -> Option<TemplateId> {
+        let is_it = |template: &Template| pattern.is(&template.text, template.hole);
+        self.templates.iter().position(is_it).map(id_of)
+    }
+
+    fn is_met_again(&mut self, pattern: Pattern<'_>) -> bool {
+        let candidate = &mut self.candidate;
+        if pattern.is(&candidate.text, candidate.hole) {
+            return true;
+        }
+        candidate.text.clear();
+        candidate.text.extend_from_slice(pattern.before);
+        candidate.text.extend_from_slice(pattern.after.unwrap_or_default());
+        candidate.hole = pattern.hole();
+        false
+    }
+
+    fn add(&mut self, pattern: Pattern<'_>) -> Option<TemplateId> {
+        let slot = self.free_slot()?;
+        self.made += 1;
+        let template = Template {
+            text: pattern.text().into_boxed_slice(),
+            hole: pattern.hole(),
+            uses: 0,
+            handle: self.made * MAX_TEMPLATES as u64 + slot as u64,
+        };
+        if slot == self.templates.len() {
+            self.templates.push(template);
+        } else {
+            self.templates[slot] = template;
+        }
+        Some(id_of(slot))
+    }
+
+    fn free_slot(&self) -> Option<usize> {
+        if self.templates.len() < MAX_TEMPLATES {
+            return Some(self.templates.len());
+        }
+        self.templates.iter().position(|template| template.uses == 0)
+    }
+
+    /// Checks that as many records as are given have each template.
+    #[cfg(test)]
+    pub(crate) fn validate(&self, held: impl Iterator<Item = TemplateId>) {
+        let mut uses = vec![0; self.templates.len()];
+        for template in held {
+            uses[template.slot()] += 1;
+        }
+        let counted: Vec<usize> = self.templates.iter().map(|template| template.uses).collect();
+        assert_eq!(counted, uses);
+    }
+}
+
+fn id_of(slot: usize) -> TemplateId {
+    #[expect(clippy::cast_possible_truncation, reason = "slots are fewer than MAX_TEMPLATES")]
+    TemplateId(slot as u8)
+}
+
+/// The pattern and the time of the cookie that begins `text`, and its length. `None` for a
+/// cookie that is not as flat, short and plain as cookies are.
+fn pattern_of(text: &[u8]) -> Option<(usize, Pattern<'_>, Millis)> {
+    let flat = json::flat_object(text, b"expires")?;
+    let cookie = &text[..flat.length];
+    if cookie.len() > MAX_LENGTH || !cookie.is_ascii() {
+        return None;
+    }
+    let time = flat.string.and_then(|place| Some((place.clone(), from_iso(&cookie[place])?)));
+    Some(match time {
+        None => (cookie.len(), Pattern { before: cookie, after: None }, 0),
+        Some((place, time)) => {
+            let (before, after) = (&cookie[..place.start], &cookie[place.end..]);
+            (cookie.len(), Pattern { before, after: Some(after) }, time)
+        }
+    })
+}
+
+/// A cookie's text, in pieces.
+#[derive(Clone, Copy)]
+pub(crate) struct CookieText<'a> {
+    before: &'a [u8],
+    time: Option<[u8; ISO_LENGTH]>,
+    after: &'a [u8],
+}
+
+impl CookieText<'_> {
+    pub(crate) fn write_to(&self, text: &mut Vec<u8>) {
+        text.extend_from_slice(self.before);
+        text.extend_from_slice(self.time.as_ref().map_or(&[], |time| &time[..]));
+        text.extend_from_slice(self.after);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.before.len() + self.after.len() + self.time.map_or(0, |_| ISO_LENGTH)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COOKIE: &str = r#"{"originalMaxAge":5,"expires":"2026-11-22T08:50:09.007Z","path":"/"}"#;
+    const TIME: Millis = 1_795_337_409_007;
+
+    fn session(cookie: &str) -> String {
+        format!(r#"{{"cookie":{cookie},"views":1}}"#)
+    }
+
+    fn written(templates: &Templates, cookie: CutCookie) -> String {
+        let mut text = Vec::new();
+        templates.text(cookie).write_to(&mut text);
+        assert_eq!(text.len(), templates.text(cookie).len());
+        String::from_utf8(text).unwrap()
+    }
+
+    /// The cookie cut out of a session that has it, if it is cut out.
+    fn cut(templates: &mut Templates, cookie: &str) -> Option<CutCookie> {
+        let session = session(cookie);
+        let CutBody { head, tail, cookie: found } = templates.cut(session.as_bytes())?;
+        assert_eq!((head, tail), (&b"{\"cookie\":"[..], &b",\"views\":1}"[..]));
+        assert_eq!(written(templates, found), cookie);
+        Some(found)
+    }
+
+    /// Cookie number `number` of as many kinds.
+    fn kind(number: usize) -> String {
+        COOKIE.replace('5', &format!("5{number}"))
+    }
+
+    fn add(templates: &mut Templates, number: usize) -> Option<CutCookie> {
+        cut(templates, &kind(number));
+        cut(templates, &kind(number))
+    }
+
+    #[test]
+    fn a_cookie_is_cut_out_from_the_second_time_on_that_its_kind_is_met() {
+        let templates = &mut Templates::default();
+        assert_eq!(cut(templates, COOKIE), None);
+        let found = cut(templates, COOKIE).unwrap();
+        assert_eq!(found.time, TIME);
+        let other = cut(templates, &COOKIE.replace("2026", "1999")).unwrap();
+        assert_eq!(other.template, found.template);
+        assert_ne!(other.time, found.time);
+    }
+
+    #[test]
+    fn cookies_that_are_all_different_do_not_become_templates() {
+        let templates = &mut Templates::default();
+        for number in 0..1000 {
+            assert_eq!(cut(templates, &kind(number)), None);
+        }
+        assert!(templates.templates.is_empty());
+    }
+
+    #[test]
+    fn kinds_that_come_in_turns_are_all_found() {
+        let templates = &mut Templates::default();
+        for number in 0..5 {
+            add(templates, number).unwrap();
+        }
+        for number in [4, 0, 3, 1, 2, 2] {
+            assert!(cut(templates, &kind(number)).is_some(), "{number}");
+        }
+    }
+
+    #[test]
+    fn a_cookie_without_a_time_is_cut_out_whole() {
+        let templates = &mut Templates::default();
+        for cookie in [
+            r#"{"originalMaxAge":null,"expires":null,"httpOnly":true,"path":"/"}"#,
+            r#"{"expires":"tomorrow"}"#,
+            r#"{"expires":"2026-02-30T08:50:09.007Z"}"#,
+            "{}",
+        ] {
+            assert_eq!(cut(templates, cookie), None);
+            assert!(cut(templates, cookie).is_some(), "{cookie}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_plain_cookie_stays_in_its_text() {
+        let templates = &mut Templates::default();
+        let long = format!(r#"{{"domain":"{}"}}"#, "x".repeat(MAX_LENGTH));
+        for cookie in ["null", "1", "[]", r#"{"a":{}}"#, r#"{"path":"/é"}"#, &long] {
+            assert_eq!(cut(templates, cookie), None);
+            assert_eq!(cut(templates, cookie), None, "{cookie}");
+        }
+        for text in ["", "{}", r#"{"views":1,"cookie":{}}"#, r#"{"cookie":{"#] {
+            assert!(templates.cut(text.as_bytes()).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn templates_that_nobody_has_make_room_and_their_handles_are_void() {
+        let templates = &mut Templates::default();
+        for number in 0..MAX_TEMPLATES {
+            let cookie = add(templates, number).unwrap();
+            templates.hold(cookie.template);
+        }
+        assert_eq!(add(templates, 1000), None, "all are in use");
+        assert_eq!(templates.intern(kind(1000).as_bytes()), None);
+        let handle = templates.intern(kind(7).as_bytes()).unwrap();
+        let found = templates.lookup(handle, Some(TIME)).unwrap();
+        templates.release(found.template);
+        assert_eq!(templates.lookup(handle, Some(TIME)), Some(found));
+
+        let newer = templates.intern(kind(1000).as_bytes()).unwrap();
+        assert_eq!(templates.lookup(handle, Some(TIME)), None);
+        let cookie = templates.lookup(newer, Some(TIME)).unwrap();
+        assert_eq!(written(templates, cookie), kind(1000));
+    }
+
+    #[test]
+    fn a_handle_takes_a_time_where_its_template_does_and_only_one_it_can_write() {
+        let templates = &mut Templates::default();
+        let timed = templates.intern(COOKIE.as_bytes()).unwrap();
+        let whole = templates.intern(br#"{"path":"/"}"#).unwrap();
+        assert!(templates.lookup(timed, Some(TIME)).is_some());
+        for time in [None, Some(Millis::MAX), Some(Millis::MIN)] {
+            assert_eq!(templates.lookup(timed, time), None);
+        }
+        assert!(templates.lookup(whole, None).is_some());
+        assert_eq!(templates.lookup(whole, Some(TIME)), None);
+        assert_eq!(templates.lookup(0, None), None);
+        assert_eq!(templates.lookup(u64::MAX, None), None);
+        assert_eq!(templates.intern(b"{} "), None);
+    }
+
+    #[test]
+    fn after_all_were_taken_no_old_handle_fits() {
+        let templates = &mut Templates::default();
+        let old = templates.intern(COOKIE.as_bytes()).unwrap();
+        drop(templates.take());
+        templates.intern(br#"{"expires":"2026-11-22T08:50:09.007Z"}"#).unwrap();
+        assert_eq!(templates.lookup(old, Some(TIME)), None);
+    }
+}
