@@ -7,7 +7,8 @@ const test = require('ava')
 const fc = require('fast-check')
 const { Cookie } = require('express-session')
 
-const { cookieText } = require('../lib/cookie.js')
+const createMemoryStore = require('..')
+const { cookieText } = require('./helpers/cookie')
 const { succeed } = require('./helpers/process')
 
 /** Names that cookies have, that objects have otherwise, and that JSON has to escape. */
@@ -276,6 +277,77 @@ test("express-session's cookies are written as JSON.stringify writes them", (t) 
   t.notThrows(() => fc.assert(property, { numRuns: 1000 }))
 })
 
+/** A store with one session, and what it holds. */
+function openStore() {
+  const store = new (createMemoryStore())({ ttl: 0 })
+  store.set('sid', { a: 1, cookie: {}, b: 2 })
+  const held = () => store.store.peek('sid', Date.now())
+  return { store, held }
+}
+
+test('a session has the cookie it was touched with last, whatever cookies came before', (t) => {
+  const cookie = fc.oneof(
+    flatEntries.map((made) => objectOf(made)),
+    fc.constantFrom(
+      ...[null, 'text', { expires: 'x'.repeat(24) }, { expires: new Date(NaN) }],
+      ...[{ path: '/', expires: null }, { expires: new Date(8e15) }, { expires: '' }],
+    ),
+    fc
+      .record({
+        originalMaxAge: fc.constantFrom(5, 6, null),
+        expires: fc.oneof(
+          fc.date({ noInvalidDate: true }),
+          fc.date({ noInvalidDate: true }).map((date) => date.toISOString()),
+          fc.constant(null),
+        ),
+        path: fc.constantFrom('/', '/é'),
+      })
+      .map((chosen) => Object.assign(new Cookie(), { ...chosen })),
+  )
+  const sequence = fc.array(fc.tuple(cookie, fc.integer({ min: 1, max: 4 })), { maxLength: 20 })
+  const property = fc.property(sequence, (cookies) => {
+    const { store, held } = openStore()
+    for (const [cookie, times] of cookies) {
+      for (let i = 0; i < times; i++) {
+        const expected = JSON.stringify(Object.assign(JSON.parse(held()), { cookie }))
+        store.touch('sid', { cookie })
+        if (held() !== expected) throw new Error(`${held()} instead of ${expected}`)
+      }
+    }
+  })
+  t.notThrows(() => fc.assert(property, { numRuns: 500 }))
+})
+
+test('a cookie whose members change from touch to touch is stored as it is', (t) => {
+  const { store, held } = openStore()
+  const since = new Date(0)
+  const cookie = {
+    path: '/',
+    since,
+    expires: new Date(0),
+    maxAge: { toJSON: () => since.getTime() },
+  }
+  for (let i = 0; i < 5; i++) {
+    since.setTime(i * 1000)
+    store.touch('sid', { cookie })
+    t.deepEqual(JSON.parse(held()).cookie, JSON.parse(JSON.stringify(cookie)))
+  }
+})
+
+test('a store that was cleared takes the cookies it knew', (t) => {
+  const { store, held } = openStore()
+  const cookie = { path: '/', expires: new Date(0) }
+  for (let round = 0; round < 3; round++) {
+    for (let i = 0; i < 4; i++) {
+      cookie.expires = new Date(round * 1000 + i)
+      store.touch('sid', { cookie })
+      t.is(held(), `{"a":1,"cookie":${JSON.stringify(cookie)},"b":2}`)
+    }
+    store.clear()
+    store.set('sid', { a: 1, cookie: {}, b: 2 })
+  }
+})
+
 /** Changes to the built-in prototypes, as a flaw elsewhere or an old library makes them. */
 const POLLUTIONS = [
   `Object.prototype.polluted = 'yes'`,
@@ -294,7 +366,7 @@ for (const pollution of POLLUTIONS) {
   test(`the text is the same after ${pollution}`, async (t) => {
     const [texts, expected] = await succeed(
       t,
-      `const { cookieText } = require('./lib/cookie.js')
+      `const { cookieText } = require('./__test__/helpers/cookie')
        const { Cookie } = require('express-session')
        const cookies = [
          {},

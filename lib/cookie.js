@@ -61,7 +61,7 @@ class Cookies {
       return false
     }
     if (kind?.template) {
-      const time = timeOf(members.expires)
+      const time = kind.hasTime ? timeOf(members.expires) : undefined
       const touched = this.#store.touchByTemplate(sid, kind.template, time, Date.now(), ttl)
       if (touched !== NEEDS_TEXT) return isDone(touched)
     }
@@ -79,12 +79,13 @@ class Cookies {
     // A kind that is met again is likely to be met more often. The first time it may be one of
     // thousands, as where each session has an `originalMaxAge` of its own.
     if (kind) kind.template = this.#store.template(text)
-    else if (flat !== undefined) this.#remember(members)
+    else if (flat !== undefined) this.#remember(new Kind(members))
     return isDone(this.#store.touch(sid, text, Date.now(), ttl))
   }
 
-  #remember(members) {
-    this.#kinds.unshift(new Kind(members))
+  #remember(kind) {
+    if (!kind.isComparable) return
+    this.#kinds.unshift(kind)
     this.#kinds.length = Math.min(this.#kinds.length, MAX_KINDS)
   }
 }
@@ -99,6 +100,10 @@ class Kind {
   constructor(members) {
     this.#names = Object.keys(members)
     this.#values = this.#names.map((name) => commonValue(name, members[name]))
+    /** Whether `expires` is a time, in which cookies of this kind differ. */
+    this.hasTime = this.#values.includes(ANY_TIME)
+    /** Whether equal values make equal text: an object may have changed. */
+    this.isComparable = this.#values.every((value) => value === null || typeof value !== 'object')
   }
 
   matches(members) {

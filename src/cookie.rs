@@ -69,7 +69,7 @@ struct Template {
 /// The templates of a table.
 #[derive(Default)]
 pub(crate) struct Templates {
-    templates: Vec<Template>,
+    slots: Vec<Template>,
     /// Where the last one was found: most often the next one is there too.
     latest: usize,
     /// A cookie that was met once. It becomes a template when it is met again, so that cookies
@@ -134,14 +134,14 @@ impl Templates {
 
     fn recognise(&mut self, text: &[u8]) -> Option<(usize, CutCookie)> {
         if let Some((length, time)) =
-            self.templates.get(self.latest).and_then(|latest| latest.matches(text))
+            self.slots.get(self.latest).and_then(|latest| latest.matches(text))
         {
             return Some((length, CutCookie { template: id_of(self.latest), time }));
         }
         let (length, pattern, time) = pattern_of(text)?;
-        let template = self.find(pattern).or_else(|| {
-            self.is_met_again(pattern).then(|| self.add(pattern)).flatten()
-        })?;
+        let template = self
+            .find(pattern)
+            .or_else(|| self.is_met_again(pattern).then(|| self.add(pattern)).flatten())?;
         self.latest = template.slot();
         Some((length, CutCookie { template, time }))
     }
@@ -154,13 +154,13 @@ impl Templates {
             return None;
         }
         let template = self.find(pattern).or_else(|| self.add(pattern))?;
-        Some(self.templates[template.slot()].handle)
+        Some(self.slots[template.slot()].handle)
     }
 
     /// The template that `handle` stands for, if there still is one that takes `time` (or none).
     pub(crate) fn lookup(&self, handle: TemplateHandle, time: Option<Millis>) -> Option<CutCookie> {
         let slot = usize::try_from(handle % MAX_TEMPLATES as u64).ok()?;
-        let template = self.templates.get(slot).filter(|template| template.handle == handle)?;
+        let template = self.slots.get(slot).filter(|template| template.handle == handle)?;
         if template.hole.is_some() != time.is_some() {
             return None;
         }
@@ -172,17 +172,17 @@ impl Templates {
 
     /// Notes that a record has the template.
     pub(crate) fn hold(&mut self, template: TemplateId) {
-        self.templates[template.slot()].uses += 1;
+        self.slots[template.slot()].uses += 1;
     }
 
     /// Notes that a record does not have the template any more.
     pub(crate) fn release(&mut self, template: TemplateId) {
-        self.templates[template.slot()].uses -= 1;
+        self.slots[template.slot()].uses -= 1;
     }
 
     /// The cookie's text.
     pub(crate) fn text(&self, cookie: CutCookie) -> CookieText<'_> {
-        let template = &self.templates[cookie.template.slot()];
+        let template = &self.slots[cookie.template.slot()];
         let (before, after) = template.parts();
         let time = template.hole.and_then(|_| iso(cookie.time));
         CookieText { before, time, after }
@@ -196,7 +196,7 @@ impl Templates {
 
     fn find(&self, pattern: Pattern<'_>) -> Option<TemplateId> {
         let is_it = |template: &Template| pattern.is(&template.text, template.hole);
-        self.templates.iter().position(is_it).map(id_of)
+        self.slots.iter().position(is_it).map(id_of)
     }
 
     fn is_met_again(&mut self, pattern: Pattern<'_>) -> bool {
@@ -220,29 +220,29 @@ impl Templates {
             uses: 0,
             handle: self.made * MAX_TEMPLATES as u64 + slot as u64,
         };
-        if slot == self.templates.len() {
-            self.templates.push(template);
+        if slot == self.slots.len() {
+            self.slots.push(template);
         } else {
-            self.templates[slot] = template;
+            self.slots[slot] = template;
         }
         Some(id_of(slot))
     }
 
     fn free_slot(&self) -> Option<usize> {
-        if self.templates.len() < MAX_TEMPLATES {
-            return Some(self.templates.len());
+        if self.slots.len() < MAX_TEMPLATES {
+            return Some(self.slots.len());
         }
-        self.templates.iter().position(|template| template.uses == 0)
+        self.slots.iter().position(|template| template.uses == 0)
     }
 
     /// Checks that as many records as are given have each template.
     #[cfg(test)]
     pub(crate) fn validate(&self, held: impl Iterator<Item = TemplateId>) {
-        let mut uses = vec![0; self.templates.len()];
+        let mut uses = vec![0; self.slots.len()];
         for template in held {
             uses[template.slot()] += 1;
         }
-        let counted: Vec<usize> = self.templates.iter().map(|template| template.uses).collect();
+        let counted: Vec<usize> = self.slots.iter().map(|template| template.uses).collect();
         assert_eq!(counted, uses);
     }
 }
@@ -319,7 +319,7 @@ mod tests {
 
     /// Cookie number `number` of as many kinds.
     fn kind(number: usize) -> String {
-        COOKIE.replace('5', &format!("5{number}"))
+        COOKIE.replace(":5,", &format!(":5{number},"))
     }
 
     fn add(templates: &mut Templates, number: usize) -> Option<CutCookie> {
@@ -344,7 +344,7 @@ mod tests {
         for number in 0..1000 {
             assert_eq!(cut(templates, &kind(number)), None);
         }
-        assert!(templates.templates.is_empty());
+        assert!(templates.slots.is_empty());
     }
 
     #[test]

@@ -43,15 +43,18 @@ pub(crate) struct FlatObject {
 /// would have written otherwise.
 pub(crate) fn flat_object(text: &[u8], member: &[u8]) -> Option<FlatObject> {
     let mut scanner = Scanner { text, at: 0, cut: None, cookie: None };
-    let mut string = None;
+    let mut found: Option<Range<usize>> = None;
     scanner.members(|scanner, key| {
-        let value = scanner.scalar()?;
-        if &text[key] == member && string.replace(value).is_some() {
+        let from = scanner.at;
+        scanner.scalar()?;
+        if &text[key] == member && found.replace(from..scanner.at).is_some() {
             return None;
         }
         Some(())
     })?;
-    Some(FlatObject { length: scanner.at, string: string.flatten() })
+    let string =
+        found.filter(|value| text[value.start] == b'"').map(|value| value.start + 1..value.end - 1);
+    Some(FlatObject { length: scanner.at, string })
 }
 
 /// Reads one JSON text; each method consumes what it is named after, or gives `None` where
@@ -97,20 +100,18 @@ impl Scanner<'_> {
         match self.peek()? {
             b'{' => self.object(depth),
             b'[' => self.array(depth),
-            _ => self.scalar().map(drop),
+            _ => self.scalar(),
         }
     }
 
-    /// Gives where the text of a string is, if it is one.
-    fn scalar(&mut self) -> Option<Option<Range<usize>>> {
+    fn scalar(&mut self) -> Option<()> {
         match self.peek()? {
-            b'"' => return self.string().map(Some),
-            b't' => self.eat_all(b"true")?,
-            b'f' => self.eat_all(b"false")?,
-            b'n' => self.eat_all(b"null")?,
-            _ => self.number()?,
+            b'"' => self.string().map(drop),
+            b't' => self.eat_all(b"true"),
+            b'f' => self.eat_all(b"false"),
+            b'n' => self.eat_all(b"null"),
+            _ => self.number(),
         }
-        Some(None)
     }
 
     fn object(&mut self, depth: usize) -> Option<()> {

@@ -16,8 +16,8 @@
 //!
 //! let sid = store.sid(b"a sid");
 //! store.set(sid.clone(), body, now, expires_at(now, 500.0), &mut removed).unwrap();
-//! let read = store.get(&sid, now + 500, &mut removed, |body| body.bytes.to_vec());
-//! assert_eq!(read.as_deref(), Some(&b"{}"[..]));
+//! let read = store.get(&sid, now + 500, &mut removed, |body| body.to_body());
+//! assert_eq!(read.unwrap().bytes(), b"{}");
 //! assert!(store.get(&sid, now + 501, &mut removed, |_| ()).is_none());
 //! ```
 

@@ -13,8 +13,17 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Weak;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
+
+use crate::time::stopwatch;
+
+/// How long the thread works in one go, and how long it rests then. Where the system has put it
+/// on the processor of a JavaScript thread, that one is held up for no longer than a burst;
+/// without rests it was for 8 ms, the system's time slices.
+const BURST: Duration = Duration::from_micros(500);
+const REST: Duration = Duration::from_micros(150);
 
 /// Something that is pruned step by step.
 pub trait Prunable: Send + Sync {
@@ -142,10 +151,17 @@ impl Pruner {
     }
 
     fn work(&self, era: u64) {
+        let mut began = stopwatch();
         let mut state = self.state.lock();
         while state.era == era {
             if let Some(job) = state.jobs.pop_front() {
-                let unfinished = MutexGuard::unlocked(&mut state, || run(job));
+                let unfinished = MutexGuard::unlocked(&mut state, || {
+                    if began.elapsed() > BURST {
+                        std::thread::sleep(REST);
+                        began = stopwatch();
+                    }
+                    run(job)
+                });
                 if state.era == era {
                     state.jobs.extend(unfinished);
                 }

@@ -9,8 +9,8 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::table::{self, Table};
 use super::{NewCookie, Options, Removed, Stats, TooLarge, Touched};
-use crate::pruner::Prunable;
 use crate::cookie::TemplateHandle;
+use crate::pruner::Prunable;
 use crate::record::{Body, BodyRef, BodyView};
 use crate::sid::Sid;
 use crate::time::Millis;
@@ -316,6 +316,11 @@ impl Cleared {
         self.len() == 0
     }
 
+    /// Frees a small part of the records. Returns whether there are more.
+    pub fn free_step(&mut self) -> bool {
+        self.0.free_step()
+    }
+
     /// What was removed, most recently used first.
     #[must_use]
     pub fn into_removed(self) -> Vec<Removed> {
@@ -419,14 +424,15 @@ mod tests {
         let large = BodyRef { bytes: &[b'1'; 100], ..BODY };
         assert_eq!(engine.set(sid(), large, 0, 9, removed), Err(TooLarge));
         assert_eq!(engine.rewrite(sid(), large, 0, 9, removed), Err(TooLarge));
-        let touched = engine.touch(&sid(), large, 0, 9, removed);
+        let touched = engine.touch(&sid(), NewCookie::Text(large), 0, 9, removed);
         assert_eq!(touched, Touched::NeedsRewrite);
         let counters = engine.stats().counters;
         assert_eq!((counters.sets, counters.touches), (1, 0));
 
+        let cookie = BodyRef { bytes: b"1", ..BODY };
         engine.rewrite(sid(), BODY, 0, NEVER, removed).unwrap();
-        engine.touch(&sid(), BODY, 0, NEVER, removed);
-        engine.touch(&engine.sid(b"none"), BODY, 0, NEVER, removed);
+        engine.touch(&sid(), NewCookie::Text(cookie), 0, NEVER, removed);
+        engine.touch(&engine.sid(b"none"), NewCookie::Text(BODY), 0, NEVER, removed);
         let counters = engine.stats().counters;
         assert_eq!((counters.sets, counters.touches), (1, 2));
         assert_eq!(*removed, []);

@@ -197,21 +197,23 @@ impl Part {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{BodyRef, Encoding};
+    use crate::cookie::Templates;
+    use crate::record::{BodyRef, Encoding, NewBody};
+
+    const BODY: BodyRef<'_> = BodyRef { bytes: b"{}", encoding: Encoding::Ascii, is_json: true };
 
     fn sid(number: u64) -> Sid {
         Sid::with_hash(&number.to_le_bytes(), number)
     }
 
     fn record(expires: Millis, last_use: u64) -> Record {
-        let body = BodyRef { bytes: b"{}", encoding: Encoding::Ascii, is_json: true };
-        Record::new(body, expires, last_use)
+        Record::new(&NewBody::new(BODY, &mut Templates::default()), expires, last_use)
     }
 
     /// Gives the record of `sid` another expiry, as `set` and `touch` do.
     fn renew(part: &mut Part, sid: &Sid, expires: Millis, last_use: u64) {
-        let renewed = record(expires, last_use);
-        part.use_record(sid, last_use).unwrap().overwrite(renewed.body(), expires);
+        let renewed = NewBody::new(BODY, &mut Templates::default());
+        part.use_record(sid, last_use).unwrap().overwrite(&renewed, expires);
         part.arm(sid.hash());
     }
 
@@ -221,7 +223,7 @@ mod tests {
 
     #[test]
     fn a_ticket_comes_up_once_its_moment_is_past_earliest_first() {
-        let mut part = Part::new();
+        let mut part = Part::new(true);
         for (number, expires) in [(1, 30), (2, 10), (3, NEVER), (4, 20)] {
             part.insert(sid(number), record(expires, number));
         }
@@ -233,7 +235,7 @@ mod tests {
 
     #[test]
     fn a_longer_life_costs_no_ticket_until_the_old_one_comes_up() {
-        let mut part = Part::new();
+        let mut part = Part::new(true);
         part.insert(sid(1), record(10, 1));
         for (last_use, expires) in (2..).zip(11..1000) {
             renew(&mut part, &sid(1), expires, last_use);
@@ -250,7 +252,7 @@ mod tests {
 
     #[test]
     fn a_shorter_life_gets_an_earlier_ticket() {
-        let mut part = Part::new();
+        let mut part = Part::new(true);
         part.insert(sid(1), record(NEVER, 1));
         assert_eq!(part.tickets.len(), 0);
         for (last_use, expires) in [(2, 1000), (3, 10)] {
@@ -262,7 +264,7 @@ mod tests {
 
     #[test]
     fn a_record_that_lives_for_ever_from_now_on_needs_no_ticket() {
-        let mut part = Part::new();
+        let mut part = Part::new(true);
         part.insert(sid(1), record(10, 1));
         renew(&mut part, &sid(1), NEVER, 2);
         let ticket = part.next_due(11).unwrap();
@@ -273,7 +275,7 @@ mod tests {
 
     #[test]
     fn ever_shorter_lives_do_not_pile_up_tickets() {
-        let mut part = Part::new();
+        let mut part = Part::new(true);
         part.insert(sid(1), record(NEVER, 1));
         for step in 1..=10_000 {
             let expires = 1_000_000 - Millis::try_from(step).unwrap();
@@ -286,7 +288,7 @@ mod tests {
 
     #[test]
     fn removed_and_written_anew_records_do_not_pile_up_tickets() {
-        let mut part = Part::new();
+        let mut part = Part::new(true);
         for step in 1..=10_000 {
             part.insert(sid(step % 7), record(1000, step));
             assert!(part.remove(&sid(step % 7)).is_some());
@@ -298,7 +300,7 @@ mod tests {
 
     #[test]
     fn shedding_keeps_the_tickets_of_living_records() {
-        let mut part = Part::new();
+        let mut part = Part::new(true);
         for number in 0..100 {
             part.insert(sid(number), record(500, number));
         }
@@ -314,7 +316,7 @@ mod tests {
 
     #[test]
     fn tickets_that_are_put_back_do_not_pile_up() {
-        let mut part = Part::new();
+        let mut part = Part::new(true);
         for number in 0..100 {
             part.insert(sid(number), record(5, number));
         }
@@ -331,7 +333,7 @@ mod tests {
 
     #[test]
     fn memory_is_given_back_once_nearly_all_records_are_gone() {
-        let mut part = Part::new();
+        let mut part = Part::new(true);
         for number in 0..10_000 {
             part.insert(sid(number), record(1000, number));
         }
@@ -355,7 +357,7 @@ mod tests {
 
     #[test]
     fn memory_is_given_back_once_nearly_all_records_have_expired() {
-        let mut part = Part::new();
+        let mut part = Part::new(true);
         for number in 0..10_000 {
             part.insert(sid(number), record(10, number));
         }
@@ -368,7 +370,7 @@ mod tests {
 
     #[test]
     fn a_part_whose_size_swings_is_not_rebuilt_again_and_again() {
-        let mut part = Part::new();
+        let mut part = Part::new(true);
         for number in 0..1000 {
             part.insert(sid(number), record(NEVER, number));
         }
@@ -380,7 +382,7 @@ mod tests {
 
     #[test]
     fn use_moves_a_record_to_the_recent_end_and_a_look_by_hash_does_not() {
-        let mut part = Part::new();
+        let mut part = Part::new(true);
         assert_eq!(part.oldest_use(), None);
         for number in 1..=3 {
             part.insert(sid(number), record(NEVER, number));

@@ -16,6 +16,10 @@ use crate::engine::Options;
 use crate::pruner::PRUNER;
 use ops::Store;
 
+/// The allocator of the addon's own memory; V8 and Node.js keep theirs.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Fills `target` with the functions of a new store.
 ///
 /// `max` is the most sessions to keep, `max_bytes` the most memory (`Infinity`: no limit).

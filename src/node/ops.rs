@@ -165,7 +165,8 @@ impl Store {
         let now = whole(call.number(2)?);
         let expires = expires_at(now, call.number(3)?);
         let encoding = call.string(1, &mut buffers.text)?;
-        let (Some(bytes), Encoding::Ascii | Encoding::Utf8) = (held_cookie(&buffers.text), encoding)
+        let (Some(bytes), Encoding::Ascii | Encoding::Utf8) =
+            (held_cookie(&buffers.text), encoding)
         else {
             return call.integer(2);
         };
@@ -258,11 +259,11 @@ impl Store {
     /// `clear()`.
     #[expect(clippy::unnecessary_wraps, reason = "all operations have one type")]
     fn clear(&self, _call: &Call) -> Done {
-        let cleared = self.engine.clear();
+        let mut cleared = self.engine.clear();
         if self.dispose {
             self.removed.borrow_mut().extend(cleared.into_removed());
         } else if cleared.len() > QUICK_TO_FREE {
-            PRUNER.free(Box::new(cleared));
+            PRUNER.run(Box::new(move || cleared.free_step()));
         }
         Ok(Value::UNDEFINED)
     }
