@@ -115,6 +115,31 @@ declare namespace createMemoryStore {
     noDisposeOnSet?: boolean | undefined
 
     /**
+     * What `set` does with a session that it loaded for express-session and that another request
+     * has written since. `'merge'` keeps the changes of both, by top-level key: a key that one of
+     * them changed, added or deleted is as that one left it; a key that both did, and the cookie,
+     * is as the later one has it. `'overwrite'` keeps the later one alone. Sessions that
+     * `serializer.parse` makes no plain objects of are overwritten.
+     *
+     * Either way, a session that was destroyed since it was loaded is not written.
+     *
+     * Default: `'merge'`.
+     */
+    conflict?: 'merge' | 'overwrite' | undefined
+
+    /**
+     * What `set` does with a sid that was destroyed, for a session that it did not load for
+     * express-session. `'forgotten'`: writes it. `'final'`: writes nothing for ten minutes, and
+     * gives no error. Of what `clear` removes, it is final for up to 100,000 sessions.
+     *
+     * Use `'final'` with frameworks that do not call `createSession`, such as `@fastify/session`,
+     * so that a request that ends after a logout does not undo it.
+     *
+     * Default: `'forgotten'`.
+     */
+    destroyed?: 'forgotten' | 'final' | undefined
+
+    /**
      * How a session becomes the text or the bytes that are stored, and a session again.
      *
      * Default: `JSON`.
@@ -153,8 +178,10 @@ declare namespace createMemoryStore {
     checkPeriod: number | undefined
     /** `Infinity` where it was not given. */
     max: number
-    /** Not there where it was not given. */
+    /** Not there where it was not given; nor are the two that follow. */
     maxBytes?: number
+    conflict?: 'merge' | 'overwrite'
+    destroyed?: 'forgotten' | 'final'
     ttl: number | TtlFunction<Session> | undefined
     dispose: ((sid: string, body: string | Buffer | Uint8Array) => void) | undefined
     stale: boolean | undefined
@@ -173,6 +200,10 @@ declare namespace createMemoryStore {
     misses: number
     /** Sessions written by `set`. */
     sets: number
+    /** Those of them in which the changes of two requests were merged. */
+    merges: number
+    /** Calls of `set` that wrote nothing, because the session had been destroyed. */
+    refusedWrites: number
     /** Sessions renewed by `touch`. */
     touches: number
     /** Sessions evicted because there were more than `max`. */
@@ -225,6 +256,10 @@ declare namespace createMemoryStore {
     /**
      * Writes a session, which becomes the most recently used, and renews its expiry. Fails with
      * what `serializer.stringify` throws; what was stored then stays as it was.
+     *
+     * A session that express-session loaded is written with what other requests made of it
+     * meanwhile (see the option `conflict`), and not at all if it was destroyed meanwhile; that is
+     * no error.
      *
      * @throws what the option `ttl`, its function or `dispose` makes it throw
      */

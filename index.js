@@ -6,7 +6,9 @@ const { isSharedArrayBuffer, isUint8Array } = require('node:util/types')
 const debug = require('debug')('memorystore')
 const { createStore } = require('./lib/native.js')
 const { kindOf, readOptions } = require('./lib/options.js')
+const { merge } = require('./lib/merge.js')
 const { Cookies } = require('./lib/cookie.js')
+const { Ties } = require('./lib/ties.js')
 const { every } = require('./lib/timer.js')
 const { eachSlice, later, listInto, until } = require('./lib/turns.js')
 
@@ -30,6 +32,8 @@ const STATS = [
   'hits',
   'misses',
   'sets',
+  'merges',
+  'refusedWrites',
   'touches',
   'evictionsByCount',
   'evictionsByBytes',
@@ -43,6 +47,16 @@ const DISPOSE_BATCH = 500
 
 /** How long to wait before looking what the background thread has removed, in milliseconds. */
 const DISPOSE_DELAY = 5
+
+// What a native body is and what a native write answers; see src/node/ops.rs.
+const [TEXT, JSON_TEXT, BUFFER, BYTES] = [0, 1, 2, 3]
+const [TOO_LARGE, DESTROYED, CHANGED] = [-1, -2, -3]
+
+/** In place of the version that is expected to be stored: any. */
+const ANY_VERSION = -1
+
+/** A version that nothing stored has. */
+const NO_VERSION = 0
 
 // Kept from before anybody fakes them: results are delivered whatever a faked clock does.
 const { setImmediate, setTimeout } = globalThis
@@ -62,11 +76,16 @@ function createMemoryStore(session) {
     )
   }
 
-  return class MemoryStore extends Base {
+  // Only express-session's own stores are told which session object was made of what was read.
+  const isTelling = typeof Base.prototype.createSession === 'function'
+  const Session = session?.Session
+
+  class MemoryStore extends Base {
     #isOpen = true
     #isDisposing = false
     #dispose
     #cookies
+    #ties = new Ties()
     #stopTimer = () => {}
 
     constructor(options = {}) {
@@ -78,7 +97,8 @@ function createMemoryStore(session) {
       this.#dispose = values.dispose
       this.store = {}
       const { stale, dispose, noDisposeOnSet } = values
-      createStore(this.store, max, maxBytes, !!stale, !!dispose, !noDisposeOnSet)
+      const isFinal = values.destroyed === 'final'
+      createStore(this.store, max, maxBytes, !!stale, !!dispose, !noDisposeOnSet, isFinal)
       this.#cookies = new Cookies(this.store)
       debug('Init MemoryStore')
 
@@ -91,6 +111,7 @@ function createMemoryStore(session) {
       if (debug.enabled) debug('GET %s', tag(key))
 
       const data = this.store.get(key, Date.now())
+      const version = isTelling && data ? this.store.version() : NO_VERSION
       if (this.#dispose) this.#disposeOfRemoved()
       if (!data) return giveNothing(fn)
 
@@ -100,7 +121,14 @@ function createMemoryStore(session) {
       } catch (err) {
         return fail(fn, err, undefined)
       }
+      if (isTelling) this.#ties.noteRead(session, key, data, version)
       return give(fn, session)
+    }
+
+    createSession(req, read) {
+      const session = super.createSession(req, read)
+      this.#ties.tie(session, read)
+      return session
     }
 
     set(sid, session, fn) {
@@ -118,8 +146,15 @@ function createMemoryStore(session) {
       // The serializer may have closed the store.
       if (!this.#isOpen) return this.#refuse('set', sid, fn)
       if (debug.enabled) debug('SET %s length:%d ttl:%s', tag(key), data.length, ttl)
-      if (!this.#write(this.store.set, key, data, ttl, serializer)) {
-        return fail(fn, tooLargeError())
+      const tie = this.#ties.of(session, key)
+      if (tie) return this.#setTied(tie, session, data, ttl, fn)
+
+      const written = this.store.set(key, data, Date.now(), ttl, bodyKind(serializer, data))
+      if (written === TOO_LARGE) return fail(fn, tooLargeError())
+      if (written === DESTROYED) debugRefused(key)
+      // A new session is tied from its first write on: its request may write it again.
+      else if (isTelling && session instanceof Session) {
+        this.#ties.noteWritten(session, key, data, written, true)
       }
       if (this.#dispose) this.#disposeOfRemoved()
       return done(fn)
@@ -149,7 +184,7 @@ function createMemoryStore(session) {
           continue
         }
         if (debug.enabled) debug('DEL %s', tag(key))
-        this.store.destroy(key)
+        this.store.destroy(key, Date.now())
       }
       if (this.#dispose) this.#disposeOfRemoved()
       return wrong ? fail(fn, wrong) : done(fn)
@@ -210,7 +245,7 @@ function createMemoryStore(session) {
       if (!this.#isOpen) return this.#refuse('clear', undefined, fn)
       debug('Delete all sessions from the store')
 
-      this.store.clear()
+      this.store.clear(Date.now())
       if (this.#dispose) this.#disposeOfRemoved()
       return done(fn)
     }
@@ -276,7 +311,7 @@ function createMemoryStore(session) {
 
       this.stopInterval()
       this.#isOpen = false
-      this.store.clear()
+      this.store.clear(Date.now())
       if (this.#dispose) {
         const pairs = []
         this.store.takePruned(pairs, Infinity)
@@ -302,24 +337,67 @@ function createMemoryStore(session) {
       return whole === 0 ? NO_TIME : whole
     }
 
-    /** Writes by the native `set` or `rewrite`. Returns whether there was room for it. */
-    #write(write, key, data, ttl, serializer) {
-      return write(key, data, Date.now(), ttl, serializer === JSON, Buffer.isBuffer(data))
+    /** Writes a session that was read before, unless it was destroyed since. */
+    #setTied(tie, session, data, ttl, fn) {
+      const { serializer, store } = this
+      const { key } = tie
+      let body = data
+      let expected = ANY_VERSION
+      if (this.options.conflict !== 'overwrite') expected = tie.isWhole ? tie.version : NO_VERSION
+
+      for (;;) {
+        const kind = bodyKind(serializer, body)
+        const written = store.setTied(key, body, Date.now(), ttl, kind, tie.version, expected)
+        if (written === TOO_LARGE) return fail(fn, tooLargeError())
+        if (written === DESTROYED) {
+          debugRefused(key)
+          break
+        }
+        if (written !== CHANGED) {
+          this.#ties.noteWritten(session, key, data, written, body === data)
+          break
+        }
+        // Another request wrote. Take in what it did, and write if that is what is still stored.
+        const stored = store.peek(key, Date.now())
+        expected = stored ? store.version() : NO_VERSION
+        try {
+          if (stored) body = this.#merged(tie, stored, data) ?? data
+          if (!this.#isOpen) throw closedError('set')
+        } catch (err) {
+          return fail(fn, err)
+        }
+        if (debug.enabled) debug('MERGE %s', tag(key))
+      }
+      if (this.#dispose) this.#disposeOfRemoved()
+      return done(fn)
+    }
+
+    /** The body of what this request and another one have made of a session. */
+    #merged(tie, stored, data) {
+      const { serializer } = this
+      const [base, theirs, mine] = [tie.body, stored, data].map((body) => parse(serializer, body))
+      const merged = merge(base, theirs, mine)
+      return merged && toBody(serializer.stringify(merged))
     }
 
     /** Touches by reading the session, giving it the new cookie, and writing it. */
     #rewrite(key, session, ttl, fn) {
-      const data = this.store.fetch(key, Date.now())
-      if (this.#dispose) this.#disposeOfRemoved()
-      if (data === undefined) return done(fn)
-
+      const { serializer, store } = this
+      let written
       try {
-        const { serializer } = this
-        const stored = parse(serializer, data)
-        stored.cookie = session.cookie
-        const body = toBody(serializer.stringify(stored))
-        if (!this.#isOpen) throw closedError('touch')
-        if (!this.#write(this.store.rewrite, key, body, ttl, serializer)) throw tooLargeError()
+        do {
+          const data = store.fetch(key, Date.now())
+          const version = store.version()
+          if (this.#dispose) this.#disposeOfRemoved()
+          if (data === undefined) return done(fn)
+
+          const stored = parse(serializer, data)
+          stored.cookie = session.cookie
+          const body = toBody(serializer.stringify(stored))
+          if (!this.#isOpen) throw closedError('touch')
+          written = store.rewrite(key, body, Date.now(), ttl, bodyKind(serializer, body), version)
+        } while (written === CHANGED)
+        if (written === TOO_LARGE) throw tooLargeError()
         if (this.#dispose) this.#disposeOfRemoved()
       } catch (err) {
         return fail(fn, err)
@@ -392,6 +470,13 @@ function createMemoryStore(session) {
       }, DISPOSE_DELAY).unref()
     }
   }
+
+  if (!isTelling) delete MemoryStore.prototype.createSession
+  return MemoryStore
+}
+
+function debugRefused(key) {
+  if (debug.enabled) debug('REFUSED %s: it was destroyed', tag(key))
 }
 
 /** The text by which a sid is kept; undefined where it is not one. */
@@ -419,6 +504,12 @@ function toBody(data) {
   throw new TypeError(
     `memorystore-rs: serializer.stringify returned ${kindOf(data)}; it has to return a string, a Buffer or a Uint8Array`,
   )
+}
+
+/** What `data`, of the serializer, is to the native store. */
+function bodyKind(serializer, data) {
+  if (typeof data === 'string') return serializer === JSON ? JSON_TEXT : TEXT
+  return Buffer.isBuffer(data) ? BUFFER : BYTES
 }
 
 /** What the native store gives back, as the serializer returned it. */

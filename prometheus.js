@@ -13,6 +13,18 @@ const METRICS = [
   ['hits_total', 'Counter', 'Reads that found a session.', (stats) => stats.hits],
   ['misses_total', 'Counter', 'Reads that found no session.', (stats) => stats.misses],
   ['sets_total', 'Counter', 'Sessions written.', (stats) => stats.sets],
+  [
+    'merges_total',
+    'Counter',
+    'Sessions written with the changes of two requests merged.',
+    (stats) => stats.merges,
+  ],
+  [
+    'refused_writes_total',
+    'Counter',
+    'Writes refused because the session had been destroyed.',
+    (stats) => stats.refusedWrites,
+  ],
   ['touches_total', 'Counter', 'Sessions renewed.', (stats) => stats.touches],
   [
     'evictions_by_count_total',

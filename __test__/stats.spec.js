@@ -19,6 +19,8 @@ const ZERO = {
   hits: 0,
   misses: 0,
   sets: 0,
+  merges: 0,
+  refusedWrites: 0,
   touches: 0,
   evictionsByCount: 0,
   evictionsByBytes: 0,

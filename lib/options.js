@@ -49,6 +49,8 @@ const CHECKS = {
       : 'a function; it is ignored'
   },
   stale: checkBoolean,
+  conflict: checkOneOf(['merge', 'overwrite']),
+  destroyed: checkOneOf(['forgotten', 'final']),
   noDisposeOnSet: checkBoolean,
   serializer: (value) => {
     if (typeof value?.stringify === 'function' && typeof value.parse === 'function') {
@@ -85,7 +87,9 @@ function readOptions(options) {
     noDisposeOnSet: given.noDisposeOnSet,
   }
   // What memorystore does not know is there only if it was given.
-  if (given.maxBytes !== undefined) values.maxBytes = given.maxBytes
+  for (const name of ['maxBytes', 'conflict', 'destroyed']) {
+    if (given[name] !== undefined) values[name] = given[name]
+  }
   return { values, max: limit(values.max), maxBytes: limit(values.maxBytes) }
 }
 
@@ -120,6 +124,13 @@ function warn(message) {
 function checkBoolean(value) {
   if (typeof value === 'boolean') return undefined
   return `a boolean; it acts as ${Boolean(value)}`
+}
+
+/** For an option that is one of `words`, the first by default. */
+function checkOneOf(words) {
+  const [byDefault] = words
+  const list = words.map((word) => `'${word}'`).join(' or ')
+  return (value) => (words.includes(value) ? undefined : `${list}; it acts as '${byDefault}'`)
 }
 
 /** A number as it is, anything else by its type. */

@@ -68,9 +68,16 @@ pub struct BodyView<'a> {
     cookie: Option<CookieText<'a>>,
     tail: &'a [u8],
     encoding: Encoding,
+    version: u64,
 }
 
 impl BodyView<'_> {
+    /// The number of the write that the body comes from.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
     /// Appends what the serializer had returned to `bytes`.
     pub fn write_to(&self, bytes: &mut Vec<u8>) {
         bytes.extend_from_slice(self.head);
@@ -202,6 +209,8 @@ pub struct Record {
     pub(crate) due: Millis,
     /// The number of its last use; larger is more recent.
     pub(crate) last_use: u64,
+    /// The number of the use that wrote the body, but for the cookie.
+    pub(crate) version: u64,
 }
 
 impl Record {
@@ -219,6 +228,7 @@ impl Record {
             expires,
             due: NEVER,
             last_use,
+            version: last_use,
         }
     }
 
@@ -233,6 +243,7 @@ impl Record {
             cookie: self.cut_cookie().map(|cookie| templates.text(cookie)),
             tail,
             encoding: self.encoding,
+            version: self.version,
         }
     }
 

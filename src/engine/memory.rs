@@ -8,7 +8,7 @@ use std::hash::RandomState;
 use parking_lot::{Mutex, MutexGuard};
 
 use super::table::{self, Table};
-use super::{NewCookie, Options, Removed, Stats, TooLarge, Touched};
+use super::{Condition, NewCookie, Options, Refused, Removed, Stats, Touched, Version};
 use crate::cookie::TemplateHandle;
 use crate::pruner::Prunable;
 use crate::record::{Body, BodyRef, BodyView};
@@ -84,45 +84,36 @@ impl MemoryEngine {
         self.with_table(|table| table.peek(sid, now, removed, read))
     }
 
-    /// Writes the record of `sid`, alive until `expires`, and evicts down to `max` and
-    /// `max_bytes`.
+    /// Writes the record of `sid`, alive until `expires`, if `condition` holds, and evicts down
+    /// to `max` and `max_bytes`. The condition is judged and the record written in one step: no
+    /// other write comes between. Returns the version of what was written.
     ///
     /// A new record may have expired when it is written: it counts until it is come across.
     ///
     /// # Errors
-    /// [`TooLarge`] where the record alone takes more than `max_bytes`; nothing has changed.
+    /// Why it was not written; but for its place in the order nothing has changed.
     pub fn set(
         &self,
         sid: Sid,
         body: BodyRef<'_>,
-        now: Millis,
-        expires: Millis,
+        condition: Condition,
+        (now, expires): (Millis, Millis),
         removed: &mut Vec<Removed>,
-    ) -> Result<(), TooLarge> {
+    ) -> Result<Version, Refused> {
         self.with_table(|table| {
-            table.set(sid, body, now, expires, removed)?;
-            table.counters().sets += 1;
-            Ok(())
-        })
-    }
-
-    /// As [`Self::set`], but counts as a touch: the second half of one for which the caller
-    /// rewrites the session.
-    ///
-    /// # Errors
-    /// As [`Self::set`].
-    pub fn rewrite(
-        &self,
-        sid: Sid,
-        body: BodyRef<'_>,
-        now: Millis,
-        expires: Millis,
-        removed: &mut Vec<Removed>,
-    ) -> Result<(), TooLarge> {
-        self.with_table(|table| {
-            table.set(sid, body, now, expires, removed)?;
-            table.counters().touches += 1;
-            Ok(())
+            let done = table.set(sid, body, condition, (now, expires), removed);
+            let counters = table.counters();
+            match (done, condition) {
+                (Err(Refused::Destroyed), _) => counters.refused += 1,
+                (Err(_), _) => {}
+                (Ok(_), Condition::Touch { .. }) => counters.touches += 1,
+                (Ok(_), Condition::Unchanged { read, expected }) if expected > read => {
+                    counters.sets += 1;
+                    counters.merges += 1;
+                }
+                (Ok(_), _) => counters.sets += 1,
+            }
+            done
         })
     }
 
@@ -147,9 +138,10 @@ impl MemoryEngine {
         self.table.lock().template(cookie)
     }
 
-    /// Removes the record of `sid`. Returns whether there was one.
-    pub fn destroy(&self, sid: &Sid, removed: &mut Vec<Removed>) -> bool {
-        self.with_table(|table| table.destroy(sid, removed))
+    /// Removes the record of `sid`. Returns whether there was one. From here on, nobody who has
+    /// read it before can write it.
+    pub fn destroy(&self, sid: &Sid, now: Millis, removed: &mut Vec<Removed>) -> bool {
+        self.with_table(|table| table.destroy(sid, now, removed))
     }
 
     /// How many records there are, including expired ones that nothing has come across yet.
@@ -210,9 +202,9 @@ impl MemoryEngine {
         self.with_table(|table| table.all(now, removed))
     }
 
-    /// Removes all records.
-    pub fn clear(&self) -> Cleared {
-        Cleared(self.with_table(Table::clear))
+    /// Removes all records. From here on, nobody who has read one before can write it.
+    pub fn clear(&self, now: Millis) -> Cleared {
+        Cleared(self.with_table(|table| table.clear(now)))
     }
 
     /// Removes what has expired by `now`, most recently used first, before it returns.
@@ -334,6 +326,11 @@ impl MemoryEngine {
         self.table.lock().validate();
     }
 
+    /// What the memory of destroyed sids takes.
+    pub(super) fn destroyed(&self) -> usize {
+        self.table.lock().destroyed_bytes()
+    }
+
     /// What the record of `sid` takes; `None` where there is none.
     pub(super) fn cost_of(&self, sid: &Sid) -> Option<usize> {
         self.table.lock().cost_of(sid)
@@ -365,7 +362,7 @@ mod tests {
         let lives = (0..expired).map(|_| 10).chain([NEVER]);
         for (number, expires) in (0_u64..).zip(lives) {
             let sid = engine.sid(&number.to_le_bytes());
-            engine.set(sid, BODY, 0, expires, &mut Vec::new()).unwrap();
+            engine.set(sid, BODY, Condition::None, (0, expires), &mut Vec::new()).unwrap();
         }
         engine
     }
@@ -422,15 +419,16 @@ mod tests {
         let sid = || engine.sid(&0_u64.to_le_bytes());
         let removed = &mut Vec::new();
         let large = BodyRef { bytes: &[b'1'; 100], ..BODY };
-        assert_eq!(engine.set(sid(), large, 0, 9, removed), Err(TooLarge));
-        assert_eq!(engine.rewrite(sid(), large, 0, 9, removed), Err(TooLarge));
+        let touch = Condition::Touch { expected: 1 };
+        assert_eq!(engine.set(sid(), large, Condition::None, (0, 9), removed), Err(Refused::TooLarge));
+        assert_eq!(engine.set(sid(), large, touch, (0, 9), removed), Err(Refused::TooLarge));
         let touched = engine.touch(&sid(), NewCookie::Text(large), 0, 9, removed);
         assert_eq!(touched, Touched::NeedsRewrite);
         let counters = engine.stats().counters;
         assert_eq!((counters.sets, counters.touches), (1, 0));
 
         let cookie = BodyRef { bytes: b"1", ..BODY };
-        engine.rewrite(sid(), BODY, 0, NEVER, removed).unwrap();
+        engine.set(sid(), BODY, touch, (0, NEVER), removed).unwrap();
         engine.touch(&sid(), NewCookie::Text(cookie), 0, NEVER, removed);
         engine.touch(&engine.sid(b"none"), NewCookie::Text(BODY), 0, NEVER, removed);
         let counters = engine.stats().counters;

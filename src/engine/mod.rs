@@ -10,11 +10,14 @@
 //!
 //! [`MemoryEngine`] is the one engine so far. It keeps its records in this process.
 
+mod destroyed;
 mod memory;
 mod part;
 mod table;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod conflict_tests;
 
 pub use crate::cookie::TemplateHandle;
 pub use memory::{Cleared, MemoryEngine};
@@ -39,6 +42,8 @@ pub struct Options {
     pub keep_removed: bool,
     /// Whether a body that `set` overwrites counts as removed.
     pub keep_replaced: bool,
+    /// Whether a destroyed sid cannot be written for some minutes, by nobody.
+    pub destroyed_is_final: bool,
 }
 
 impl Options {
@@ -55,6 +60,7 @@ impl Default for Options {
             stale: false,
             keep_removed: false,
             keep_replaced: false,
+            destroyed_is_final: false,
         }
     }
 }
@@ -71,9 +77,47 @@ pub struct Removed {
     last_use: u64,
 }
 
-/// Why a session was not written: it alone takes more than `max_bytes`.
+/// Numbers what happens to an engine's records: larger is later. A record has that of its last
+/// write. There is no version 0.
+pub type Version = u64;
+
+/// What a write depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TooLarge;
+pub enum Condition {
+    /// On nothing: the writer had not read the session.
+    None,
+    /// The session must not have been destroyed since its version `read`.
+    NotDestroyed {
+        /// The version that the writer had read, or written itself.
+        read: Version,
+    },
+    /// As that, and what is stored has to be version `expected`, if there is anything.
+    Unchanged {
+        /// The version that the writer had read, or written itself.
+        read: Version,
+        /// The version that the writer's body takes into account: a later one after a merge.
+        expected: Version,
+    },
+    /// What is stored has to be version `expected`, and stays it: the write is the second half
+    /// of a touch.
+    Touch {
+        /// The version that was fetched.
+        expected: Version,
+    },
+}
+
+/// Why a session was not written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// It alone takes more than `max_bytes`.
+    TooLarge,
+    /// It was destroyed since the writer read it.
+    Destroyed,
+    /// What is stored is another version.
+    Changed,
+    /// There is none, and a touch makes none.
+    Missing,
+}
 
 /// What an engine holds and has done.
 #[derive(Clone, Copy, Debug)]
@@ -95,6 +139,10 @@ pub struct Counters {
     pub misses: u64,
     /// Records written by `set`.
     pub sets: u64,
+    /// Those of them in which two writers' changes were merged.
+    pub merges: u64,
+    /// Writes that were refused because the session had been destroyed.
+    pub refused: u64,
     /// Records renewed by `touch`.
     pub touches: u64,
     /// Records evicted because there were more than `max`.

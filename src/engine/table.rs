@@ -13,8 +13,11 @@ use std::collections::binary_heap::PeekMut;
 use std::collections::{BinaryHeap, HashMap};
 use std::time::Instant;
 
+use super::destroyed::Destroyed;
 use super::part::{Part, Ticket};
-use super::{Counters, NewCookie, Options, Removed, Stats, TooLarge, Touched};
+use super::{
+    Condition, Counters, NewCookie, Options, Refused, Removed, Stats, Touched, Version,
+};
 use crate::cookie::{TemplateHandle, Templates};
 use crate::record::{Body, BodyRef, BodyView, NewBody, Record, allocated};
 use crate::sid::Sid;
@@ -47,6 +50,7 @@ pub(super) struct Table {
     options: Options,
     templates: Templates,
     tails: Tails,
+    destroyed: Destroyed,
     prune: Option<Prune>,
     /// What the prune removed, for the engine to free or keep.
     pub(super) pruned: Vec<Removed>,
@@ -138,6 +142,7 @@ impl Table {
             options,
             templates: Templates::default(),
             tails: Tails::default(),
+            destroyed: Destroyed::new(options.max_bytes, options.destroyed_is_final),
             prune: None,
             pruned: Vec::new(),
         }
@@ -199,58 +204,72 @@ impl Table {
     }
 
     /// Writes the record of `sid` and makes it the most recently used, then evicts the least
-    /// recently used ones while there is too much.
+    /// recently used ones while there is too much. Returns the record's version.
     pub(super) fn set(
         &mut self,
         sid: Sid,
         body: BodyRef<'_>,
-        now: Millis,
-        expires: Millis,
+        condition: Condition,
+        (now, expires): (Millis, Millis),
         removed: &mut Vec<Removed>,
-    ) -> Result<(), TooLarge> {
+    ) -> Result<Version, Refused> {
         let given = body;
         let body = NewBody::new(given, &mut self.templates);
         let size = cost(&sid, body.allocated());
         if size > self.options.max_bytes {
-            return Err(TooLarge);
+            return Err(Refused::TooLarge);
         }
         self.settle(&sid);
-        if self.options.max == 0 {
-            // Nothing fits, so what is set falls out at once.
-            removed.push(Removed { sid, body: Body::new(given), last_use: 0 });
-            return Ok(());
-        }
-        let last_use = self.next_use();
+        self.destroyed.forget_old(now);
+        let version = self.next_use();
         let index = sid.hash().part(PARTS);
         let is_ordered = self.options.is_limited();
         let part = self.parts[index].get_or_insert_with(|| Box::new(Part::new(is_ordered)));
+        let found = part.use_record(&sid, version);
+        let stored = found.as_deref().filter(|record| !record.is_expired(now));
+        self.destroyed.check(sid.hash(), condition, stored.map(|record| record.version), now)?;
+        if matches!(condition, Condition::Touch { .. }) && stored.is_none() && !self.options.stale {
+            return Err(Refused::Missing);
+        }
+        if self.options.max == 0 {
+            // Nothing fits, so what is set falls out at once.
+            removed.push(Removed { sid, body: Body::new(given), last_use: 0 });
+            return Ok(version);
+        }
+        if size.saturating_add(self.destroyed.bytes()) > self.options.max_bytes {
+            // The session has the right to all of the budget.
+            self.destroyed.forget_all();
+        }
         if let Some(template) = body.template() {
             self.templates.hold(template);
         }
-        let Some(record) = part.use_record(&sid, last_use) else {
-            part.insert(sid, Record::new(&body, expires, last_use));
+        let Some(record) = found else {
+            part.insert(sid, Record::new(&body, expires, version));
             self.len += 1;
             self.bytes += size;
             if is_ordered {
-                self.tails.track(index, last_use);
+                self.tails.track(index, version);
             }
             self.trim(removed);
-            return Ok(());
+            return Ok(version);
         };
         self.bytes -= record.allocated();
         if self.options.keep_replaced {
             let old = record.body(&self.templates).to_body();
-            removed.push(Removed { sid: sid.clone(), body: old, last_use });
+            removed.push(Removed { sid: sid.clone(), body: old, last_use: version });
         }
         if let Some(template) = record.template() {
             self.templates.release(template);
         }
         record.overwrite(&body, expires);
+        if !matches!(condition, Condition::Touch { .. }) {
+            record.version = version;
+        }
         self.bytes += record.allocated();
         let written = Written::of(record, now);
         self.settle_expiry(&sid, written, removed);
         self.trim(removed);
-        Ok(())
+        Ok(version)
     }
 
     /// Renews the record of `sid` with a new cookie, where that can be done in place.
@@ -286,7 +305,8 @@ impl Table {
         let old = record.template();
         let is_done = match (cookie, cut) {
             (NewCookie::Text(text), _) => {
-                let room = self.options.max_bytes.saturating_sub(cost(sid, 0));
+                let taken = cost(sid, 0).saturating_add(self.destroyed.bytes());
+                let room = self.options.max_bytes.saturating_sub(taken);
                 record.set_cookie_text(text, expires, room)
             }
             (_, Some(cookie)) => record.set_cut_cookie(cookie, expires),
@@ -314,10 +334,14 @@ impl Table {
         self.templates.intern(cookie)
     }
 
-    /// Removes the record of `sid`, expired or not.
-    pub(super) fn destroy(&mut self, sid: &Sid, removed: &mut Vec<Removed>) -> bool {
+    /// Removes the record of `sid`, expired or not, and remembers that it was destroyed.
+    pub(super) fn destroy(&mut self, sid: &Sid, now: Millis, removed: &mut Vec<Removed>) -> bool {
         self.settle(sid);
-        self.remove(sid, removed)
+        let version = self.next_use();
+        self.destroyed.add(sid.hash(), version, now);
+        let is_found = self.remove(sid, removed);
+        self.trim(removed);
+        is_found
     }
 
     /// How many records there are, expired ones that nothing has removed yet included.
@@ -346,7 +370,12 @@ impl Table {
     }
 
     pub(super) fn stats(&self) -> Stats {
-        Stats { sessions: self.len, bytes: self.bytes, counters: self.counters }
+        Stats { sessions: self.len, bytes: self.taken(), counters: self.counters }
+    }
+
+    /// What the records take, and the memory of those that were destroyed.
+    fn taken(&self) -> usize {
+        self.bytes + self.destroyed.bytes()
     }
 
     /// The sids, most recently used first, expired ones included.
@@ -389,9 +418,17 @@ impl Table {
     }
 
     /// Removes every record. What it returns is best dropped, or listed, outside the lock.
-    pub(super) fn clear(&mut self) -> Cleared {
+    pub(super) fn clear(&mut self, now: Millis) -> Cleared {
         if self.options.keep_removed || !self.lengths.waiting.is_empty() {
             self.finish_prune();
+        }
+        let version = self.next_use();
+        self.destroyed.clear(version);
+        if self.options.destroyed_is_final {
+            let records = self.parts.iter().flatten().flat_map(|part| part.records());
+            for (sid, _) in records.take(self.destroyed.room()) {
+                self.destroyed.add(sid.hash(), version, now);
+            }
         }
         self.prune = None;
         self.tails = Tails::default();
@@ -531,7 +568,7 @@ impl Table {
     /// Evicts while there is too much: first what a prune is about to remove, which does not
     /// count any more, then the least recently used.
     fn trim(&mut self, removed: &mut Vec<Removed>) {
-        while self.len > self.options.max || self.bytes > self.options.max_bytes {
+        while self.len > self.options.max || self.taken() > self.options.max_bytes {
             if self.prune.is_some() {
                 self.prune_step(PRUNE_STEP);
                 continue;
@@ -568,6 +605,11 @@ impl Table {
         let mut records: Vec<_> = parts.flat_map(|part| part.records()).collect();
         records.sort_by_key(|(_, record)| Reverse(record.last_use));
         records
+    }
+
+    #[cfg(test)]
+    pub(super) fn destroyed_bytes(&self) -> usize {
+        self.destroyed.bytes()
     }
 
     #[cfg(test)]
@@ -763,7 +805,7 @@ mod tests {
 
         fn write(&mut self, sid: &Sid, now: Millis, expires: Millis) -> Vec<Sid> {
             let mut removed = Vec::new();
-            self.set(sid.clone(), json("{}"), now, expires, &mut removed).unwrap();
+            self.set(sid.clone(), json("{}"), Condition::None, (now, expires), &mut removed).unwrap();
             self.validate();
             sids(removed)
         }
@@ -833,7 +875,7 @@ mod tests {
         }
         let cookie = json("1");
         let mut removed = Vec::new();
-        table.set(sid(2), json(r#"{"cookie":0}"#), 0, 100, &mut removed).unwrap();
+        table.set(sid(2), json(r#"{"cookie":0}"#), Condition::None, (0, 100), &mut removed).unwrap();
         assert!(table.reads(&sid(1), 0));
         let touched = table.touch_text(&sid(2), cookie, 0, 100, &mut removed);
         assert_eq!(touched, Touched::Renewed);
@@ -856,7 +898,7 @@ mod tests {
                 table.write(&sid(number), 0, NEVER);
             }
             for number in [base + 1, base] {
-                assert!(table.destroy(&sid(number), &mut Vec::new()));
+                assert!(table.destroy(&sid(number), 0, &mut Vec::new()));
                 table.validate();
                 table.write(&sid(number), 0, NEVER);
             }
@@ -881,7 +923,7 @@ mod tests {
         }
         let mut removed = Vec::new();
         let cookie = json("1");
-        table.set(sid(3), json(r#"{"cookie":0}"#), 0, 10, &mut removed).unwrap();
+        table.set(sid(3), json(r#"{"cookie":0}"#), Condition::None, (0, 10), &mut removed).unwrap();
         assert!(table.reads(&sid(1), 10));
         assert_eq!(table.all(10, &mut removed).len(), 5);
         assert_eq!(table.prune_all(10), []);
@@ -905,7 +947,7 @@ mod tests {
         }
         table.write(&sid(1), 0, 10);
         let body = json(r#"{"cookie":0}"#);
-        table.set(sid(2), body, 0, NEVER, &mut Vec::new()).unwrap();
+        table.set(sid(2), body, Condition::None, (0, NEVER), &mut Vec::new()).unwrap();
         table.touch_text(&sid(2), json("1"), 0, 10, &mut Vec::new());
         assert_eq!(table.prune_all(11), numbered([1, 2]));
         assert_eq!(table.prune_all(1001), numbered([3]));
@@ -986,14 +1028,14 @@ mod tests {
         for sid in &expired {
             // Though the clock is set back to when they were alive.
             assert!(!start().reads(sid, 5));
-            assert!(!start().destroy(sid, removed));
+            assert!(!start().destroy(sid, 0, removed));
             assert_eq!(start().touch_text(sid, body, 5, 20, removed), Touched::Missing);
-            start().set(sid.clone(), body, 5, 20, removed).unwrap();
+            start().set(sid.clone(), body, Condition::None, (5, 20), removed).unwrap();
         }
         assert_eq!(start().len(), 1);
         assert_eq!(start().ids(), [sid(3)]);
         assert_eq!(start().all(5, removed).len(), 1);
-        assert_eq!(sids(start().clear().into_removed()), [sid(3)]);
+        assert_eq!(sids(start().clear(0).into_removed()), [sid(3)]);
         assert_eq!(*removed, [], "it is the prune that removed them");
 
         let mut table = start();
@@ -1070,7 +1112,7 @@ mod tests {
             }
             table.begin_prune(11);
             table.prune_step(20);
-            let cleared = table.clear();
+            let cleared = table.clear(0);
             table.validate();
             assert!(!table.is_pruning());
             assert_eq!(table.len(), 0);
@@ -1113,9 +1155,9 @@ mod tests {
             let now = Millis::from(step);
             let mut removed = Vec::new();
             match step / 1024 % 3 {
-                0 => table.set(sid, json("{}"), now, now + 5000, &mut removed).unwrap(),
-                1 => table.set(sid, json("{}"), now, now + 3000, &mut removed).unwrap(),
-                _ => drop(table.destroy(&sid, &mut removed)),
+                0 => table.set(sid, json("{}"), Condition::None, (now, now + 5000), &mut removed).map(drop).unwrap(),
+                1 => table.set(sid, json("{}"), Condition::None, (now, now + 3000), &mut removed).map(drop).unwrap(),
+                _ => drop(table.destroy(&sid, 0, &mut removed)),
             }
             most = most.max(table.tickets());
         }
@@ -1133,7 +1175,7 @@ mod tests {
                 let mut table = unlimited();
                 let pair = [first, second].map(|bytes| Sid::with_hash(bytes.as_bytes(), 7));
                 for (sid, expires) in pair.iter().zip(expires) {
-                    table.set(sid.clone(), json("{}"), 0, expires, &mut Vec::new()).unwrap();
+                    table.set(sid.clone(), json("{}"), Condition::None, (0, expires), &mut Vec::new()).unwrap();
                 }
                 for now in [9, 10, 11, 29, 30] {
                     table.begin_prune(now);
@@ -1176,12 +1218,12 @@ mod tests {
 
     impl Table {
         /// Writes a body of `length` bytes that never expires.
-        fn fill(&mut self, sid: &Sid, length: usize) -> Result<Vec<Sid>, TooLarge> {
+        fn fill(&mut self, sid: &Sid, length: usize) -> Result<Vec<Sid>, Refused> {
             let mut removed = Vec::new();
             let body = body_of(length);
-            let done = self.set(sid.clone(), json(&body), 0, NEVER, &mut removed);
+            let done = self.set(sid.clone(), json(&body), Condition::None, (0, NEVER), &mut removed);
             self.validate();
-            done.map(|()| sids(removed))
+            done.map(|_| sids(removed))
         }
 
         /// Gives the session a cookie of `length` bytes.
@@ -1221,13 +1263,15 @@ mod tests {
         }
         table.fill(&sid(2), 100).unwrap();
         assert_eq!(table.stats().bytes, cost_of(5000) + cost_of(100));
-        assert!(table.destroy(&one, &mut Vec::new()));
-        assert_eq!(table.stats().bytes, cost_of(100));
+        assert!(table.destroy(&one, 0, &mut Vec::new()));
+        let remembered = table.destroyed_bytes();
+        assert!(remembered > 0);
+        assert_eq!(table.stats().bytes, remembered + cost_of(100));
         assert_eq!(table.lengthen(&sid(2), 51).0, Touched::Renewed);
-        assert_eq!(table.stats().bytes, cost_of(150));
+        assert_eq!(table.stats().bytes, remembered + cost_of(150));
         assert_eq!(table.lengthen(&sid(2), 1).0, Touched::Renewed);
-        assert_eq!(table.stats().bytes, cost_of(150), "it keeps its room");
-        drop(table.clear());
+        assert_eq!(table.stats().bytes, remembered + cost_of(150), "it keeps its room");
+        drop(table.clear(0));
         table.validate();
         assert_eq!(table.stats().bytes, 0);
     }
@@ -1240,7 +1284,7 @@ mod tests {
             for number in 0..50 {
                 table.write(&sid(number), 0, 10 + Millis::try_from(number).unwrap());
             }
-            table.set(sid(49), json("{}"), 5, 4, removed).unwrap();
+            table.set(sid(49), json("{}"), Condition::None, (5, 4), removed).unwrap();
             table.validate();
             assert!(!table.reads(&sid(20), 31));
             table.all(32, removed);
@@ -1260,11 +1304,11 @@ mod tests {
                 Table::new(Options { max_bytes: 10_000, keep_replaced, ..Options::default() });
             let removed = &mut Vec::new();
             for text in ["", "{}", "", ""] {
-                table.set(sid(1), json(text), 0, NEVER, removed).unwrap();
+                table.set(sid(1), json(text), Condition::None, (0, NEVER), removed).unwrap();
                 table.validate();
             }
-            assert!(table.destroy(&sid(1), removed));
-            assert_eq!(table.stats().bytes, 0);
+            assert!(table.destroy(&sid(1), 0, removed));
+            assert_eq!(table.stats().bytes, table.destroyed_bytes());
         }
     }
 
@@ -1275,20 +1319,21 @@ mod tests {
         let long = || Sid::with_hash(&bytes, 7);
         let removed = &mut Vec::new();
         for text in ["{}", r#"{"cookie":0}"#] {
-            table.set(long(), json(text), 0, NEVER, removed).unwrap();
+            table.set(long(), json(text), Condition::None, (0, NEVER), removed).unwrap();
             table.validate();
             let taken = cost(&sid(0), allocated(text.len())) + allocated(200);
             assert_eq!(table.stats().bytes, taken);
         }
         table.touch_text(&long(), json("1"), 0, NEVER, removed);
         table.validate();
-        assert!(table.destroy(&long(), removed));
+        assert!(table.destroy(&long(), 0, removed));
         table.validate();
 
         let needed = cost(&sid(0), allocated(2)) + allocated(200);
-        for (max_bytes, done) in [(needed, Ok(())), (needed - 1, Err(TooLarge))] {
+        for (max_bytes, done) in [(needed, Ok(())), (needed - 1, Err(Refused::TooLarge))] {
             let mut table = budgeted(max_bytes);
-            assert_eq!(table.set(long(), json("{}"), 0, NEVER, removed), done);
+            let written = table.set(long(), json("{}"), Condition::None, (0, NEVER), removed);
+            assert_eq!(written.map(drop), done);
             table.validate();
         }
     }
@@ -1338,7 +1383,7 @@ mod tests {
         table.begin_prune(11);
         let before = table.stats();
         for number in [1, 4] {
-            assert_eq!(table.fill(&sid(number), 1025), Err(TooLarge));
+            assert_eq!(table.fill(&sid(number), 1025), Err(Refused::TooLarge));
         }
         assert_eq!(table.lengthen(&sid(1), 926), (Touched::NeedsRewrite, vec![]));
         assert_eq!(table.body(&sid(1)), Some(body_of(100).into_bytes()));
@@ -1360,7 +1405,7 @@ mod tests {
         assert_eq!(table.stats().bytes, cost_of(200));
         assert_eq!(table.lengthen(&sid(1), 51), (Touched::Renewed, vec![]));
         assert_eq!(table.lengthen(&sid(1), 76).0, Touched::NeedsRewrite);
-        assert_eq!(table.fill(&sid(1), 225), Err(TooLarge));
+        assert_eq!(table.fill(&sid(1), 225), Err(Refused::TooLarge));
         assert_eq!(table.ids(), [sid(1)]);
     }
 
@@ -1423,11 +1468,11 @@ mod tests {
         for number in 0..11 {
             table.write(&sid(number), 0, 10);
         }
-        table.destroy(&sid(1), removed);
+        table.destroy(&sid(1), 0, removed);
         assert_eq!(table.stats().counters.expirations, 0);
         assert!(!table.reads(&sid(2), 11));
         table.touch_text(&sid(3), json("1"), 11, 99, removed);
-        table.set(sid(4), json("{}"), 11, 10, removed).unwrap();
+        table.set(sid(4), json("{}"), Condition::None, (11, 10), removed).unwrap();
         assert_eq!(table.stats().counters.expirations, 3);
         table.begin_prune(11);
         assert!(!table.reads(&sid(5), 11), "by what settles it");
@@ -1488,7 +1533,7 @@ mod tests {
         assert!(!table.reads(&crowded(199), 0));
         table.write(&crowded(198), 0, NEVER);
         table.write(&crowded(1000), 0, NEVER);
-        assert!(table.destroy(&crowded(250), &mut Vec::new()));
+        assert!(table.destroy(&crowded(250), 0, &mut Vec::new()));
         table.steps_of(50);
         assert_eq!(table.len_after_prune(asked), Some(100));
         assert_eq!(table.len_within(1), Ok(101));

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestRunner};
 
-use super::{Counters, MemoryEngine, NewCookie, Options, Removed, TooLarge, Touched};
+use super::{Condition, Counters, MemoryEngine, NewCookie, Options, Refused, Removed, Touched};
 use crate::pruner::{Prunable, Pruner};
 use crate::record::{Body, BodyRef, BodyView, Encoding};
 use crate::sid::Sid;
@@ -37,6 +37,8 @@ struct Write {
     expires: Millis,
     /// What the engine's record takes afterwards.
     cost: usize,
+    /// What the memory of destroyed sids takes afterwards.
+    destroyed: usize,
 }
 
 /// The rules. The most recently used entry is the last.
@@ -47,6 +49,8 @@ struct Model {
     /// What prunes in the background removed and nobody has taken.
     pruned: Vec<Session>,
     counters: Counters,
+    /// What the memory of destroyed sids takes, as the engine says.
+    destroyed: usize,
 }
 
 impl Model {
@@ -55,7 +59,7 @@ impl Model {
     }
 
     fn bytes(&self) -> usize {
-        self.entries.iter().map(|entry| entry.cost).sum()
+        self.destroyed + self.entries.iter().map(|entry| entry.cost).sum::<usize>()
     }
 
     fn remove(&mut self, at: usize) -> Session {
@@ -104,17 +108,24 @@ impl Model {
         self.options.max_bytes < usize::MAX && alone(sid, body) > self.options.max_bytes
     }
 
-    fn set(&mut self, write: Write, removed: &mut Vec<Session>) -> Result<(), TooLarge> {
+    /// Whether there is room for the body beside the memory of destroyed sids.
+    fn has_room(&self, sid: u32, body: &str) -> bool {
+        self.options.max_bytes == usize::MAX
+            || alone(sid, body) + self.destroyed <= self.options.max_bytes
+    }
+
+    fn set(&mut self, write: Write, removed: &mut Vec<Session>) -> Result<(), Refused> {
         self.write(write, removed)?;
         self.counters.sets += 1;
         Ok(())
     }
 
-    fn write(&mut self, write: Write, removed: &mut Vec<Session>) -> Result<(), TooLarge> {
+    fn write(&mut self, write: Write, removed: &mut Vec<Session>) -> Result<(), Refused> {
         let (sid, body) = write.session;
         if self.is_too_large(sid, &body) {
-            return Err(TooLarge);
+            return Err(Refused::TooLarge);
         }
+        self.destroyed = write.destroyed;
         if self.options.max == 0 {
             removed.push((sid, body));
             return Ok(());
@@ -166,13 +177,13 @@ impl Model {
         cookie: &str,
         fresh: Write,
         removed: &mut Vec<Session>,
-    ) -> Result<bool, TooLarge> {
+    ) -> Result<bool, Refused> {
         let sid = fresh.session.0;
         let Some(old) = self.fetch(sid, removed) else {
             return Ok(false);
         };
         // What is cut out takes no room.
-        let fits = |body: &String| cookie.starts_with('{') || !self.is_too_large(sid, body);
+        let fits = |body: &String| cookie.starts_with('{') || self.has_room(sid, body);
         let spliced = with_cookie(&old, cookie).filter(fits);
         match (self.position(sid), spliced) {
             (Some(at), Some(body)) => {
@@ -189,6 +200,7 @@ impl Model {
     fn destroy(&mut self, sid: u32, removed: &mut Vec<Session>) -> bool {
         let at = self.position(sid);
         removed.extend(at.map(|at| self.remove(at)));
+        self.evict(removed);
         at.is_some()
     }
 
@@ -293,7 +305,7 @@ fn engine(options: Options) -> MemoryEngine {
 fn alone(sid: u32, body: &str) -> usize {
     let engine = engine(Options::default());
     let (sid, removed) = (grouped_sid(sid, 0), &mut Vec::new());
-    engine.set(sid, body_ref(body), 0, NEVER, removed).unwrap();
+    engine.set(sid, body_ref(body), Condition::None, (0, NEVER), removed).unwrap();
     engine.stats().bytes
 }
 
@@ -421,7 +433,7 @@ fn options() -> impl Strategy<Value = Options> {
     let flags = any::<[bool; 3]>();
     (max, max_bytes, flags).prop_map(|(max, max_bytes, flags)| {
         let [stale, keep_removed, keep_replaced] = flags;
-        Options { max, max_bytes, stale, keep_removed, keep_replaced }
+        Options { max, max_bytes, stale, keep_removed, keep_replaced, ..Options::default() }
     })
 }
 
@@ -457,6 +469,7 @@ impl Pair {
                 entries: Vec::new(),
                 pruned: Vec::new(),
                 counters: Counters::default(),
+                destroyed: 0,
             },
             parts,
             bodies: 0,
@@ -477,7 +490,7 @@ impl Pair {
     /// What is to be told to the model of a write that the engine has been told of.
     fn written(&self, number: u32, body: String, expires: Millis) -> Write {
         let cost = self.engine.cost_of(&self.sid(number)).unwrap_or(0);
-        Write { session: (number, body), expires, cost }
+        Write { session: (number, body), expires, cost, destroyed: self.engine.destroyed() }
     }
 
     /// Does `op` on both sides and compares what it gives and what it removes.
@@ -505,9 +518,9 @@ impl Pair {
                 let (sid, body) = (self.sid(number), self.next_body(shape));
                 let expires = life.from(now);
                 let given = body_ref(&body);
-                let done = self.engine.set(sid, given, now, expires, &mut removed);
+                let done = self.engine.set(sid, given, Condition::None, (now, expires), &mut removed);
                 let write = self.written(number, body, expires);
-                assert_eq!(done, self.model.set(write, &mut expected));
+                assert_eq!(done.map(drop), self.model.set(write, &mut expected));
             }
             Op::Touch(number, life, padding) => {
                 let fresh = self.next_body(Shape { is_json: true, padding });
@@ -522,7 +535,8 @@ impl Pair {
                 assert_eq!(done, self.model.touch(&cookie, write, &mut expected));
             }
             Op::Destroy(number) => {
-                let existed = self.engine.destroy(&self.sid(number), &mut removed);
+                let existed = self.engine.destroy(&self.sid(number), now, &mut removed);
+                self.model.destroyed = self.engine.destroyed();
                 assert_eq!(existed, self.model.destroy(number, &mut expected));
             }
             Op::Ids => {
@@ -629,7 +643,7 @@ impl Pair {
         (cookie, fresh): (&str, &str),
         expires: Millis,
         removed: &mut Vec<Removed>,
-    ) -> Result<bool, TooLarge> {
+    ) -> Result<bool, Refused> {
         let (sid, now) = (self.sid(number), self.model.now);
         let new_cookie = match self.engine.template(cookie.as_bytes()) {
             None => NewCookie::Text(body_ref(cookie)),
@@ -640,17 +654,18 @@ impl Pair {
             Touched::Missing => Ok(false),
             Touched::Renewed => Ok(true),
             Touched::NeedsRewrite => {
-                let found = self.engine.fetch(&sid, now, removed, |_| ());
-                assert!(found.is_some());
+                let found = self.engine.fetch(&sid, now, removed, |body| body.version());
+                let condition = Condition::Touch { expected: found.unwrap() };
                 let fresh = body_ref(fresh);
-                self.engine.rewrite(sid, fresh, now, expires, removed)?;
+                self.engine.set(sid, fresh, condition, (now, expires), removed)?;
                 Ok(true)
             }
         }
     }
 
     fn clear(&mut self) {
-        let cleared = self.engine.clear();
+        let cleared = self.engine.clear(self.model.now);
+        self.model.destroyed = self.engine.destroyed();
         assert!(self.engine.template(timed(0).as_bytes()).is_some());
         let (len, is_empty) = (cleared.len(), cleared.is_empty());
         let mut cleared = sessions(&cleared.into_removed());
@@ -832,7 +847,7 @@ impl Crowd {
                 0..10 => self.set(sid, now, now + life, &mut removed),
                 10..18 => drop(self.engine.get(&sid, now, &mut removed, read)),
                 18..24 => self.touch(&sid, now, now + life, &mut removed),
-                24..27 => drop(self.engine.destroy(&sid, &mut removed)),
+                24..27 => drop(self.engine.destroy(&sid, now, &mut removed)),
                 27 => self.engine.prune(now, &mut removed),
                 28..30 => self.prune_in_background(now),
                 30 => drop(self.engine.take_pruned(7, &mut removed)),
@@ -844,7 +859,7 @@ impl Crowd {
 
     fn set(&self, sid: Sid, now: Millis, expires: Millis, removed: &mut Vec<Removed>) {
         let body = new_body(self.bodies.fetch_add(1, Ordering::Relaxed), true, 0);
-        self.engine.set(sid, body_ref(&body), now, expires, removed).unwrap();
+        self.engine.set(sid, body_ref(&body), Condition::None, (now, expires), removed).unwrap();
     }
 
     /// With the cookie it has already, so that each body stays what it was.
@@ -928,7 +943,7 @@ fn threads_and_the_background_thread_keep_an_engine_in_order() {
     let count = crowd.engine.len();
     assert!(count <= 60);
     assert_eq!(crowd.engine.ids().len(), count);
-    assert_eq!(crowd.engine.clear().len(), count);
+    assert_eq!(crowd.engine.clear(START).len(), count);
     assert!(crowd.engine.is_empty());
 }
 
@@ -969,7 +984,7 @@ fn a_length_asked_for_during_a_prune_is_that_of_its_moment_whatever_comes_next()
         while engine.prune_step() {}
         engine.prune(START + 21, &mut Vec::new());
     };
-    let clear = |engine: &MemoryEngine| drop(engine.clear());
+    let clear = |engine: &MemoryEngine| drop(engine.clear(START));
     let follow_ups: [FollowUp<'_>; 3] = [
         ("a later prune takes over", &later_prune),
         ("another prune follows", &prune_after_it),
@@ -984,7 +999,8 @@ fn a_length_asked_for_during_a_prune_is_that_of_its_moment_whatever_comes_next()
                 [10, 20, 99][usize::try_from(number % 3).unwrap()],
             );
             let removed = &mut Vec::new();
-            engine.set(sid, body_ref("{}"), START, START + life, removed).unwrap();
+            let times = (START, START + life);
+            engine.set(sid, body_ref("{}"), Condition::None, times, removed).unwrap();
         }
         assert!(engine.begin_prune(START + 11));
         let base = engine.len_within(5).expect_err("there is more to prune");

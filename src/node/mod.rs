@@ -24,7 +24,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 ///
 /// `max` is the most sessions to keep, `max_bytes` the most memory (`Infinity`: no limit).
 /// `stale` and `dispose` are the options of the same names; `dispose_on_set` is the opposite of
-/// `noDisposeOnSet`.
+/// `noDisposeOnSet`, `destroyed_is_final` is `destroyed: 'final'`.
 #[napi]
 pub(crate) fn create_store(
     env: Env,
@@ -34,6 +34,7 @@ pub(crate) fn create_store(
     stale: bool,
     dispose: bool,
     dispose_on_set: bool,
+    destroyed_is_final: bool,
 ) -> Result<()> {
     let options = Options {
         max: whole_count(max),
@@ -41,6 +42,7 @@ pub(crate) fn create_store(
         stale,
         keep_removed: dispose,
         keep_replaced: dispose && dispose_on_set,
+        destroyed_is_final,
     };
     Store::new(options).bind(env, &target)
 }

@@ -1,7 +1,7 @@
 //! The functions of a store, one for each operation: read the arguments, call the engine,
 //! give back the result. What they mean is told in `index.js` and in [`crate::engine`].
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::{Arc, Weak};
 
@@ -10,7 +10,9 @@ use napi::{Env, Result};
 use parking_lot::Mutex;
 
 use super::raw::{self, Call, Failure, Text, Value};
-use crate::engine::{MemoryEngine, NewCookie, Options, Removed, Touched};
+use crate::engine::{
+    Condition, MemoryEngine, NewCookie, Options, Refused, Removed, Touched, Version,
+};
 use crate::pruner::{OpenStore, PRUNER};
 use crate::record::{Body, BodyRef, BodyView, Encoding};
 use crate::sid::Sid;
@@ -27,6 +29,8 @@ pub(super) struct Store {
     engine: Arc<MemoryEngine>,
     dispose: bool,
     buffers: RefCell<Buffers>,
+    /// The version of what was read last.
+    version: Cell<Version>,
     /// What the calls so far removed and `takeRemoved` has not fetched. Empty without `dispose`.
     removed: RefCell<Vec<Removed>>,
     _open: OpenStore,
@@ -49,6 +53,7 @@ impl Store {
             engine: Arc::new(MemoryEngine::new(options)),
             dispose: options.keep_removed,
             buffers: RefCell::default(),
+            version: Cell::default(),
             removed: RefCell::default(),
             _open: PRUNER.open(),
         })
@@ -56,11 +61,13 @@ impl Store {
 
     /// Gives `target` this store's functions.
     pub(super) fn bind(self: &Rc<Self>, env: Env, target: &Object) -> Result<()> {
-        let functions: [(&str, Operation); 22] = [
+        let functions: [(&str, Operation); 24] = [
             ("get", Store::get),
             ("fetch", Store::fetch),
             ("peek", Store::peek),
+            ("version", Store::version),
             ("set", Store::set),
+            ("setTied", Store::set_tied),
             ("touch", Store::touch),
             ("touchByTemplate", Store::touch_by_template),
             ("template", Store::template),
@@ -116,6 +123,7 @@ impl Store {
         let now = whole(call.number(1)?);
         let body = &mut buffers.body;
         let mut copy = |read: BodyView<'_>| {
+            self.version.set(read.version());
             body.clear();
             read.write_to(body);
             read.encoding()
@@ -129,31 +137,53 @@ impl Store {
         value
     }
 
-    /// `set(sid, body, now, ttl, isJson, isBuffer)`. Gives whether it was written: a session that alone
-    /// takes more than the store may is not.
+    /// `version()`: that of what `get`, `fetch` or `peek` has read last.
+    #[expect(clippy::cast_precision_loss, reason = "they are counted from 1")]
+    fn version(&self, call: &Call) -> Done {
+        call.double(self.version.get() as f64)
+    }
+
+    /// `set(sid, body, now, ttl, kind)`, where `kind` is one of [`KINDS`]. Gives the version that
+    /// was written, or why it was not; see [`written_code`].
     fn set(&self, call: &Call) -> Done {
-        self.write(call, false)
+        self.write(call, Condition::None)
     }
 
-    /// `rewrite(sid, body, now, ttl, isJson, isBuffer)`: as `set`, but is counted as a touch.
+    /// `setTied(sid, body, now, ttl, kind, read, expected)`: as `set`, unless the session was
+    /// destroyed since its version `read`, or what is stored is not version `expected`. A
+    /// negative `expected` is for any.
+    fn set_tied(&self, call: &Call) -> Done {
+        let read = version_of(call, 5)?;
+        let condition = if call.number(6)? < 0.0 {
+            Condition::NotDestroyed { read }
+        } else {
+            Condition::Unchanged { read, expected: version_of(call, 6)? }
+        };
+        self.write(call, condition)
+    }
+
+    /// `rewrite(sid, body, now, ttl, kind, expected)`: the second half of a touch whose first
+    /// half fetched version `expected`.
     fn rewrite(&self, call: &Call) -> Done {
-        self.write(call, true)
+        self.write(call, Condition::Touch { expected: version_of(call, 5)? })
     }
 
-    fn write(&self, call: &Call, is_touch: bool) -> Done {
-        let write = if is_touch { MemoryEngine::rewrite } else { MemoryEngine::set };
+    fn write(&self, call: &Call, condition: Condition) -> Done {
         let buffers = &mut *self.buffers.borrow_mut();
         let sid = self.sid(call, &mut buffers.sid)?;
         let now = whole(call.number(2)?);
         let expires = expires_at(now, call.number(3)?);
-        let is_json = call.boolean(4)?;
-        let is_buffer = call.boolean(5)?;
+        let kind = KINDS.get(super::whole_count(call.number(4)?)).copied();
+        let kind = kind.ok_or(Failure::Argument(c"memorystore-rs: expected the body's kind"))?;
+        let is_buffer = kind == Kind::Buffer;
         let written = call.with_body(1, is_buffer, &mut buffers.text, |bytes, encoding| {
-            let body = BodyRef { bytes, encoding, is_json };
-            self.removing(|removed| write(&self.engine, sid, body, now, expires, removed))
+            let body = BodyRef { bytes, encoding, is_json: kind == Kind::Json };
+            self.removing(|removed| {
+                self.engine.set(sid, body, condition, (now, expires), removed)
+            })
         })?;
         buffers.trim();
-        call.truth(written.is_ok())
+        call.double(written_code(written))
     }
 
     /// `touch(sid, holder, now, ttl)`, where `holder` is the JSON text of an object that has
@@ -205,10 +235,11 @@ impl Store {
         call.double(template.unwrap_or(0) as f64)
     }
 
-    /// `destroy(sid)`.
+    /// `destroy(sid, now)`.
     fn destroy(&self, call: &Call) -> Done {
         let sid = self.sid(call, &mut self.buffers.borrow_mut().sid)?;
-        self.removing(|removed| self.engine.destroy(&sid, removed));
+        let now = whole(call.number(1)?);
+        self.removing(|removed| self.engine.destroy(&sid, now, removed));
         Ok(Value::UNDEFINED)
     }
 
@@ -256,10 +287,9 @@ impl Store {
         call.append_pairs(listed.iter().map(|(sid, body)| (sid, body)))
     }
 
-    /// `clear()`.
-    #[expect(clippy::unnecessary_wraps, reason = "all operations have one type")]
-    fn clear(&self, _call: &Call) -> Done {
-        let mut cleared = self.engine.clear();
+    /// `clear(now)`.
+    fn clear(&self, call: &Call) -> Done {
+        let mut cleared = self.engine.clear(whole(call.number(0)?));
         if self.dispose {
             self.removed.borrow_mut().extend(cleared.into_removed());
         } else if cleared.len() > QUICK_TO_FREE {
@@ -302,6 +332,8 @@ impl Store {
             counters.hits as f64,
             counters.misses as f64,
             counters.sets as f64,
+            counters.merges as f64,
+            counters.refused as f64,
             counters.touches as f64,
             counters.evictions_by_count as f64,
             counters.evictions_by_bytes as f64,
@@ -344,6 +376,34 @@ impl Store {
             removed.clear();
         }
         result
+    }
+}
+
+/// What a body is: text, text that `JSON.stringify` wrote, a `Buffer`, or another `Uint8Array`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Text,
+    Json,
+    Buffer,
+    Uint8Array,
+}
+
+/// The kinds by the numbers by which `index.js` knows them.
+const KINDS: [Kind; 4] = [Kind::Text, Kind::Json, Kind::Buffer, Kind::Uint8Array];
+
+fn version_of(call: &Call, index: usize) -> std::result::Result<Version, Failure> {
+    Ok(super::whole_count(call.number(index)?) as Version)
+}
+
+/// What `index.js` is told of a write: the version, or a negative number.
+#[expect(clippy::cast_precision_loss, reason = "versions are counted from 1")]
+fn written_code(written: std::result::Result<Version, Refused>) -> f64 {
+    match written {
+        Ok(version) => version as f64,
+        Err(Refused::TooLarge) => -1.0,
+        Err(Refused::Destroyed) => -2.0,
+        Err(Refused::Changed) => -3.0,
+        Err(Refused::Missing) => -4.0,
     }
 }
 

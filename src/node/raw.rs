@@ -23,7 +23,7 @@ use crate::record::Encoding;
 use crate::sid::Sid;
 
 /// The most arguments a function takes.
-const MAX_ARGUMENTS: usize = 6;
+const MAX_ARGUMENTS: usize = 7;
 
 /// What V8 is told that a bound function takes outside of its heap. It is some three times what
 /// a function and its share of an empty store do take, so that stores that were dropped are
@@ -239,16 +239,6 @@ impl Call<'_> {
             unsafe { sys::napi_get_value_double(self.env, self.arguments[index], &raw mut number) };
         argument(status, c"memorystore-rs: expected a number")?;
         Ok(number)
-    }
-
-    /// The argument `index`, a boolean.
-    pub(super) fn boolean(&self, index: usize) -> std::result::Result<bool, Failure> {
-        let mut value = false;
-        // SAFETY: the environment and the argument are valid during the call.
-        let status =
-            unsafe { sys::napi_get_value_bool(self.env, self.arguments[index], &raw mut value) };
-        argument(status, c"memorystore-rs: expected a boolean")?;
-        Ok(value)
     }
 
     /// Copies the argument `index`, a string, into `text`.

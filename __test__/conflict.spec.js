@@ -1,0 +1,434 @@
+'use strict'
+
+// What a store does where two writers have read the same session, call by call. How whole
+// requests fare is in races.spec.js.
+
+const test = require('ava')
+const FakeTimers = require('@sinonjs/fake-timers')
+const fastify = require('fastify')
+const session = require('express-session')
+const v8 = require('node:v8')
+
+const createMemoryStore = require('..')
+const { runScript } = require('./helpers/process')
+
+const MemoryStore = createMemoryStore(session)
+
+const HOUR = 3600_000
+
+function open(t, options) {
+  const store = new MemoryStore(options)
+  t.teardown(() => store.close())
+  return store
+}
+
+/** A session as express-session makes it of what it loaded. */
+async function load(store, sid) {
+  const read = await store.get(sid)
+  return store.createSession({ sessionID: sid, sessionStore: store }, read)
+}
+
+async function stored(store, sid) {
+  const read = await store.get(sid)
+  if (read) delete read.cookie
+  return read
+}
+
+const cookie = () => ({ originalMaxAge: HOUR, path: '/' })
+
+async function openWith(t, fields = { user: 'ada' }, options = {}) {
+  const store = open(t, options)
+  await store.set('sid', { cookie: cookie(), ...fields })
+  return store
+}
+
+test('nothing that can be seen is added to a session', async (t) => {
+  const store = await openWith(t)
+  const read = await store.get('sid')
+  const loaded = store.createSession({ sessionID: 'sid', sessionStore: store }, read)
+  const bare = new session.Store().createSession({ sessionID: 'sid' }, await store.get('sid'))
+  t.deepEqual(Reflect.ownKeys(loaded), Reflect.ownKeys(bare))
+  t.deepEqual(Object.keys(loaded), ['cookie', 'user'])
+  t.is(JSON.stringify(loaded), JSON.stringify(bare))
+})
+
+test('two sessions that were read at once keep each other’s keys, additions and deletions', async (t) => {
+  const store = await openWith(t, { user: 'ada', draft: 1, n: 1 })
+  const [one, other] = [await load(store, 'sid'), await load(store, 'sid')]
+  one.a = 1
+  one.n = 2
+  delete other.draft
+  other.b = { c: 1 }
+  other.n = 3
+  await store.set('sid', one)
+  await store.set('sid', other)
+  t.deepEqual(await stored(store, 'sid'), { user: 'ada', a: 1, n: 3, b: { c: 1 } })
+  const { merges, sets, refusedWrites } = store.stats()
+  t.deepEqual({ merges, sets, refusedWrites }, { merges: 1, sets: 3, refusedWrites: 0 })
+})
+
+test('a write that nobody came before merges nothing', async (t) => {
+  const store = await openWith(t)
+  const loaded = await load(store, 'sid')
+  for (let n = 0; n < 3; n++) {
+    loaded.n = n
+    await store.set('sid', loaded)
+    await store.get('sid')
+    await store.touch('sid', loaded)
+  }
+  t.is(store.stats().merges, 0)
+  t.deepEqual(await stored(store, 'sid'), { user: 'ada', n: 2 })
+})
+
+test('a touch by another request is no change, and the cookie is that of the last writer', async (t) => {
+  const store = await openWith(t)
+  const [one, other] = [await load(store, 'sid'), await load(store, 'sid')]
+  other.cookie.path = '/other'
+  await store.touch('sid', other)
+  one.cookie.path = '/one'
+  one.a = 1
+  await store.set('sid', one)
+  const { cookie, ...rest } = await store.get('sid')
+  t.is(cookie.path, '/one')
+  t.deepEqual(rest, { user: 'ada', a: 1 })
+  t.is(store.stats().merges, 0)
+})
+
+for (const [name, end] of [
+  ['destroy', (store) => store.destroy('sid')],
+  ['destroy of several', (store) => store.destroy(['other', 'sid'])],
+  ['clear', (store) => store.clear()],
+]) {
+  test(`after ${name} a session that was read before is not written, without an error`, async (t) => {
+    const store = await openWith(t)
+    const loaded = await load(store, 'sid')
+    await end(store)
+    const args = await new Promise((resolve) =>
+      store.set('sid', loaded, (...args) => resolve(args)),
+    )
+    t.deepEqual(args, [null])
+    await store.touch('sid', loaded)
+    t.is(await store.get('sid'), undefined)
+    t.is(store.stats().refusedWrites, 1)
+  })
+
+  test(`after ${name} a session of the same sid that was set since is not overwritten`, async (t) => {
+    const store = await openWith(t)
+    const loaded = await load(store, 'sid')
+    await end(store)
+    await store.set('sid', { cookie: cookie(), user: 'bob' })
+    await store.set('sid', loaded)
+    t.deepEqual(await stored(store, 'sid'), { user: 'bob' })
+    const again = await load(store, 'sid')
+    again.n = 1
+    await store.set('sid', again)
+    t.deepEqual(await stored(store, 'sid'), { user: 'bob', n: 1 })
+  })
+}
+
+test('a destroyed session stays destroyed even if it had expired or been evicted before', async (t) => {
+  const store = await openWith(t, {}, { max: 1 })
+  const loaded = await load(store, 'sid')
+  await store.set('other', { cookie: cookie() })
+  t.is(await store.get('sid'), undefined, 'evicted')
+  await store.destroy('sid')
+  await store.set('sid', loaded)
+  t.is(await store.get('sid'), undefined)
+})
+
+test('a session that was merely evicted is written', async (t) => {
+  const store = await openWith(t, { user: 'ada' }, { max: 1 })
+  const loaded = await load(store, 'sid')
+  await store.set('other', { cookie: cookie() })
+  loaded.n = 1
+  await store.set('sid', loaded)
+  t.deepEqual(await stored(store, 'sid'), { user: 'ada', n: 1 })
+})
+
+test.serial(
+  'a session that merely expired is written, whether or not anything came across it',
+  async (t) => {
+    const clock = FakeTimers.install({ now: Date.now(), toFake: ['Date'] })
+    t.teardown(() => clock.uninstall())
+    for (const comeAcross of [() => {}, (store) => store.prune(), (store) => store.get('sid')]) {
+      const store = await openWith(t, { user: 'ada' }, { ttl: 1000 })
+      const loaded = await load(store, 'sid')
+      clock.tick(1001)
+      await comeAcross(store)
+      loaded.n = 1
+      await store.set('sid', loaded)
+      t.deepEqual(await stored(store, 'sid'), { user: 'ada', n: 1 })
+      t.is(store.stats().merges, 0)
+    }
+  },
+)
+
+test('a session that nobody loaded is written as memorystore writes it', async (t) => {
+  const store = await openWith(t)
+  const read = await store.get('sid')
+  await store.set('sid', { cookie: cookie(), a: 1 })
+  await store.set('sid', { ...read, b: 1 })
+  t.deepEqual(await stored(store, 'sid'), { user: 'ada', b: 1 })
+  await store.destroy('sid')
+  await store.set('sid', read)
+  t.deepEqual(await stored(store, 'sid'), { user: 'ada' })
+})
+
+test('a loaded session that is saved under another sid is written as it is', async (t) => {
+  const store = await openWith(t)
+  const loaded = await load(store, 'sid')
+  await store.set('other', { cookie: cookie(), theirs: 1 })
+  await store.destroy('sid')
+  await store.set('other', loaded)
+  t.deepEqual(await stored(store, 'other'), { user: 'ada' })
+})
+
+test('a loaded session means nothing to another store', async (t) => {
+  const [one, other] = [await openWith(t), open(t)]
+  const loaded = await load(one, 'sid')
+  await other.set('sid', { cookie: cookie(), theirs: 1 })
+  await other.set('sid', loaded)
+  t.deepEqual(await stored(other, 'sid'), { user: 'ada' })
+})
+
+test('a session of a promisified get is tied as well, and so is one made late', async (t) => {
+  const store = await openWith(t)
+  const both = await Promise.all([store.get('sid'), store.get('sid')])
+  await new Promise((resolve) => setTimeout(resolve, 5))
+  const [one, other] = both.map((read) => store.createSession({ sessionID: 'sid' }, read))
+  one.a = 1
+  other.b = 1
+  await store.set('sid', one)
+  await store.set('sid', other)
+  t.deepEqual(await stored(store, 'sid'), { user: 'ada', a: 1, b: 1 })
+})
+
+test('createSession takes what the store did not read', async (t) => {
+  const store = await openWith(t)
+  const made = store.createSession({ sessionID: 'sid' }, { cookie: cookie(), mine: 1 })
+  await store.set('sid', made)
+  t.deepEqual(await stored(store, 'sid'), { mine: 1 })
+})
+
+for (const [name, serializer] of [
+  [
+    'text',
+    {
+      stringify: (value) => `v1 ${JSON.stringify(value)}`,
+      parse: (text) => JSON.parse(text.slice(3)),
+    },
+  ],
+  [
+    'a Buffer',
+    {
+      stringify: (value) =>
+        v8.serialize(structuredClone({ ...value, cookie: { ...value.cookie } })),
+      parse: (bytes) => v8.deserialize(bytes),
+    },
+  ],
+]) {
+  test(`sessions of a serializer to ${name} are merged`, async (t) => {
+    const store = await openWith(t, { since: 1 }, { serializer })
+    const [one, other] = [await load(store, 'sid'), await load(store, 'sid')]
+    one.a = 1
+    other.b = 1
+    delete other.since
+    await store.set('sid', one)
+    await store.set('sid', other)
+    t.deepEqual(await stored(store, 'sid'), { a: 1, b: 1 })
+    t.is(store.stats().merges, 1)
+  })
+}
+
+test('a serializer that uses its buffer again changes nothing that was read or written', async (t) => {
+  const shared = Buffer.alloc(1000)
+  const serializer = {
+    stringify: (value) => shared.subarray(0, shared.write(JSON.stringify(value))),
+    parse: (bytes) => JSON.parse(bytes),
+  }
+  const store = await openWith(t, { a: 1 }, { serializer })
+  const [one, other] = [await load(store, 'sid'), await load(store, 'sid')]
+  one.b = 1
+  await store.set('sid', one)
+  other.c = 1
+  await store.set('sid', other)
+  one.d = 1
+  await store.set('sid', one)
+  t.deepEqual(await stored(store, 'sid'), { a: 1, b: 1, c: 1, d: 1 })
+})
+
+test('where a session is no object the last writer wins', async (t) => {
+  const serializer = {
+    stringify: JSON.stringify,
+    parse: (text) => Object.entries(JSON.parse(text)),
+  }
+  const store = open(t, { serializer })
+  const made = () =>
+    store.createSession({ sessionID: 'sid' }, Object.assign(read, { cookie: cookie() }))
+  await store.set('sid', { cookie: cookie(), a: 1 })
+  const read = await store.get('sid')
+  const one = made()
+  const other = made()
+  one.b = 1
+  other.c = 1
+  await store.set('sid', one)
+  await store.set('sid', other)
+  t.deepEqual((await store.get('sid')).map(([key]) => key).includes('b'), false)
+})
+
+test('an error of the serializer in a merge goes to the callback, and what is stored stays', async (t) => {
+  let isBroken = false
+  const serializer = {
+    stringify: JSON.stringify,
+    parse: (text) => {
+      if (isBroken) throw new Error('broken')
+      return JSON.parse(text)
+    },
+  }
+  const store = await openWith(t, {}, { serializer })
+  const [one, other] = [await load(store, 'sid'), await load(store, 'sid')]
+  one.a = 1
+  await store.set('sid', one)
+  isBroken = true
+  other.b = 1
+  await t.throwsAsync(store.set('sid', other), { message: 'broken' })
+  isBroken = false
+  t.deepEqual(await stored(store, 'sid'), { a: 1 })
+})
+
+test('a merged session that is too large is refused, and what is stored stays', async (t) => {
+  const store = await openWith(t, {}, { maxBytes: 1200 })
+  const [one, other] = [await load(store, 'sid'), await load(store, 'sid')]
+  one.a = 'a'.repeat(500)
+  other.b = 'b'.repeat(500)
+  await store.set('sid', one)
+  await t.throwsAsync(store.set('sid', other), { code: 'ERR_MEMORYSTORE_TOO_LARGE' })
+  t.deepEqual(await stored(store, 'sid'), { a: one.a })
+})
+
+test('a body that a merge takes the place of is disposed of once', async (t) => {
+  const disposed = []
+  const store = await openWith(t, {}, { dispose: (sid, body) => disposed.push(JSON.parse(body)) })
+  const [one, other] = [await load(store, 'sid'), await load(store, 'sid')]
+  one.a = 1
+  other.b = 1
+  await store.set('sid', one)
+  await store.set('sid', other)
+  t.deepEqual(
+    disposed.map(({ a, b }) => ({ a, b })),
+    [
+      { a: undefined, b: undefined },
+      { a: 1, b: undefined },
+    ],
+  )
+})
+
+test('what is remembered of destroyed sessions counts in the bytes, and is forgotten', async (t) => {
+  const clock = FakeTimers.install({ now: Date.now(), toFake: ['Date'] })
+  t.teardown(() => clock.uninstall())
+  const store = open(t)
+  for (let n = 0; n < 1000; n++) store.destroy(`sid-${n}`)
+  const { bytes } = store.stats()
+  t.true(bytes >= 1000 * 50 && bytes <= 1000 * 100, `${bytes}`)
+  clock.tick(10 * 60_000 + 1)
+  await store.set('sid', {})
+  await store.destroy('sid')
+  t.true(store.stats().bytes < 1000)
+})
+
+test('a conflict or a destroyed that is neither word gives a warning and acts as the default', async (t) => {
+  const warnings = []
+  const listen = (warning) => warnings.push(warning)
+  process.on('warning', listen)
+  t.teardown(() => process.off('warning', listen))
+  const store = await openWith(t, {}, { conflict: 'last', destroyed: true })
+  await new Promise((resolve) => setImmediate(resolve))
+  t.deepEqual(
+    warnings.filter(({ code }) => code === 'MEMORYSTORE_OPTION').map(({ message }) => message),
+    [
+      "memorystore-rs: the option `conflict` is a string, but should be 'merge' or 'overwrite'; it acts as 'merge'",
+      "memorystore-rs: the option `destroyed` is a boolean, but should be 'forgotten' or 'final'; it acts as 'forgotten'",
+    ],
+  )
+  await store.destroy('sid')
+  await store.set('sid', {})
+  t.not(await store.get('sid'), undefined)
+})
+
+test.serial('where destroyed is final nobody writes the sid for ten minutes', async (t) => {
+  const clock = FakeTimers.install({ now: Date.now(), toFake: ['Date'] })
+  t.teardown(() => clock.uninstall())
+  const store = await openWith(t, {}, { destroyed: 'final', ttl: HOUR })
+  await store.set('cleared', {})
+  await store.destroy('sid')
+  await store.clear()
+  for (const sid of ['sid', 'cleared']) {
+    await store.set(sid, {})
+    t.is(await store.get(sid), undefined)
+  }
+  await store.set('another', {})
+  t.not(await store.get('another'), undefined)
+  clock.tick(10 * 60_000 + 1)
+  await store.set('sid', {})
+  t.not(await store.get('sid'), undefined)
+  t.is(store.stats().refusedWrites, 2)
+})
+
+for (const destroyed of ['forgotten', 'final']) {
+  test(`@fastify/session: a logout during a slow request stays one only if it is final: ${destroyed}`, async (t) => {
+    const store = new (createMemoryStore())({ destroyed })
+    const app = fastify()
+    t.teardown(() => app.close())
+    app.register(require('@fastify/cookie'))
+    app.register(require('@fastify/session'), {
+      secret: 's'.repeat(32),
+      cookie: { secure: false },
+      saveUninitialized: false,
+      store,
+    })
+    let arrive, pass
+    const arrived = new Promise((resolve) => (arrive = resolve))
+    const passed = new Promise((resolve) => (pass = resolve))
+    app.post('/login', async (req) => (req.session.user = 'ada'))
+    app.post('/logout', async (req) => req.session.destroy())
+    app.post('/slow', async (req) => {
+      arrive()
+      await passed
+      req.session.page = 'slow'
+    })
+    app.get('/me', async (req) => ({ user: req.session.user }))
+
+    const login = await app.inject({ method: 'POST', url: '/login' })
+    const headers = { cookie: login.headers['set-cookie'].split(';')[0] }
+    const slow = app.inject({ method: 'POST', url: '/slow', headers })
+    await arrived
+    await app.inject({ method: 'POST', url: '/logout', headers })
+    pass()
+    await slow
+    const { user } = (await app.inject({ url: '/me', headers })).json()
+    t.is(user, destroyed === 'final' ? undefined : 'ada')
+  })
+}
+
+test('DEBUG tells of a merge and of a refused write in one line each, without sid and content', async (t) => {
+  const { stderr, code } = await runScript(
+    `const session = require('express-session')
+     const store = new (require('.')(session))()
+     const load = async () => store.createSession({ sessionID: 'secret-sid' }, await store.get('secret-sid'))
+     async function main() {
+       await store.set('secret-sid', { cookie: {}, a: 'secret-a' })
+       const [one, other, late] = [await load(), await load(), await load()]
+       one.b = 'secret-b'
+       await store.set('secret-sid', one)
+       await store.set('secret-sid', other)
+       await store.destroy('secret-sid')
+       await store.set('secret-sid', late)
+     }
+     main()`,
+    { env: { DEBUG: 'memorystore' } },
+  )
+  t.is(code, 0)
+  t.is(stderr.match(/ MERGE [0-9a-f]{8}/g)?.length, 1, stderr)
+  t.is(stderr.match(/ REFUSED [0-9a-f]{8}/g)?.length, 1, stderr)
+  t.notRegex(stderr, /secret/)
+})

@@ -1,0 +1,233 @@
+'use strict'
+
+/**
+ * Who loses what: requests of one session that overlap, through Express and express-session over
+ * a real port, on any store. `node bench/races.js` prints a table of the stores that are
+ * installed; the tests run the same races on memorystore-rs alone.
+ *
+ * A request that is to be slow stops at a gate after it has read its session, and is let on when
+ * the others are done. So the outcome does not depend on timing.
+ */
+
+const { once } = require('node:events')
+const { createServer } = require('node:http')
+const express = require('express')
+const session = require('express-session')
+
+const COOKIE = 'connect.sid'
+
+/**
+ * Starts an app on `store`. Returns its `client()`s, `gate(name)`, where requests of
+ * `/slow?gate=name` stop, and `stop()`.
+ */
+async function startApp(store, options = {}, framework = express) {
+  const gates = new Map()
+  const gate = (name) => {
+    if (!gates.has(name)) gates.set(name, newGate())
+    return gates.get(name)
+  }
+  const app = framework()
+  const defaults = { secret: 'races', resave: false, saveUninitialized: false }
+  app.use(session({ ...defaults, ...options, store }))
+  app.use(framework.json())
+  addRoutes(app, gate)
+
+  const server = createServer(app)
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const url = `http://127.0.0.1:${server.address().port}`
+  const stop = () => {
+    server.close()
+    server.closeAllConnections()
+  }
+  return { store, gate, stop, client: (cookie) => newClient(url, cookie) }
+}
+
+/** Where requests wait: `arrived(n)` resolves when there are n, `open()` lets them on. */
+function newGate() {
+  let open
+  const isOpen = new Promise((resolve) => (open = resolve))
+  let count = 0
+  let check = () => {}
+  return {
+    open,
+    pass: () => {
+      count++
+      check()
+      return isOpen
+    },
+    arrived: (n) =>
+      new Promise((resolve) => {
+        check = () => count >= n && resolve()
+        check()
+      }),
+  }
+}
+
+function addRoutes(app, gate) {
+  const change = (session, { set = {}, add = [], drop = [] }) => {
+    Object.assign(session, set)
+    for (const key of add) session[key] = (session[key] ?? 0) + 1
+    for (const key of drop) delete session[key]
+  }
+  app.post('/login', (req, res, next) => {
+    req.session.regenerate((err) => {
+      if (err) return next(err)
+      Object.assign(req.session, req.body)
+      res.json({})
+    })
+  })
+  app.post('/logout', (req, res, next) => {
+    req.session.destroy((err) => (err ? next(err) : res.json({})))
+  })
+  app.post('/change', (req, res) => {
+    change(req.session, req.body)
+    res.json({})
+  })
+  app.post('/slow', async (req, res) => {
+    await gate(req.query.gate).pass()
+    change(req.session, req.body)
+    res.json({})
+  })
+  app.get('/session', (req, res) => {
+    res.json({ ...req.session, cookie: undefined })
+  })
+}
+
+/** A browser, which has the cookie it was given last. */
+function newClient(url, cookie = '') {
+  const request = async (method, path, body) => {
+    const response = await fetch(url + path, {
+      method,
+      headers: { cookie: client.cookie, 'content-type': 'application/json' },
+      body: body && JSON.stringify(body),
+    })
+    for (const given of response.headers.getSetCookie()) {
+      if (given.startsWith(COOKIE)) client.cookie = given.split(';')[0]
+    }
+    if (response.status !== 200) throw new Error(`${path} answered with ${response.status}`)
+    return response.json()
+  }
+  const client = {
+    cookie,
+    post: (path, body = {}) => request('POST', path, body),
+    session: () => request('GET', '/session'),
+  }
+  return client
+}
+
+/** Logs somebody in, and starts `bodies.length` slow requests, which have read the session. */
+async function beginSlow(app, name, bodies, session = { user: 'ada' }) {
+  const client = app.client()
+  await client.post('/login', session)
+  const gate = app.gate(name)
+  const slow = bodies.map((body) => app.client(client.cookie).post(`/slow?gate=${name}`, body))
+  await gate.arrived(bodies.length)
+  const finish = () => {
+    gate.open()
+    return Promise.all(slow)
+  }
+  return { client, finish }
+}
+
+const WRITE = { set: { page: 'slow' } }
+
+/** Somebody is logged out by `end` while a slow request is under way. Is it for good? */
+async function staysLoggedOut(app, name, end) {
+  const { client, finish } = await beginSlow(app, name, [WRITE])
+  const before = app.client(client.cookie)
+  await end(client)
+  await finish()
+  const { user } = await before.session()
+  return user === undefined
+}
+
+/** How many keys of as many parallel requests, each of which sets its own, are kept. */
+async function keysKept(app, name, count) {
+  const bodies = Array.from({ length: count }, (_, n) => ({ set: { [`key${n}`]: n } }))
+  const { client, finish } = await beginSlow(app, name, bodies)
+  await finish()
+  const kept = await client.session()
+  return bodies.filter((_, n) => kept[`key${n}`] === n).length
+}
+
+/** For each race, what it is about, and what of it is kept: true, false, or a part. */
+const RACES = {
+  logout: {
+    title: 'A logout during a slow request stays a logout',
+    run: (app) => staysLoggedOut(app, 'logout', (client) => client.post('/logout')),
+  },
+  regenerate: {
+    title: 'A session does not survive a login under its old id',
+    run: (app) =>
+      staysLoggedOut(app, 'regenerate', (client) => client.post('/login', { user: 'bob' })),
+  },
+  clear: {
+    title: '`clear()` during a slow request leaves nothing',
+    run: (app) =>
+      staysLoggedOut(
+        app,
+        'clear',
+        () => new Promise((done, fail) => app.store.clear((err) => (err ? fail(err) : done()))),
+      ),
+  },
+  ten: {
+    title: 'Ten parallel requests each set a key of their own',
+    run: async (app) => `${await keysKept(app, 'ten', 10)} of 10`,
+  },
+  hundred: {
+    title: 'A hundred parallel requests do',
+    run: async (app) => `${await keysKept(app, 'hundred', 100)} of 100`,
+  },
+  deletion: {
+    title: 'A deleted key stays deleted beside another request’s write',
+    run: async (app) => {
+      const session = { user: 'ada', draft: 'x' }
+      const { client, finish } = await beginSlow(app, 'deletion', [WRITE], session)
+      await client.post('/change', { drop: ['draft'] })
+      await finish()
+      const { draft, page } = await client.session()
+      return draft === undefined && page === 'slow'
+    },
+  },
+  counter: {
+    title: 'A counter that two requests raise at once counts both',
+    run: async (app) => {
+      const { client, finish } = await beginSlow(app, 'counter', [{ add: ['n'] }])
+      await client.post('/change', { add: ['n'] })
+      await finish()
+      return (await client.session()).n === 2
+    },
+  },
+}
+
+/** Runs all races on the stores that are installed and prints a table. */
+async function main() {
+  const { STORES, FLOOR, REDIS, missingPackages, openStore } = require('./stores.js')
+  const { startRedis } = require('./redis-server.js')
+  const redis = await startRedis().catch(() => undefined)
+  const names = Object.keys(STORES).filter(
+    (name) => name !== FLOOR && missingPackages(name).length === 0 && (name !== REDIS || redis),
+  )
+  const rows = new Map(Object.keys(RACES).map((race) => [race, []]))
+  for (const name of names) {
+    const { store, stop } = await openStore(name, { checkPeriod: 0 }, redis?.port)
+    const app = await startApp(store)
+    for (const [race, { run }] of Object.entries(RACES)) rows.get(race).push(word(await run(app)))
+    app.stop()
+    await stop()
+  }
+  redis?.kill()
+  if (!redis) console.log('connect-redis is missing: there is no redis-server on the PATH\n')
+  console.log(`| | ${names.join(' | ')} |\n| --- |${' --- |'.repeat(names.length)}`)
+  for (const [race, cells] of rows) console.log(`| ${RACES[race].title} | ${cells.join(' | ')} |`)
+}
+
+function word(kept) {
+  if (typeof kept === 'string') return kept
+  return kept ? 'yes' : '**no**'
+}
+
+module.exports = { RACES, startApp }
+
+if (require.main === module) main()

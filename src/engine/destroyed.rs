@@ -1,0 +1,305 @@
+//! Which sids were destroyed lately, so that a request that read a session before it was
+//! destroyed does not bring it back when it ends.
+//!
+//! What is remembered is bounded: in number, and in time by [`REMEMBERED`]. What had to be
+//! forgotten errs on the safe side: a session that was read before that, and is gone, counts as
+//! destroyed, though it may have expired or been evicted.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::{Condition, Refused, Version};
+use crate::sid::{SidHash, UseSidHash};
+use crate::time::Millis;
+
+/// How long a destroyed sid is remembered: longer than a request takes.
+const REMEMBERED: Millis = 10 * 60 * 1000;
+
+/// The most sids to remember: more than log out in that time, and 7 MB.
+const MOST: usize = 100_000;
+
+/// What a sid takes: 25 bytes in a map of which between 7/16 and 7/8 are in use, and 24 in a
+/// queue that is between half and quite full.
+const COST: usize = 38 + 34;
+
+/// The part of the budget that the sids may take.
+const SHARE: usize = 16;
+
+/// See the module's description.
+pub(super) struct Destroyed {
+    deaths: HashMap<SidHash, Death, UseSidHash>,
+    /// Earliest first. A sid that was destroyed once more has another entry further on.
+    order: VecDeque<(SidHash, Death)>,
+    most: usize,
+    /// Whether a sid that is remembered cannot be written by anybody.
+    is_final: bool,
+    /// The version at which the latest of those that were forgotten had been destroyed.
+    forgotten: Version,
+    /// The version at which all sessions were destroyed at once.
+    cleared: Version,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Death {
+    version: Version,
+    at: Millis,
+}
+
+impl Destroyed {
+    pub(super) fn new(max_bytes: usize, is_final: bool) -> Self {
+        Self {
+            deaths: HashMap::default(),
+            order: VecDeque::new(),
+            most: MOST.min(max_bytes / SHARE / COST),
+            is_final,
+            forgotten: 0,
+            cleared: 0,
+        }
+    }
+
+    /// Whether a write under `condition` may be done where version `stored` is, if any.
+    pub(super) fn check(
+        &self,
+        sid: SidHash,
+        condition: Condition,
+        stored: Option<Version>,
+        now: Millis,
+    ) -> Result<(), Refused> {
+        if self.is_final && self.is_remembered(sid, now) {
+            return Err(Refused::Destroyed);
+        }
+        let (read, expected) = match condition {
+            Condition::None => return Ok(()),
+            Condition::NotDestroyed { read } => (read, stored),
+            Condition::Unchanged { read, expected } => (read, Some(expected)),
+            Condition::Touch { expected } => (expected, Some(expected)),
+        };
+        let is_destroyed = match stored {
+            Some(_) => self.is_destroyed_since(sid, read),
+            None => self.is_gone_since(sid, read),
+        };
+        match stored {
+            _ if is_destroyed => Err(Refused::Destroyed),
+            Some(_) if stored != expected => Err(Refused::Changed),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the session was destroyed after its version `read` had been written.
+    fn is_destroyed_since(&self, sid: SidHash, read: Version) -> bool {
+        read < self.cleared || self.deaths.get(&sid).is_some_and(|death| read < death.version)
+    }
+
+    /// As [`Self::is_destroyed_since`], for a session that is not there.
+    fn is_gone_since(&self, sid: SidHash, read: Version) -> bool {
+        read < self.forgotten || self.is_destroyed_since(sid, read)
+    }
+
+    /// Whether the sid was destroyed within the last minutes.
+    fn is_remembered(&self, sid: SidHash, now: Millis) -> bool {
+        self.deaths.get(&sid).is_some_and(|death| !death.is_over(now))
+    }
+
+    pub(super) fn add(&mut self, sid: SidHash, version: Version, now: Millis) {
+        let death = Death { version, at: now };
+        self.deaths.insert(sid, death);
+        self.order.push_back((sid, death));
+        self.forget_old(now);
+        while self.order.len() > self.most {
+            self.forget_first();
+        }
+    }
+
+    /// All sessions there were are destroyed at `version`.
+    pub(super) fn clear(&mut self, version: Version) {
+        self.cleared = version;
+        if !self.is_final {
+            // Whatever was destroyed before is among them.
+            self.deaths = HashMap::default();
+            self.order = VecDeque::new();
+        }
+    }
+
+    /// Forgets what was destroyed too long ago to matter.
+    pub(super) fn forget_old(&mut self, now: Millis) {
+        while self.order.front().is_some_and(|(_, death)| death.is_over(now)) {
+            self.forget_first();
+        }
+        if self.order.capacity() > 4 * self.order.len() + 64 {
+            self.order.shrink_to(2 * self.order.len());
+            self.deaths.shrink_to(2 * self.deaths.len());
+        }
+    }
+
+    pub(super) fn forget_all(&mut self) {
+        while !self.order.is_empty() {
+            self.forget_first();
+        }
+        self.forget_old(Millis::MIN);
+    }
+
+    /// How many more can be remembered without another being forgotten.
+    pub(super) fn room(&self) -> usize {
+        self.most.saturating_sub(self.order.len())
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.order.len() * COST
+    }
+
+    fn forget_first(&mut self) {
+        let Some((sid, death)) = self.order.pop_front() else {
+            return;
+        };
+        self.forgotten = self.forgotten.max(death.version);
+        if self.deaths.get(&sid) == Some(&death) {
+            self.deaths.remove(&sid);
+        }
+    }
+}
+
+impl Death {
+    fn is_over(self, now: Millis) -> bool {
+        self.at.saturating_add(REMEMBERED) < now
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::hash::RandomState;
+
+    use super::*;
+    use crate::sid::Sid;
+
+    fn hashes(count: u64) -> Vec<SidHash> {
+        let hasher = RandomState::new();
+        (0..count).map(|number| Sid::new(&number.to_le_bytes(), &hasher).hash()).collect()
+    }
+
+    fn unlimited() -> Destroyed {
+        Destroyed::new(usize::MAX, false)
+    }
+
+    #[test]
+    fn a_session_read_before_it_was_destroyed_is_told_from_one_read_after() {
+        let sids = hashes(2);
+        let mut destroyed = unlimited();
+        destroyed.add(sids[0], 10, 0);
+        assert!(destroyed.is_destroyed_since(sids[0], 9));
+        assert!(!destroyed.is_destroyed_since(sids[0], 11));
+        assert!(!destroyed.is_destroyed_since(sids[1], 9));
+        destroyed.add(sids[0], 20, 0);
+        assert!(destroyed.is_destroyed_since(sids[0], 11));
+    }
+
+    #[test]
+    fn a_sid_is_remembered_for_minutes_and_what_was_read_before_for_ever() {
+        let sids = hashes(3);
+        let mut destroyed = unlimited();
+        destroyed.add(sids[0], 10, 0);
+        destroyed.add(sids[1], 20, 1000);
+        assert!(destroyed.is_remembered(sids[0], REMEMBERED));
+        assert!(!destroyed.is_remembered(sids[0], REMEMBERED + 1));
+        destroyed.forget_old(REMEMBERED + 1);
+        assert_eq!(destroyed.bytes(), COST);
+        assert!(!destroyed.is_destroyed_since(sids[0], 9), "it is there, so it is another");
+        for gone in [0, 2] {
+            assert!(destroyed.is_gone_since(sids[gone], 9));
+            assert!(!destroyed.is_gone_since(sids[gone], 10));
+        }
+        assert!(destroyed.is_gone_since(sids[1], 19));
+    }
+
+    #[test]
+    fn a_sid_destroyed_again_is_remembered_from_then_on() {
+        let sids = hashes(1);
+        let mut destroyed = unlimited();
+        destroyed.add(sids[0], 10, 0);
+        destroyed.add(sids[0], 20, 1000);
+        destroyed.forget_old(REMEMBERED + 1);
+        assert!(destroyed.is_destroyed_since(sids[0], 19));
+        assert!(destroyed.is_remembered(sids[0], REMEMBERED + 1000));
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded_and_its_memory_is_given_back() {
+        let sids = hashes(MOST as u64 + 1000);
+        let mut destroyed = unlimited();
+        for (version, sid) in (1..).zip(&sids) {
+            destroyed.add(*sid, version, 0);
+        }
+        assert_eq!(destroyed.order.len(), MOST);
+        assert_eq!(destroyed.deaths.len(), MOST);
+        assert_eq!(destroyed.forgotten, 1000);
+        assert!(destroyed.is_gone_since(sids[999], 999));
+        assert!(destroyed.is_gone_since(sids[1000], 1000));
+        destroyed.forget_all();
+        assert_eq!((destroyed.bytes(), destroyed.deaths.len()), (0, 0));
+        assert!(destroyed.order.capacity() < 100 && destroyed.deaths.capacity() < 100);
+    }
+
+    #[test]
+    fn a_small_budget_leaves_room_for_few() {
+        let sids = hashes(100);
+        let mut destroyed = Destroyed::new(SHARE * COST * 3, false);
+        for (version, sid) in (1..).zip(&sids) {
+            destroyed.add(*sid, version, 0);
+        }
+        assert_eq!(destroyed.bytes(), 3 * COST);
+        assert_eq!(destroyed.room(), 0);
+        assert!(sids.iter().all(|sid| destroyed.is_gone_since(*sid, 0)), "none is let through");
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_forgets_nothing() {
+        let sids = hashes(2);
+        let mut destroyed = unlimited();
+        destroyed.add(sids[0], 1, 5000);
+        destroyed.add(sids[1], 2, 0);
+        destroyed.forget_old(Millis::MIN);
+        assert_eq!(destroyed.bytes(), 2 * COST);
+    }
+
+    #[test]
+    fn a_write_is_let_through_where_its_condition_holds() {
+        let sids = hashes(2);
+        let mut destroyed = unlimited();
+        destroyed.add(sids[0], 10, 0);
+        let check = |sid: usize, condition, stored| destroyed.check(sids[sid], condition, stored, 0);
+        let unchanged = |read, expected| Condition::Unchanged { read, expected };
+        for stored in [None, Some(5)] {
+            assert_eq!(check(0, Condition::None, stored), Ok(()));
+            assert_eq!(check(0, Condition::NotDestroyed { read: 9 }, stored), Err(Refused::Destroyed));
+            assert_eq!(check(0, Condition::NotDestroyed { read: 11 }, stored), Ok(()));
+            assert_eq!(check(0, unchanged(9, 5), stored), Err(Refused::Destroyed));
+            assert_eq!(check(1, unchanged(4, 5), stored), Ok(()));
+            assert_eq!(check(1, Condition::Touch { expected: 5 }, stored), Ok(()));
+        }
+        assert_eq!(check(1, unchanged(4, 4), Some(5)), Err(Refused::Changed));
+        assert_eq!(check(1, Condition::Touch { expected: 4 }, Some(5)), Err(Refused::Changed));
+        let of_others = Destroyed::new(usize::MAX, true);
+        assert_eq!(of_others.check(sids[0], Condition::None, None, 0), Ok(()));
+    }
+
+    #[test]
+    fn where_it_is_final_nobody_writes_for_minutes_and_then_everybody() {
+        let sids = hashes(1);
+        let mut destroyed = Destroyed::new(usize::MAX, true);
+        destroyed.add(sids[0], 10, 0);
+        for read in [9, 11] {
+            for condition in [Condition::None, Condition::NotDestroyed { read }] {
+                let check = |now| destroyed.check(sids[0], condition, None, now);
+                assert_eq!(check(REMEMBERED), Err(Refused::Destroyed));
+                assert_eq!(check(REMEMBERED + 1).is_ok(), condition == Condition::None || read == 11);
+            }
+        }
+    }
+
+    #[test]
+    fn clearing_destroys_whatever_was_read_before() {
+        let sids = hashes(1);
+        let mut destroyed = unlimited();
+        destroyed.clear(10);
+        assert!(destroyed.is_destroyed_since(sids[0], 9));
+        assert!(!destroyed.is_destroyed_since(sids[0], 11));
+    }
+}
