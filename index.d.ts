@@ -140,6 +140,28 @@ declare namespace createMemoryStore {
     destroyed?: 'forgotten' | 'final' | undefined
 
     /**
+     * A touch that would move a session's expiry by less than this is left out, in milliseconds;
+     * its cookie is not stored either. It counts as a use of the session.
+     *
+     * Default: 0, every touch is done.
+     */
+    touchAfter?: number | undefined
+
+    /**
+     * A name by which all stores of this process that are given it, in all worker threads, have
+     * the same sessions. They go when the last of these stores is closed, or its thread ends.
+     *
+     * The stores of a name have to agree in `max`, `maxBytes`, `stale`, `noDisposeOnSet`,
+     * `destroyed`, `touchAfter`, and in whether there is a `dispose`; the constructor throws an
+     * error with the code `ERR_MEMORYSTORE_NAME` otherwise. `dispose` is called in the thread
+     * that removed the session; for what the background thread removed, in any one that has a
+     * `checkPeriod`.
+     *
+     * Default: none, the sessions are this store's own.
+     */
+    name?: string | undefined
+
+    /**
      * How a session becomes the text or the bytes that are stored, and a session again.
      *
      * Default: `JSON`.
@@ -178,10 +200,12 @@ declare namespace createMemoryStore {
     checkPeriod: number | undefined
     /** `Infinity` where it was not given. */
     max: number
-    /** Not there where it was not given; nor are the two that follow. */
+    /** Not there where it was not given; nor are those that follow. */
     maxBytes?: number
     conflict?: 'merge' | 'overwrite'
     destroyed?: 'forgotten' | 'final'
+    touchAfter?: number
+    name?: string
     ttl: number | TtlFunction<Session> | undefined
     dispose: ((sid: string, body: string | Buffer | Uint8Array) => void) | undefined
     stale: boolean | undefined

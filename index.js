@@ -89,16 +89,15 @@ function createMemoryStore(session) {
     #stopTimer = () => {}
 
     constructor(options = {}) {
-      const { values, max, maxBytes } = readOptions(options)
+      const { values, native } = readOptions(options)
       super(options)
 
       this.options = values
       this.serializer = options.serializer || JSON
       this.#dispose = values.dispose
       this.store = {}
-      const { stale, dispose, noDisposeOnSet } = values
-      const isFinal = values.destroyed === 'final'
-      createStore(this.store, max, maxBytes, !!stale, !!dispose, !noDisposeOnSet, isFinal)
+      const differing = createStore(this.store, native)
+      if (differing) throw sharedError(values.name, differing)
       this.#cookies = new Cookies(this.store)
       debug('Init MemoryStore')
 
@@ -311,10 +310,10 @@ function createMemoryStore(session) {
 
       this.stopInterval()
       this.#isOpen = false
-      this.store.clear(Date.now())
+      const isLast = this.store.close(Date.now())
       if (this.#dispose) {
         const pairs = []
-        this.store.takePruned(pairs, Infinity)
+        if (isLast) this.store.takePruned(pairs, Infinity)
         this.store.takeRemoved(pairs)
         this.#disposeOf(pairs)
       }
@@ -581,6 +580,14 @@ function tooLargeError() {
     'memorystore-rs: the session alone takes more memory than the option `maxBytes` allows; it was not stored',
   )
   error.code = 'ERR_MEMORYSTORE_TOO_LARGE'
+  return error
+}
+
+function sharedError(name, option) {
+  const error = new Error(
+    `memorystore-rs: the store named ${JSON.stringify(name)} is open with another \`${option}\`; all that open it have to give the same`,
+  )
+  error.code = 'ERR_MEMORYSTORE_NAME'
   return error
 }
 

@@ -51,6 +51,10 @@ const CHECKS = {
   stale: checkBoolean,
   conflict: checkOneOf(['merge', 'overwrite']),
   destroyed: checkOneOf(['forgotten', 'final']),
+  touchAfter: (value) => {
+    if (value === false || (typeof value === 'number' && value >= 0)) return undefined
+    return 'a number of milliseconds; every touch is done'
+  },
   noDisposeOnSet: checkBoolean,
   serializer: (value) => {
     if (typeof value?.stringify === 'function' && typeof value.parse === 'function') {
@@ -64,10 +68,10 @@ const CHECKS = {
 }
 
 /**
- * Returns the `values` that become `store.options`, and `max` and `maxBytes` as the native
- * store takes them.
+ * Returns the `values` that become `store.options`, and the options as the `native` store takes
+ * them.
  *
- * @throws {TypeError} where `options` is null
+ * @throws {TypeError} where `options` is null, or `name` is no name
  */
 function readOptions(options) {
   if (options === null) {
@@ -87,10 +91,31 @@ function readOptions(options) {
     noDisposeOnSet: given.noDisposeOnSet,
   }
   // What memorystore does not know is there only if it was given.
-  for (const name of ['maxBytes', 'conflict', 'destroyed']) {
+  for (const name of ['maxBytes', 'conflict', 'destroyed', 'touchAfter', 'name']) {
     if (given[name] !== undefined) values[name] = given[name]
   }
-  return { values, max: limit(values.max), maxBytes: limit(values.maxBytes) }
+  return { values, native: nativeOptions(values) }
+}
+
+/** The options as the native store takes them. */
+function nativeOptions(values) {
+  const { name, touchAfter } = values
+  // Sessions that were meant to be shared must not silently be each thread's own.
+  if (name !== undefined && (typeof name !== 'string' || name === '')) {
+    throw new TypeError(
+      `memorystore-rs: the option \`name\` is ${name === '' ? 'empty' : kindOf(name)}; it has to be a string that is not empty`,
+    )
+  }
+  return {
+    max: limit(values.max),
+    maxBytes: limit(values.maxBytes),
+    stale: Boolean(values.stale),
+    dispose: Boolean(values.dispose),
+    noDisposeOnSet: Boolean(values.noDisposeOnSet),
+    isFinal: values.destroyed === 'final',
+    touchAfter: typeof touchAfter === 'number' && touchAfter > 0 ? touchAfter : 0,
+    name,
+  }
 }
 
 function limit(value) {

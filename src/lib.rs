@@ -24,6 +24,7 @@
 mod cookie;
 pub mod engine;
 mod json;
+pub mod named;
 #[cfg(feature = "node")]
 mod node;
 pub mod pruner;

@@ -44,9 +44,16 @@ pub struct Options {
     pub keep_replaced: bool,
     /// Whether a destroyed sid cannot be written for some minutes, by nobody.
     pub destroyed_is_final: bool,
+    /// A touch that would move the expiry by less than this is not done.
+    pub touch_after: Millis,
 }
 
 impl Options {
+    /// Whether a touch that moves the expiry from one moment to another is left out.
+    fn is_too_soon(self, from: Millis, to: Millis) -> bool {
+        from.abs_diff(to) < self.touch_after.unsigned_abs()
+    }
+
     fn is_limited(self) -> bool {
         self.max < usize::MAX || self.max_bytes < usize::MAX
     }
@@ -61,6 +68,7 @@ impl Default for Options {
             keep_removed: false,
             keep_replaced: false,
             destroyed_is_final: false,
+            touch_after: 0,
         }
     }
 }
@@ -117,6 +125,8 @@ pub enum Refused {
     Changed,
     /// There is none, and a touch makes none.
     Missing,
+    /// The touch would have moved the expiry by less than [`Options::touch_after`].
+    TooSoon,
 }
 
 /// What an engine holds and has done.
@@ -176,7 +186,7 @@ pub enum NewCookie<'a> {
 pub enum Touched {
     /// There is no such session, or it has expired.
     Missing,
-    /// The cookie and the expiry are new.
+    /// The cookie and the expiry are new, or it is too soon for new ones.
     Renewed,
     /// Neither cookie nor expiry was changed, because only reading, changing and writing the
     /// session can do it. Its place in the order may have been: that call comes next.

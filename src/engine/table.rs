@@ -231,6 +231,10 @@ impl Table {
         if matches!(condition, Condition::Touch { .. }) && stored.is_none() && !self.options.stale {
             return Err(Refused::Missing);
         }
+        let is_too_soon = |record: &Record| self.options.is_too_soon(record.expires(), expires);
+        if matches!(condition, Condition::Touch { .. }) && stored.is_some_and(is_too_soon) {
+            return Err(Refused::TooSoon);
+        }
         if self.options.max == 0 {
             // Nothing fits, so what is set falls out at once.
             removed.push(Removed { sid, body: Body::new(given), last_use: 0 });
@@ -300,6 +304,9 @@ impl Table {
             }
             self.expire(sid, removed);
             return Touched::Missing;
+        }
+        if self.options.is_too_soon(record.expires(), expires) {
+            return Touched::Renewed;
         }
         let before = record.allocated();
         let old = record.template();

@@ -14,37 +14,53 @@ use napi_derive::napi;
 
 use crate::engine::Options;
 use crate::pruner::PRUNER;
+use crate::time::whole;
 use ops::Store;
 
 /// The allocator of the addon's own memory; V8 and Node.js keep theirs.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Fills `target` with the functions of a new store.
+/// The options of a store, as `index.js` has read them.
+#[napi(object, object_to_js = false)]
+pub(crate) struct StoreOptions {
+    /// The most sessions to keep, and the most memory to use for them (`Infinity`: no limit).
+    pub max: f64,
+    pub max_bytes: f64,
+    pub stale: bool,
+    pub dispose: bool,
+    pub no_dispose_on_set: bool,
+    /// Whether `destroyed` is `'final'`.
+    pub is_final: bool,
+    /// Milliseconds; 0 where every touch is done.
+    pub touch_after: f64,
+    /// The name by which the process's threads share the store.
+    pub name: Option<String>,
+}
+
+/// Fills `target` with the functions of a store: a new one, or that of the name.
 ///
-/// `max` is the most sessions to keep, `max_bytes` the most memory (`Infinity`: no limit).
-/// `stale` and `dispose` are the options of the same names; `dispose_on_set` is the opposite of
-/// `noDisposeOnSet`, `destroyed_is_final` is `destroyed: 'final'`.
+/// Gives the name of the option that differs from those by which the named store was made;
+/// undefined where all is well.
 #[napi]
 pub(crate) fn create_store(
     env: Env,
     target: Object,
-    max: f64,
-    max_bytes: f64,
-    stale: bool,
-    dispose: bool,
-    dispose_on_set: bool,
-    destroyed_is_final: bool,
-) -> Result<()> {
-    let options = Options {
-        max: whole_count(max),
-        max_bytes: whole_count(max_bytes),
-        stale,
-        keep_removed: dispose,
-        keep_replaced: dispose && dispose_on_set,
-        destroyed_is_final,
+    options: StoreOptions,
+) -> Result<Option<&'static str>> {
+    let engine_options = Options {
+        max: whole_count(options.max),
+        max_bytes: whole_count(options.max_bytes),
+        stale: options.stale,
+        keep_removed: options.dispose,
+        keep_replaced: options.dispose && !options.no_dispose_on_set,
+        destroyed_is_final: options.is_final,
+        touch_after: whole(options.touch_after),
     };
-    Store::new(options).bind(env, &target)
+    match Store::open(engine_options, options.name.as_deref()) {
+        Err(option) => Ok(Some(option)),
+        Ok(store) => store.bind(env, &target).map(|()| None),
+    }
 }
 
 /// A count from JavaScript: fractions are dropped, what is beyond `usize` is its largest.

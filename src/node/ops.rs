@@ -13,6 +13,7 @@ use super::raw::{self, Call, Failure, Text, Value};
 use crate::engine::{
     Condition, MemoryEngine, NewCookie, Options, Refused, Removed, Touched, Version,
 };
+use crate::named::Lease;
 use crate::pruner::{OpenStore, PRUNER};
 use crate::record::{Body, BodyRef, BodyView, Encoding};
 use crate::sid::Sid;
@@ -27,6 +28,8 @@ const BUFFER_TO_KEEP: usize = 256 * 1024;
 /// A store as one JavaScript object has it. It is used by that object's thread only.
 pub(super) struct Store {
     engine: Arc<MemoryEngine>,
+    /// Of an engine that has a name, until the store is closed.
+    lease: RefCell<Option<Lease>>,
     dispose: bool,
     buffers: RefCell<Buffers>,
     /// The version of what was read last.
@@ -48,20 +51,30 @@ type Done = std::result::Result<Value, Failure>;
 type Operation = fn(&Store, &Call) -> Done;
 
 impl Store {
-    pub(super) fn new(options: Options) -> Rc<Self> {
-        Rc::new(Self {
-            engine: Arc::new(MemoryEngine::new(options)),
+    /// A store of its own, or that of `name`. Fails with the option in which the latter differs.
+    pub(super) fn open(
+        options: Options,
+        name: Option<&str>,
+    ) -> std::result::Result<Rc<Self>, &'static str> {
+        let lease = name.map(|name| Lease::open(name, options)).transpose()?;
+        let engine = match &lease {
+            Some(lease) => Arc::clone(lease.engine()),
+            None => Arc::new(MemoryEngine::new(options)),
+        };
+        Ok(Rc::new(Self {
+            engine,
+            lease: RefCell::new(lease),
             dispose: options.keep_removed,
             buffers: RefCell::default(),
             version: Cell::default(),
             removed: RefCell::default(),
             _open: PRUNER.open(),
-        })
+        }))
     }
 
     /// Gives `target` this store's functions.
     pub(super) fn bind(self: &Rc<Self>, env: Env, target: &Object) -> Result<()> {
-        let functions: [(&str, Operation); 24] = [
+        let functions: [(&str, Operation); 25] = [
             ("get", Store::get),
             ("fetch", Store::fetch),
             ("peek", Store::peek),
@@ -80,6 +93,7 @@ impl Store {
             ("list", Store::list),
             ("all", Store::all),
             ("clear", Store::clear),
+            ("close", Store::close),
             ("prune", Store::prune),
             ("pruneLater", Store::prune_later),
             ("isPruning", Store::is_pruning),
@@ -298,6 +312,16 @@ impl Store {
         Ok(Value::UNDEFINED)
     }
 
+    /// `close(now)`: clears the store, unless others have it by its name still. Gives whether it
+    /// did.
+    fn close(&self, call: &Call) -> Done {
+        let is_last = self.lease.take().is_none_or(Lease::end);
+        if is_last {
+            self.clear(call)?;
+        }
+        call.truth(is_last)
+    }
+
     /// `prune(now)`: removes what has expired before it returns.
     fn prune(&self, call: &Call) -> Done {
         let now = whole(call.number(0)?);
@@ -404,6 +428,7 @@ fn written_code(written: std::result::Result<Version, Refused>) -> f64 {
         Err(Refused::Destroyed) => -2.0,
         Err(Refused::Changed) => -3.0,
         Err(Refused::Missing) => -4.0,
+        Err(Refused::TooSoon) => -5.0,
     }
 }
 

@@ -1,0 +1,142 @@
+//! Engines that the stores of this process share by name, so that all its worker threads see the
+//! same sessions.
+//!
+//! The addon is loaded once by a process, whatever the number of its workers, so what is static
+//! here is common to all of them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::engine::{MemoryEngine, Options};
+
+/// The engines of this process that have a name.
+static NAMED: Mutex<BTreeMap<String, Shared>> = Mutex::new(BTreeMap::new());
+
+struct Shared {
+    engine: Arc<MemoryEngine>,
+    options: Options,
+    leases: usize,
+}
+
+/// Keeps the engine of a name alive. It goes when the last lease has ended or is dropped.
+pub struct Lease {
+    /// None once it has ended.
+    name: Option<String>,
+    engine: Arc<MemoryEngine>,
+}
+
+impl Lease {
+    /// Opens the engine called `name`, which the first one makes.
+    ///
+    /// # Errors
+    /// The option, as JavaScript names it, in which `options` differ from those that the engine
+    /// was made with.
+    pub fn open(name: &str, options: Options) -> Result<Self, &'static str> {
+        let mut named = NAMED.lock();
+        let shared = named.entry(name.to_owned()).or_insert_with(|| Shared {
+            engine: Arc::new(MemoryEngine::new(options)),
+            options,
+            leases: 0,
+        });
+        if let Some(option) = difference(shared.options, options) {
+            return Err(option);
+        }
+        shared.leases += 1;
+        Ok(Self { name: Some(name.to_owned()), engine: Arc::clone(&shared.engine) })
+    }
+
+    /// The engine.
+    #[must_use]
+    pub fn engine(&self) -> &Arc<MemoryEngine> {
+        &self.engine
+    }
+
+    /// Gives the lease back. Returns whether it was the last: nobody else has the engine then,
+    /// and whoever opens the name next gets another.
+    #[must_use]
+    pub fn end(mut self) -> bool {
+        self.leave()
+    }
+
+    fn leave(&mut self) -> bool {
+        let Some(name) = self.name.take() else {
+            return false;
+        };
+        let mut named = NAMED.lock();
+        let Some(shared) = named.get_mut(&name) else {
+            return false;
+        };
+        shared.leases -= 1;
+        if shared.leases > 0 {
+            return false;
+        }
+        // The engine itself is freed later: this lease has it too.
+        named.remove(&name);
+        true
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+/// The first option in which the two differ.
+fn difference(one: Options, other: Options) -> Option<&'static str> {
+    let same = [
+        ("max", one.max == other.max),
+        ("maxBytes", one.max_bytes == other.max_bytes),
+        ("stale", one.stale == other.stale),
+        ("dispose", one.keep_removed == other.keep_removed),
+        ("noDisposeOnSet", one.keep_replaced == other.keep_replaced),
+        ("destroyed", one.destroyed_is_final == other.destroyed_is_final),
+        ("touchAfter", one.touch_after == other.touch_after),
+    ];
+    same.into_iter().find(|(_, is_same)| !is_same).map(|(option, _)| option)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_that_open_a_name_get_one_engine_until_the_last_has_left() {
+        let options = Options::default();
+        let one = Lease::open("shared", options).unwrap();
+        let other = Lease::open("shared", options).unwrap();
+        let first = Arc::downgrade(one.engine());
+        assert!(Arc::ptr_eq(one.engine(), other.engine()));
+        assert!(!Arc::ptr_eq(one.engine(), Lease::open("another", options).unwrap().engine()));
+        assert!(!one.end());
+        assert!(first.upgrade().is_some());
+        let third = Lease::open("shared", options).unwrap();
+        assert!(Arc::ptr_eq(other.engine(), third.engine()));
+        drop(third);
+        assert!(other.end());
+        assert!(first.upgrade().is_none());
+        let anew = Lease::open("shared", options).unwrap();
+        assert!(anew.engine().is_empty());
+    }
+
+    #[test]
+    fn whoever_has_other_options_is_told_which() {
+        let options = Options::default();
+        let _lease = Lease::open("options", options).unwrap();
+        let wrong = [
+            ("max", Options { max: 5, ..options }),
+            ("maxBytes", Options { max_bytes: 5, ..options }),
+            ("stale", Options { stale: true, ..options }),
+            ("dispose", Options { keep_removed: true, ..options }),
+            ("noDisposeOnSet", Options { keep_replaced: true, ..options }),
+            ("destroyed", Options { destroyed_is_final: true, ..options }),
+            ("touchAfter", Options { touch_after: 5, ..options }),
+        ];
+        for (name, options) in wrong {
+            assert_eq!(Lease::open("options", options).err(), Some(name));
+        }
+        assert!(Lease::open("options", options).is_ok());
+    }
+}
