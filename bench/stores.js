@@ -9,6 +9,9 @@ const { existsSync, readFileSync } = require('node:fs')
 const { dirname, join } = require('node:path')
 
 const OURS = 'memorystore-rs'
+
+/** Which build of it: this one, unless `compare.js` names the folder of another. */
+const BUILD = process.env.MEMORYSTORE_RS_BUILD ?? '..'
 const REDIS = 'connect-redis'
 const FLOOR = 'floor'
 
@@ -16,7 +19,7 @@ const FLOOR = 'floor'
 const STORES = {
   [OURS]: {
     packages: [],
-    open: (options) => new (require('../index.js')(require('express-session')))(options),
+    open: (options) => new (require(BUILD)(require('express-session')))(options),
   },
   memorystore: {
     packages: ['memorystore'],
