@@ -130,7 +130,7 @@ declare namespace createMemoryStore {
     /**
      * What `set` does with a sid that was destroyed, for a session that it did not load for
      * express-session. `'forgotten'`: writes it. `'final'`: writes nothing for ten minutes, and
-     * gives no error. Of what `clear` removes, it is final for up to 100,000 sessions.
+     * gives no error. Of what `clear` removes, it is final for up to 10,000 sessions.
      *
      * Use `'final'` with frameworks that do not call `createSession`, such as `@fastify/session`,
      * so that a request that ends after a logout does not undo it.
@@ -140,8 +140,9 @@ declare namespace createMemoryStore {
     destroyed?: 'forgotten' | 'final' | undefined
 
     /**
-     * A touch that would move a session's expiry by less than this is left out, in milliseconds;
-     * its cookie is not stored either. It counts as a use of the session.
+     * A touch that would put a session's expiry off by less than this is left out, in
+     * milliseconds; its cookie is not stored either. It counts as a use of the session. Choose it
+     * well below the lifetime, for a session in use can expire that much earlier.
      *
      * Default: 0, every touch is done.
      */
@@ -149,9 +150,10 @@ declare namespace createMemoryStore {
 
     /**
      * A name by which all stores of this process that are given it, in all worker threads, have
-     * the same sessions. They go when the last of these stores is closed, or its thread ends.
+     * the same sessions. They go when the last of these stores is closed or collected as garbage,
+     * or its thread ends.
      *
-     * The stores of a name have to agree in `max`, `maxBytes`, `stale`, `noDisposeOnSet`,
+     * All of them have to use the same `serializer`, which is not compared. The stores of a name have to agree in `max`, `maxBytes`, `stale`, `noDisposeOnSet`,
      * `destroyed`, `touchAfter`, and in whether there is a `dispose`; the constructor throws an
      * error with the code `ERR_MEMORYSTORE_NAME` otherwise. `dispose` is called in the thread
      * that removed the session; for what the background thread removed, in any one that has a
@@ -191,7 +193,10 @@ declare namespace createMemoryStore {
      */
     stringify(session: Session): string | Buffer | Uint8Array
 
-    /** Returns the session again, from exactly what `stringify` had returned. */
+    /**
+     * Returns the session again, from exactly what `stringify` had returned: a new object each
+     * time, for two requests change theirs.
+     */
     parse(body: any): unknown
   }
 
@@ -200,7 +205,7 @@ declare namespace createMemoryStore {
     checkPeriod: number | undefined
     /** `Infinity` where it was not given. */
     max: number
-    /** Not there where it was not given; nor are those that follow. */
+    // These are not there where they were not given.
     maxBytes?: number
     conflict?: 'merge' | 'overwrite'
     destroyed?: 'forgotten' | 'final'

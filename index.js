@@ -78,7 +78,7 @@ function createMemoryStore(session) {
 
   // Only express-session's own stores are told which session object was made of what was read.
   const isTelling = typeof Base.prototype.createSession === 'function'
-  const Session = session?.Session
+  const Session = typeof session?.Session === 'function' ? session.Session : undefined
 
   class MemoryStore extends Base {
     #isOpen = true
@@ -152,8 +152,8 @@ function createMemoryStore(session) {
       if (written === TOO_LARGE) return fail(fn, tooLargeError())
       if (written === DESTROYED) debugRefused(key)
       // A new session is tied from its first write on: its request may write it again.
-      else if (isTelling && session instanceof Session) {
-        this.#ties.noteWritten(session, key, data, written, true)
+      else if (isTelling && Session !== undefined && session instanceof Session) {
+        this.#ties.tieNew(session, key, data, written)
       }
       if (this.#dispose) this.#disposeOfRemoved()
       return done(fn)
@@ -164,6 +164,7 @@ function createMemoryStore(session) {
       if (!this.#isOpen || key === undefined) return this.#refuse('touch', sid, fn)
 
       const ttl = this.#ttl(session, sid)
+      if (!this.#isOpen) return this.#refuse('touch', sid, fn)
       if (debug.enabled) debug('EXPIRE %s ttl:%s', tag(key), ttl)
       if (this.serializer === JSON && !this.#dispose && this.#cookies.touch(key, session, ttl)) {
         return done(fn)
@@ -343,40 +344,45 @@ function createMemoryStore(session) {
       let body = data
       let expected = ANY_VERSION
       if (this.options.conflict !== 'overwrite') expected = tie.isWhole ? tie.version : NO_VERSION
-
-      for (;;) {
-        const kind = bodyKind(serializer, body)
-        const written = store.setTied(key, body, Date.now(), ttl, kind, tie.version, expected)
-        if (written === TOO_LARGE) return fail(fn, tooLargeError())
-        if (written === DESTROYED) {
-          debugRefused(key)
-          break
-        }
-        if (written !== CHANGED) {
-          this.#ties.noteWritten(session, key, data, written, body === data)
-          break
-        }
-        // Another request wrote. Take in what it did, and write if that is what is still stored.
-        const stored = store.peek(key, Date.now())
-        expected = stored ? store.version() : NO_VERSION
-        try {
-          if (stored) body = this.#merged(tie, stored, data) ?? data
+      let written
+      try {
+        for (;;) {
+          const kind = bodyKind(serializer, body)
+          const isMerge = body === data ? 0 : 1
+          const now = Date.now()
+          written = store.setTied(key, body, now, ttl, kind, tie.version, expected, isMerge)
+          if (written !== CHANGED) break
+          // Another request wrote. Take in what it did, and write if nobody else does meanwhile.
+          const stored = store.peek(key, Date.now())
+          expected = stored === undefined ? NO_VERSION : store.version()
+          const merged = stored && this.#merged(tie, session, stored, data)
+          body = merged || data
           if (!this.#isOpen) throw closedError('set')
-        } catch (err) {
-          return fail(fn, err)
         }
-        if (debug.enabled) debug('MERGE %s', tag(key))
+        if (written === TOO_LARGE) throw tooLargeError()
+      } catch (err) {
+        if (this.#dispose) this.#disposeOfRemoved()
+        return fail(fn, err)
+      }
+      if (written === DESTROYED) {
+        debugRefused(key)
+      } else {
+        this.#ties.noteWritten(tie, data, written, body === data)
+        if (debug.enabled && body !== data) debug('MERGE %s', tag(key))
       }
       if (this.#dispose) this.#disposeOfRemoved()
       return done(fn)
     }
 
-    /** The body of what this request and another one have made of a session. */
-    #merged(tie, stored, data) {
+    /** The body of what this request and another one have made of a session, if they merge. */
+    #merged(tie, session, stored, data) {
       const { serializer } = this
       const [base, theirs, mine] = [tie.body, stored, data].map((body) => parse(serializer, body))
       const merged = merge(base, theirs, mine)
-      return merged && toBody(serializer.stringify(merged))
+      if (merged === undefined) return undefined
+      // As `stringify` knows it from any other session.
+      if (Object.hasOwn(merged, 'cookie')) merged.cookie = session.cookie
+      return toBody(serializer.stringify(merged))
     }
 
     /** Touches by reading the session, giving it the new cookie, and writing it. */

@@ -52,8 +52,8 @@ test('a touch that is left out is a use', async (t) => {
   t.deepEqual(await store.ids(), ['c', 'a'])
 })
 
-test('a touch that makes the session live shorter is done where it moves the expiry far enough', async (t) => {
-  let ttl = 10 * MINUTE
+test('a touch that makes the session live shorter is always done', async (t) => {
+  let ttl = 10
   const store = new MemoryStore({ ttl: () => ttl, touchAfter: MINUTE })
   await store.set('sid', { cookie: {} })
   ttl = -1

@@ -51,7 +51,12 @@ const CHECKS = {
   stale: checkBoolean,
   conflict: checkOneOf(['merge', 'overwrite']),
   destroyed: checkOneOf(['forgotten', 'final']),
-  touchAfter: (value) => {
+  // What is wrong with it is an error; see nativeOptions.
+  name: () => undefined,
+  touchAfter: (value, { ttl }) => {
+    if (typeof ttl === 'number' && ttl > 0 && value >= ttl) {
+      return 'well below the `ttl`; sessions in use expire'
+    }
     if (value === false || (typeof value === 'number' && value >= 0)) return undefined
     return 'a number of milliseconds; every touch is done'
   },
@@ -101,9 +106,11 @@ function readOptions(options) {
 function nativeOptions(values) {
   const { name, touchAfter } = values
   // Sessions that were meant to be shared must not silently be each thread's own.
-  if (name !== undefined && (typeof name !== 'string' || name === '')) {
+  if (name !== undefined && (typeof name !== 'string' || name === '' || !name.isWellFormed())) {
+    const kind =
+      typeof name === 'string' ? (name === '' ? 'empty' : 'not well-formed') : kindOf(name)
     throw new TypeError(
-      `memorystore-rs: the option \`name\` is ${name === '' ? 'empty' : kindOf(name)}; it has to be a string that is not empty`,
+      `memorystore-rs: the option \`name\` is ${kind}; it has to be a string that is not empty`,
     )
   }
   return {
@@ -126,7 +133,7 @@ function warnOfNonsense(given) {
   for (const [name, check] of Object.entries(CHECKS)) {
     const value = given[name]
     if (value === undefined || value === null) continue
-    const expected = check(value)
+    const expected = check(value, given)
     if (expected === undefined) continue
     warn(`the option \`${name}\` is ${describe(value)}, but should be ${expected}`)
   }

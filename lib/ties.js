@@ -4,48 +4,70 @@
  * Remembers what a request read, so that what it writes can be compared with what is stored by
  * then. express-session hands each session that it loaded, and no other, to `createSession`: that
  * is where the Session object is tied to what was read.
- *
- * Nothing is added to the objects, and nothing is kept longer than they are.
  */
 
 /**
  * What a session object was made of, or written as last.
  *
  * @typedef {object} Tie
+ * @property {object} owner the ties of the store that it belongs to
  * @property {string} key under which it is stored
  * @property {string | Uint8Array} body as the serializer returned it
- * @property {number} version of the record that was read or written
- * @property {boolean} isWhole whether that record has this body and nothing that was merged in
+ * @property {number} version at which it was read or written
+ * @property {boolean} isWhole whether just this was stored then, and nothing merged into it
+ * @property {boolean} isTaken whether a session has it
  */
+
+/**
+ * Where a session has its tie: not enumerable, so nothing that goes through its properties meets
+ * it, and a property, so that a Proxy of the session has it too.
+ */
+const TIE = Symbol('memorystore-rs')
 
 class Ties {
   /** The ties of what `get` gave out, by the object that it gave. */
   #read = new WeakMap()
-  /** The ties of the sessions that were made of those. */
-  #sessions = new WeakMap()
 
   /** Notes that `get` gives out `session`. */
   noteRead(session, key, body, version) {
     if (session === null || typeof session !== 'object') return
-    this.#read.set(session, { key, body, version, isWhole: true })
+    const tie = { owner: this, key, body, version, isWhole: true, isTaken: false }
+    this.#read.set(session, tie)
   }
 
   /** Ties `session`, which was made of `read`, if `get` gave that out. */
   tie(session, read) {
     const tie = this.#read.get(read)
-    if (tie) this.#sessions.set(session, { ...tie })
+    if (tie === undefined) return
+    // Of one object two sessions can be made, which then go ways of their own.
+    attach(session, tie.isTaken ? { ...tie } : tie)
+    tie.isTaken = true
   }
 
   /** The tie of `session`, if it is to be written where it was read. */
   of(session, key) {
-    const tie = this.#sessions.get(session)
-    return tie?.key === key ? tie : undefined
+    const tie = session?.[TIE]
+    return tie?.owner === this && tie.key === key ? tie : undefined
   }
 
-  /** Notes that `session` was written. */
-  noteWritten(session, key, body, version, isWhole) {
-    this.#sessions.set(session, { key, body: keep(body), version, isWhole })
+  /** Ties `session`, which was new, to what was written. */
+  tieNew(session, key, body, version) {
+    if (session[TIE] !== undefined) return
+    const tie = { owner: this, key, body, version, isWhole: true, isTaken: true }
+    attach(session, tie)
+    this.noteWritten(tie, body, version, true)
   }
+
+  /** Notes that the session of `tie` was written. */
+  noteWritten(tie, body, version, isWhole) {
+    tie.body = keep(body)
+    tie.version = version
+    tie.isWhole = isWhole
+  }
+}
+
+function attach(session, tie) {
+  Object.defineProperty(session, TIE, { value: tie, configurable: true, writable: true })
 }
 
 /** Bytes are copied: they may lie in a buffer that the serializer uses again. */

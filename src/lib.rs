@@ -5,7 +5,7 @@
 //! the feature of the same name (on by default), is the boundary that exposes it as an addon.
 //!
 //! ```
-//! use memorystore_rs::engine::{MemoryEngine, Options};
+//! use memorystore_rs::engine::{Condition, MemoryEngine, Options};
 //! use memorystore_rs::record::{BodyRef, Encoding};
 //! use memorystore_rs::time::expires_at;
 //!
@@ -15,7 +15,8 @@
 //! let now = 1_700_000_000_000;
 //!
 //! let sid = store.sid(b"a sid");
-//! store.set(sid.clone(), body, now, expires_at(now, 500.0), &mut removed).unwrap();
+//! let times = (now, expires_at(now, 500.0));
+//! store.set(sid.clone(), body, Condition::None, times, &mut removed).unwrap();
 //! let read = store.get(&sid, now + 500, &mut removed, |body| body.to_body());
 //! assert_eq!(read.unwrap().bytes(), b"{}");
 //! assert!(store.get(&sid, now + 501, &mut removed, |_| ()).is_none());

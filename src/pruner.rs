@@ -19,9 +19,9 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::time::stopwatch;
 
-/// How long the thread works in one go, and how long it rests then. Where the system has put it
-/// on the processor of a JavaScript thread, that one is held up for no longer than a burst;
-/// without rests it was for 8 ms, the system's time slices.
+/// How long the thread does steps in one go, and how long it rests then. Where the system has put
+/// it on the processor of a JavaScript thread, that one is held up for no longer than a burst and
+/// a step; without rests it was for 8 ms, the system's time slices.
 const BURST: Duration = Duration::from_micros(500);
 const REST: Duration = Duration::from_micros(150);
 
@@ -170,6 +170,7 @@ impl Pruner {
                 return;
             } else {
                 self.wake.wait(&mut state);
+                began = stopwatch();
             }
         }
     }

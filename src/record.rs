@@ -68,14 +68,14 @@ pub struct BodyView<'a> {
     cookie: Option<CookieText<'a>>,
     tail: &'a [u8],
     encoding: Encoding,
-    version: u64,
+    read: u64,
 }
 
 impl BodyView<'_> {
-    /// The number of the write that the body comes from.
+    /// The version at which the body was read.
     #[must_use]
-    pub fn version(&self) -> u64 {
-        self.version
+    pub fn read(&self) -> u64 {
+        self.read
     }
 
     /// Appends what the serializer had returned to `bytes`.
@@ -211,6 +211,8 @@ pub struct Record {
     pub(crate) last_use: u64,
     /// The number of the use that wrote the body, but for the cookie.
     pub(crate) version: u64,
+    /// That of the use that made the record.
+    pub(crate) born: u64,
 }
 
 impl Record {
@@ -229,11 +231,12 @@ impl Record {
             due: NEVER,
             last_use,
             version: last_use,
+            born: last_use,
         }
     }
 
-    /// What the serializer returned.
-    pub(crate) fn body<'a>(&'a self, templates: &'a Templates) -> BodyView<'a> {
+    /// What the serializer returned, read at the version `read`.
+    pub(crate) fn body<'a>(&'a self, templates: &'a Templates, read: u64) -> BodyView<'a> {
         let (head, tail) = match self.place {
             Place::Cut { .. } => self.bytes.split_at(self.cookie_at as usize),
             _ => (&self.bytes[..], &[][..]),
@@ -243,7 +246,7 @@ impl Record {
             cookie: self.cut_cookie().map(|cookie| templates.text(cookie)),
             tail,
             encoding: self.encoding,
-            version: self.version,
+            read,
         }
     }
 
@@ -433,7 +436,7 @@ mod tests {
         }
 
         fn text(&self) -> String {
-            String::from_utf8(self.record.body(&self.templates).to_body().bytes).unwrap()
+            String::from_utf8(self.record.body(&self.templates, 0).to_body().bytes).unwrap()
         }
     }
 
@@ -459,7 +462,7 @@ mod tests {
         let text = format!(r#"{{"cookie":{TIMED},"b":"é"}}"#);
         let mut kept = Kept::cut(&text);
         assert_eq!(kept.text(), text);
-        assert_eq!(kept.record.body(&kept.templates).encoding(), Encoding::Utf8);
+        assert_eq!(kept.record.body(&kept.templates, 0).encoding(), Encoding::Utf8);
         assert!(kept.record.allocated() <= text.len() - TIMED.len() + 16);
         kept.overwrite(&text.replace("\"b\"", "\"c\""));
         assert_eq!(kept.text(), text.replace("\"b\"", "\"c\""));
@@ -500,7 +503,7 @@ mod tests {
     fn a_cookie_beyond_ascii_makes_the_body_utf8() {
         let mut kept = Kept::new(json(r#"{"cookie":{}}"#));
         assert!(kept.splice(r#"{"path":"/é"}"#));
-        assert_eq!(kept.record.body(&kept.templates).encoding(), Encoding::Utf8);
+        assert_eq!(kept.record.body(&kept.templates, 0).encoding(), Encoding::Utf8);
     }
 
     #[test]

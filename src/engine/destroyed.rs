@@ -2,12 +2,13 @@
 //! destroyed does not bring it back when it ends.
 //!
 //! What is remembered is bounded: in number, and in time by [`REMEMBERED`]. What had to be
-//! forgotten errs on the safe side: a session that was read before that, and is gone, counts as
-//! destroyed, though it may have expired or been evicted.
+//! forgotten errs on the safe side: a session that was read before that, and is gone or another
+//! one by now, counts as destroyed, though it may have expired or been evicted.
 
 use std::collections::{HashMap, VecDeque};
 
 use super::{Condition, Refused, Version};
+use crate::record::Record;
 use crate::sid::{SidHash, UseSidHash};
 use crate::time::Millis;
 
@@ -24,13 +25,16 @@ const COST: usize = 38 + 34;
 /// The part of the budget that the sids may take.
 const SHARE: usize = 16;
 
+/// How many sids are forgotten in one call, so that none takes long.
+const FORGOTTEN_AT_ONCE: usize = 32;
+
 /// See the module's description.
 pub(super) struct Destroyed {
     deaths: HashMap<SidHash, Death, UseSidHash>,
     /// Earliest first. A sid that was destroyed once more has another entry further on.
     order: VecDeque<(SidHash, Death)>,
     most: usize,
-    /// Whether a sid that is remembered cannot be written by anybody.
+    /// Whether nobody can write a sid that is remembered.
     is_final: bool,
     /// The version at which the latest of those that were forgotten had been destroyed.
     forgotten: Version,
@@ -42,6 +46,21 @@ pub(super) struct Destroyed {
 struct Death {
     version: Version,
     at: Millis,
+}
+
+/// A record that a write would take the place of.
+#[derive(Clone, Copy)]
+pub(super) struct Stored {
+    /// The version that wrote it last.
+    version: Version,
+    /// The version that wrote it first.
+    born: Version,
+}
+
+impl Stored {
+    pub(super) fn of(record: &Record) -> Self {
+        Self { version: record.version, born: record.born }
+    }
 }
 
 impl Destroyed {
@@ -56,12 +75,12 @@ impl Destroyed {
         }
     }
 
-    /// Whether a write under `condition` may be done where version `stored` is, if any.
+    /// Whether a write under `condition` may be done, in place of `stored`, if there is anything.
     pub(super) fn check(
         &self,
         sid: SidHash,
         condition: Condition,
-        stored: Option<Version>,
+        stored: Option<Stored>,
         now: Millis,
     ) -> Result<(), Refused> {
         if self.is_final && self.is_remembered(sid, now) {
@@ -69,29 +88,26 @@ impl Destroyed {
         }
         let (read, expected) = match condition {
             Condition::None => return Ok(()),
-            Condition::NotDestroyed { read } => (read, stored),
-            Condition::Unchanged { read, expected } => (read, Some(expected)),
-            Condition::Touch { expected } => (expected, Some(expected)),
+            Condition::NotDestroyed { read } => (read, Version::MAX),
+            Condition::Unchanged { read, expected } => (read, expected),
+            Condition::Touch { read } => (read, read),
         };
-        let is_destroyed = match stored {
-            Some(_) => self.is_destroyed_since(sid, read),
-            None => self.is_gone_since(sid, read),
-        };
-        match stored {
-            _ if is_destroyed => Err(Refused::Destroyed),
-            Some(_) if stored != expected => Err(Refused::Changed),
-            _ => Ok(()),
+        if self.is_destroyed_since(sid, read, stored) {
+            return Err(Refused::Destroyed);
         }
+        if stored.is_some_and(|stored| stored.version > expected) {
+            return Err(Refused::Changed);
+        }
+        Ok(())
     }
 
-    /// Whether the session was destroyed after its version `read` had been written.
-    fn is_destroyed_since(&self, sid: SidHash, read: Version) -> bool {
-        read < self.cleared || self.deaths.get(&sid).is_some_and(|death| read < death.version)
-    }
-
-    /// As [`Self::is_destroyed_since`], for a session that is not there.
-    fn is_gone_since(&self, sid: SidHash, read: Version) -> bool {
-        read < self.forgotten || self.is_destroyed_since(sid, read)
+    /// Whether the session that was read at version `read` was destroyed since.
+    fn is_destroyed_since(&self, sid: SidHash, read: Version, stored: Option<Stored>) -> bool {
+        // What is stored may be the very session; then nothing that was forgotten concerns it.
+        let is_gone = stored.is_none_or(|stored| stored.born > read);
+        read < self.cleared
+            || is_gone && read < self.forgotten
+            || self.deaths.get(&sid).is_some_and(|death| read < death.version)
     }
 
     /// Whether the sid was destroyed within the last minutes.
@@ -119,9 +135,12 @@ impl Destroyed {
         }
     }
 
-    /// Forgets what was destroyed too long ago to matter.
+    /// Forgets some of what was destroyed too long ago to matter.
     pub(super) fn forget_old(&mut self, now: Millis) {
-        while self.order.front().is_some_and(|(_, death)| death.is_over(now)) {
+        for _ in 0..FORGOTTEN_AT_ONCE {
+            if !self.order.front().is_some_and(|(_, death)| death.is_over(now)) {
+                break;
+            }
             self.forget_first();
         }
         if self.order.capacity() > 4 * self.order.len() + 64 {
@@ -131,15 +150,11 @@ impl Destroyed {
     }
 
     pub(super) fn forget_all(&mut self) {
-        while !self.order.is_empty() {
-            self.forget_first();
+        if let Some((_, latest)) = self.order.back() {
+            self.forgotten = self.forgotten.max(latest.version);
         }
-        self.forget_old(Millis::MIN);
-    }
-
-    /// How many more can be remembered without another being forgotten.
-    pub(super) fn room(&self) -> usize {
-        self.most.saturating_sub(self.order.len())
+        self.deaths = HashMap::default();
+        self.order = VecDeque::new();
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -179,16 +194,25 @@ mod tests {
         Destroyed::new(usize::MAX, false)
     }
 
+    /// A record that was there all the time, and one that was made at `born`.
+    const OLD: Option<Stored> = Some(Stored { version: 1, born: 1 });
+
+    #[expect(clippy::unnecessary_wraps, reason = "it stands beside `None`")]
+    fn born(born: Version) -> Option<Stored> {
+        Some(Stored { version: born, born })
+    }
+
     #[test]
     fn a_session_read_before_it_was_destroyed_is_told_from_one_read_after() {
         let sids = hashes(2);
         let mut destroyed = unlimited();
         destroyed.add(sids[0], 10, 0);
-        assert!(destroyed.is_destroyed_since(sids[0], 9));
-        assert!(!destroyed.is_destroyed_since(sids[0], 11));
-        assert!(!destroyed.is_destroyed_since(sids[1], 9));
+        assert!(destroyed.is_destroyed_since(sids[0], 9, None));
+        assert!(destroyed.is_destroyed_since(sids[0], 9, born(11)));
+        assert!(!destroyed.is_destroyed_since(sids[0], 11, None));
+        assert!(!destroyed.is_destroyed_since(sids[1], 9, None));
         destroyed.add(sids[0], 20, 0);
-        assert!(destroyed.is_destroyed_since(sids[0], 11));
+        assert!(destroyed.is_destroyed_since(sids[0], 11, None));
     }
 
     #[test]
@@ -201,12 +225,14 @@ mod tests {
         assert!(!destroyed.is_remembered(sids[0], REMEMBERED + 1));
         destroyed.forget_old(REMEMBERED + 1);
         assert_eq!(destroyed.bytes(), COST);
-        assert!(!destroyed.is_destroyed_since(sids[0], 9), "it is there, so it is another");
-        for gone in [0, 2] {
-            assert!(destroyed.is_gone_since(sids[gone], 9));
-            assert!(!destroyed.is_gone_since(sids[gone], 10));
+        for sid in [0, 2] {
+            for gone in [None, born(11)] {
+                assert!(destroyed.is_destroyed_since(sids[sid], 9, gone));
+            }
+            assert!(!destroyed.is_destroyed_since(sids[sid], 9, OLD), "it is the very session");
+            assert!(!destroyed.is_destroyed_since(sids[sid], 10, None));
         }
-        assert!(destroyed.is_gone_since(sids[1], 19));
+        assert!(destroyed.is_destroyed_since(sids[1], 19, None));
     }
 
     #[test]
@@ -216,7 +242,7 @@ mod tests {
         destroyed.add(sids[0], 10, 0);
         destroyed.add(sids[0], 20, 1000);
         destroyed.forget_old(REMEMBERED + 1);
-        assert!(destroyed.is_destroyed_since(sids[0], 19));
+        assert!(destroyed.is_destroyed_since(sids[0], 19, None));
         assert!(destroyed.is_remembered(sids[0], REMEMBERED + 1000));
     }
 
@@ -230,10 +256,26 @@ mod tests {
         assert_eq!(destroyed.order.len(), MOST);
         assert_eq!(destroyed.deaths.len(), MOST);
         assert_eq!(destroyed.forgotten, 1000);
-        assert!(destroyed.is_gone_since(sids[999], 999));
-        assert!(destroyed.is_gone_since(sids[1000], 1000));
+        assert!(destroyed.is_destroyed_since(sids[999], 999, None));
+        assert!(destroyed.is_destroyed_since(sids[1000], 1000, None));
         destroyed.forget_all();
         assert_eq!((destroyed.bytes(), destroyed.deaths.len()), (0, 0));
+        assert!(destroyed.is_destroyed_since(sids[5], MOST as u64 + 999, None));
+    }
+
+    #[test]
+    fn what_is_over_is_forgotten_bit_by_bit() {
+        let sids = hashes(1000);
+        let mut destroyed = unlimited();
+        for (version, sid) in (1..).zip(&sids) {
+            destroyed.add(*sid, version, 0);
+        }
+        for left in (0..1000).rev().step_by(FORGOTTEN_AT_ONCE).skip(1) {
+            destroyed.forget_old(REMEMBERED + 1);
+            assert_eq!(destroyed.order.len(), left + 1);
+        }
+        destroyed.forget_old(REMEMBERED + 1);
+        assert_eq!(destroyed.bytes(), 0);
         assert!(destroyed.order.capacity() < 100 && destroyed.deaths.capacity() < 100);
     }
 
@@ -245,8 +287,8 @@ mod tests {
             destroyed.add(*sid, version, 0);
         }
         assert_eq!(destroyed.bytes(), 3 * COST);
-        assert_eq!(destroyed.room(), 0);
-        assert!(sids.iter().all(|sid| destroyed.is_gone_since(*sid, 0)), "none is let through");
+        let is_safe = |sid: &SidHash| destroyed.is_destroyed_since(*sid, 0, None);
+        assert!(sids.iter().all(is_safe), "none is let through");
     }
 
     #[test]
@@ -264,18 +306,20 @@ mod tests {
         let sids = hashes(2);
         let mut destroyed = unlimited();
         destroyed.add(sids[0], 10, 0);
-        let check = |sid: usize, condition, stored| destroyed.check(sids[sid], condition, stored, 0);
+        let check =
+            |sid: usize, condition, stored| destroyed.check(sids[sid], condition, stored, 0);
         let unchanged = |read, expected| Condition::Unchanged { read, expected };
-        for stored in [None, Some(5)] {
+        for stored in [None, born(5)] {
             assert_eq!(check(0, Condition::None, stored), Ok(()));
-            assert_eq!(check(0, Condition::NotDestroyed { read: 9 }, stored), Err(Refused::Destroyed));
-            assert_eq!(check(0, Condition::NotDestroyed { read: 11 }, stored), Ok(()));
-            assert_eq!(check(0, unchanged(9, 5), stored), Err(Refused::Destroyed));
+            let not_destroyed = |read| Condition::NotDestroyed { read };
+            assert_eq!(check(0, not_destroyed(9), stored), Err(Refused::Destroyed));
+            assert_eq!(check(0, not_destroyed(11), stored), Ok(()));
+            assert_eq!(check(0, unchanged(9, 11), stored), Err(Refused::Destroyed));
             assert_eq!(check(1, unchanged(4, 5), stored), Ok(()));
-            assert_eq!(check(1, Condition::Touch { expected: 5 }, stored), Ok(()));
+            assert_eq!(check(1, Condition::Touch { read: 5 }, stored), Ok(()));
         }
-        assert_eq!(check(1, unchanged(4, 4), Some(5)), Err(Refused::Changed));
-        assert_eq!(check(1, Condition::Touch { expected: 4 }, Some(5)), Err(Refused::Changed));
+        assert_eq!(check(1, unchanged(4, 4), born(5)), Err(Refused::Changed));
+        assert_eq!(check(1, Condition::Touch { read: 4 }, born(5)), Err(Refused::Changed));
         let of_others = Destroyed::new(usize::MAX, true);
         assert_eq!(of_others.check(sids[0], Condition::None, None, 0), Ok(()));
     }
@@ -288,8 +332,9 @@ mod tests {
         for read in [9, 11] {
             for condition in [Condition::None, Condition::NotDestroyed { read }] {
                 let check = |now| destroyed.check(sids[0], condition, None, now);
+                let is_allowed = condition == Condition::None || read == 11;
                 assert_eq!(check(REMEMBERED), Err(Refused::Destroyed));
-                assert_eq!(check(REMEMBERED + 1).is_ok(), condition == Condition::None || read == 11);
+                assert_eq!(check(REMEMBERED + 1).is_ok(), is_allowed);
             }
         }
     }
@@ -299,7 +344,9 @@ mod tests {
         let sids = hashes(1);
         let mut destroyed = unlimited();
         destroyed.clear(10);
-        assert!(destroyed.is_destroyed_since(sids[0], 9));
-        assert!(!destroyed.is_destroyed_since(sids[0], 11));
+        for stored in [None, OLD, born(11)] {
+            assert!(destroyed.is_destroyed_since(sids[0], 9, stored));
+        }
+        assert!(!destroyed.is_destroyed_since(sids[0], 11, None));
     }
 }

@@ -104,17 +104,18 @@ impl MemoryEngine {
             let done = table.set(sid, body, condition, (now, expires), removed);
             let counters = table.counters();
             match (done, condition) {
-                (Err(Refused::Destroyed), _) => counters.refused += 1,
-                (Err(_), _) => {}
                 (Ok(_), Condition::Touch { .. }) => counters.touches += 1,
-                (Ok(_), Condition::Unchanged { read, expected }) if expected > read => {
-                    counters.sets += 1;
-                    counters.merges += 1;
-                }
                 (Ok(_), _) => counters.sets += 1,
+                (Err(_), Condition::Touch { .. }) => {}
+                (Err(refused), _) => counters.refused += u64::from(refused == Refused::Destroyed),
             }
             done
         })
+    }
+
+    /// Counts what was just set as a merge.
+    pub fn note_merge(&self) {
+        self.table.lock().counters().merges += 1;
     }
 
     /// Gives the record of `sid` a new cookie and expiry, without the
@@ -209,18 +210,15 @@ impl MemoryEngine {
 
     /// Removes what has expired by `now`, most recently used first, before it returns.
     pub fn prune(&self, now: Millis, removed: &mut Vec<Removed>) {
-        let (earlier, mut pruned) = self.with_table(|table| {
+        let mut pruned = self.with_table(|table| {
             table.finish_prune();
             let earlier = std::mem::take(&mut table.pruned);
             table.begin_prune(now);
             table.finish_prune();
-            (earlier, std::mem::take(&mut table.pruned))
+            std::mem::replace(&mut table.pruned, earlier)
         });
         pruned.sort_by_key(|removed| Reverse(removed.last_use));
         removed.extend(pruned);
-        if self.keep_removed {
-            self.table.lock().pruned.splice(..0, earlier);
-        }
     }
 
     /// Lets what has expired by `now` count as removed from here on. Removing it is left to
@@ -419,8 +417,11 @@ mod tests {
         let sid = || engine.sid(&0_u64.to_le_bytes());
         let removed = &mut Vec::new();
         let large = BodyRef { bytes: &[b'1'; 100], ..BODY };
-        let touch = Condition::Touch { expected: 1 };
-        assert_eq!(engine.set(sid(), large, Condition::None, (0, 9), removed), Err(Refused::TooLarge));
+        let touch = Condition::Touch { read: 1 };
+        assert_eq!(
+            engine.set(sid(), large, Condition::None, (0, 9), removed),
+            Err(Refused::TooLarge)
+        );
         assert_eq!(engine.set(sid(), large, touch, (0, 9), removed), Err(Refused::TooLarge));
         let touched = engine.touch(&sid(), NewCookie::Text(large), 0, 9, removed);
         assert_eq!(touched, Touched::NeedsRewrite);

@@ -10,14 +10,14 @@
 //!
 //! [`MemoryEngine`] is the one engine so far. It keeps its records in this process.
 
+#[cfg(test)]
+mod conflict_tests;
 mod destroyed;
 mod memory;
 mod part;
 mod table;
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod conflict_tests;
 
 pub use crate::cookie::TemplateHandle;
 pub use memory::{Cleared, MemoryEngine};
@@ -30,6 +30,7 @@ use crate::time::Millis;
 
 /// How an engine is to behave.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "they are the user's, each on its own")]
 pub struct Options {
     /// The most records to keep; `usize::MAX` for no limit. With 0 nothing fits.
     pub max: usize,
@@ -42,16 +43,16 @@ pub struct Options {
     pub keep_removed: bool,
     /// Whether a body that `set` overwrites counts as removed.
     pub keep_replaced: bool,
-    /// Whether a destroyed sid cannot be written for some minutes, by nobody.
+    /// Whether nobody can write a destroyed sid for some minutes.
     pub destroyed_is_final: bool,
-    /// A touch that would move the expiry by less than this is not done.
+    /// A touch that would put the expiry off by less than this is not done.
     pub touch_after: Millis,
 }
 
 impl Options {
     /// Whether a touch that moves the expiry from one moment to another is left out.
     fn is_too_soon(self, from: Millis, to: Millis) -> bool {
-        from.abs_diff(to) < self.touch_after.unsigned_abs()
+        to >= from && to.saturating_sub(from) < self.touch_after
     }
 
     fn is_limited(self) -> bool {
@@ -85,8 +86,9 @@ pub struct Removed {
     last_use: u64,
 }
 
-/// Numbers what happens to an engine's records: larger is later. A record has that of its last
-/// write. There is no version 0.
+/// Numbers what happens to an engine's records, reads too: larger is later. A record has that of
+/// its last write, so what was read at a version is unchanged where its record's is not larger.
+/// There is no version 0.
 pub type Version = u64;
 
 /// What a write depends on.
@@ -94,23 +96,24 @@ pub type Version = u64;
 pub enum Condition {
     /// On nothing: the writer had not read the session.
     None,
-    /// The session must not have been destroyed since its version `read`.
+    /// The session must not have been destroyed since the version `read`.
     NotDestroyed {
-        /// The version that the writer had read, or written itself.
+        /// When the writer read the session, or wrote it itself.
         read: Version,
     },
-    /// As that, and what is stored has to be version `expected`, if there is anything.
+    /// As that, and what is stored must not be later than the version `expected`.
     Unchanged {
-        /// The version that the writer had read, or written itself.
+        /// When the writer read the session, or wrote it itself.
         read: Version,
-        /// The version that the writer's body takes into account: a later one after a merge.
+        /// Up to when the writer's body takes in what others wrote: later than `read` after a
+        /// merge.
         expected: Version,
     },
-    /// What is stored has to be version `expected`, and stays it: the write is the second half
-    /// of a touch.
+    /// What is stored must not be later than the version `read`, and does not become so: the
+    /// write is the second half of a touch.
     Touch {
-        /// The version that was fetched.
-        expected: Version,
+        /// When the session was fetched.
+        read: Version,
     },
 }
 
@@ -121,7 +124,7 @@ pub enum Refused {
     TooLarge,
     /// It was destroyed since the writer read it.
     Destroyed,
-    /// What is stored is another version.
+    /// What is stored is later.
     Changed,
     /// There is none, and a touch makes none.
     Missing,

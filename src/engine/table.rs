@@ -1,8 +1,8 @@
 //! The rules of the store: what is found, what a use renews, what goes when.
 //!
 //! A table is used by one caller at a time and has neither lock nor thread. It goes by no clock
-//! (one only times prunes, for the statistics): time comes in as an argument, and what is removed goes out through one, to be freed or disposed of
-//! outside the lock.
+//! (one only times prunes, for the statistics): time comes in as an argument, and what is removed
+//! goes out through one, to be freed or disposed of outside the lock.
 //!
 //! The records are spread by hash over [`PARTS`] parts. A map doubles by rehashing all of its
 //! records at once; a part's does so with a 1200th of them. Recency is still exact across the
@@ -13,11 +13,9 @@ use std::collections::binary_heap::PeekMut;
 use std::collections::{BinaryHeap, HashMap};
 use std::time::Instant;
 
-use super::destroyed::Destroyed;
+use super::destroyed::{Destroyed, Stored};
 use super::part::{Part, Ticket};
-use super::{
-    Condition, Counters, NewCookie, Options, Refused, Removed, Stats, Touched, Version,
-};
+use super::{Condition, Counters, NewCookie, Options, Refused, Removed, Stats, Touched, Version};
 use crate::cookie::{TemplateHandle, Templates};
 use crate::record::{Body, BodyRef, BodyView, NewBody, Record, allocated};
 use crate::sid::Sid;
@@ -33,6 +31,10 @@ const PARTS: usize = 1200;
 /// bytes, in a vector that is between half and quite full).
 const OVERHEAD: usize =
     allocated(size_of::<Sid>() + size_of::<Record>() + 2 * size_of::<usize>()) + 26 + 24;
+
+/// Of how many sessions that are cleared it is remembered that they were destroyed, where that
+/// is final: some milliseconds' work.
+const FINAL_AT_ONCE: usize = 10_000;
 
 /// How many tickets one step of a prune looks at while somebody waits for it.
 const PRUNE_STEP: usize = 64;
@@ -178,9 +180,9 @@ impl Table {
         let last_use = self.next_use();
         let record = part_of(&mut self.parts, sid)?.use_record(sid, last_use)?;
         if !record.is_expired(now) {
-            return Some(read(record.body(&self.templates)));
+            return Some(read(record.body(&self.templates, last_use)));
         }
-        let value = self.options.stale.then(|| read(record.body(&self.templates)));
+        let value = self.options.stale.then(|| read(record.body(&self.templates, last_use)));
         self.expire(sid, removed);
         value
     }
@@ -196,9 +198,9 @@ impl Table {
         self.settle(sid);
         let record = part_of(&mut self.parts, sid)?.records().peek(sid)?;
         if !record.is_expired(now) {
-            return Some(read(record.body(&self.templates)));
+            return Some(read(record.body(&self.templates, self.uses)));
         }
-        let value = self.options.stale.then(|| read(record.body(&self.templates)));
+        let value = self.options.stale.then(|| read(record.body(&self.templates, self.uses)));
         self.expire(sid, removed);
         value
     }
@@ -227,7 +229,7 @@ impl Table {
         let part = self.parts[index].get_or_insert_with(|| Box::new(Part::new(is_ordered)));
         let found = part.use_record(&sid, version);
         let stored = found.as_deref().filter(|record| !record.is_expired(now));
-        self.destroyed.check(sid.hash(), condition, stored.map(|record| record.version), now)?;
+        self.destroyed.check(sid.hash(), condition, stored.map(Stored::of), now)?;
         if matches!(condition, Condition::Touch { .. }) && stored.is_none() && !self.options.stale {
             return Err(Refused::Missing);
         }
@@ -259,7 +261,7 @@ impl Table {
         };
         self.bytes -= record.allocated();
         if self.options.keep_replaced {
-            let old = record.body(&self.templates).to_body();
+            let old = record.body(&self.templates, 0).to_body();
             removed.push(Removed { sid: sid.clone(), body: old, last_use: version });
         }
         if let Some(template) = record.template() {
@@ -415,7 +417,7 @@ impl Table {
                 expired.push(sid.clone());
             }
             if !is_expired || self.options.stale {
-                listed.push((sid.clone(), record.body(&self.templates).to_body()));
+                listed.push((sid.clone(), record.body(&self.templates, 0).to_body()));
             }
         }
         for sid in expired {
@@ -433,7 +435,7 @@ impl Table {
         self.destroyed.clear(version);
         if self.options.destroyed_is_final {
             let records = self.parts.iter().flatten().flat_map(|part| part.records());
-            for (sid, _) in records.take(self.destroyed.room()) {
+            for (sid, _) in records.take(FINAL_AT_ONCE) {
                 self.destroyed.add(sid.hash(), version, now);
             }
         }
@@ -565,7 +567,7 @@ impl Table {
         }
         let last_use = record.last_use;
         let body = if self.options.keep_removed {
-            record.body(&self.templates).to_body()
+            record.body(&self.templates, 0).to_body()
         } else {
             record.into_garbage()
         };
@@ -698,7 +700,7 @@ impl Cleared {
         let mut removed: Vec<_> = parts
             .flat_map(|part| part.into_records())
             .map(|(sid, record)| {
-                let body = record.body(&self.templates).to_body();
+                let body = record.body(&self.templates, 0).to_body();
                 Removed { sid, body, last_use: record.last_use }
             })
             .collect();
@@ -812,7 +814,8 @@ mod tests {
 
         fn write(&mut self, sid: &Sid, now: Millis, expires: Millis) -> Vec<Sid> {
             let mut removed = Vec::new();
-            self.set(sid.clone(), json("{}"), Condition::None, (now, expires), &mut removed).unwrap();
+            self.set(sid.clone(), json("{}"), Condition::None, (now, expires), &mut removed)
+                .unwrap();
             self.validate();
             sids(removed)
         }
@@ -882,7 +885,9 @@ mod tests {
         }
         let cookie = json("1");
         let mut removed = Vec::new();
-        table.set(sid(2), json(r#"{"cookie":0}"#), Condition::None, (0, 100), &mut removed).unwrap();
+        table
+            .set(sid(2), json(r#"{"cookie":0}"#), Condition::None, (0, 100), &mut removed)
+            .unwrap();
         assert!(table.reads(&sid(1), 0));
         let touched = table.touch_text(&sid(2), cookie, 0, 100, &mut removed);
         assert_eq!(touched, Touched::Renewed);
@@ -1162,8 +1167,14 @@ mod tests {
             let now = Millis::from(step);
             let mut removed = Vec::new();
             match step / 1024 % 3 {
-                0 => table.set(sid, json("{}"), Condition::None, (now, now + 5000), &mut removed).map(drop).unwrap(),
-                1 => table.set(sid, json("{}"), Condition::None, (now, now + 3000), &mut removed).map(drop).unwrap(),
+                0 => table
+                    .set(sid, json("{}"), Condition::None, (now, now + 5000), &mut removed)
+                    .map(drop)
+                    .unwrap(),
+                1 => table
+                    .set(sid, json("{}"), Condition::None, (now, now + 3000), &mut removed)
+                    .map(drop)
+                    .unwrap(),
                 _ => drop(table.destroy(&sid, 0, &mut removed)),
             }
             most = most.max(table.tickets());
@@ -1182,7 +1193,15 @@ mod tests {
                 let mut table = unlimited();
                 let pair = [first, second].map(|bytes| Sid::with_hash(bytes.as_bytes(), 7));
                 for (sid, expires) in pair.iter().zip(expires) {
-                    table.set(sid.clone(), json("{}"), Condition::None, (0, expires), &mut Vec::new()).unwrap();
+                    table
+                        .set(
+                            sid.clone(),
+                            json("{}"),
+                            Condition::None,
+                            (0, expires),
+                            &mut Vec::new(),
+                        )
+                        .unwrap();
                 }
                 for now in [9, 10, 11, 29, 30] {
                     table.begin_prune(now);
@@ -1228,7 +1247,8 @@ mod tests {
         fn fill(&mut self, sid: &Sid, length: usize) -> Result<Vec<Sid>, Refused> {
             let mut removed = Vec::new();
             let body = body_of(length);
-            let done = self.set(sid.clone(), json(&body), Condition::None, (0, NEVER), &mut removed);
+            let done =
+                self.set(sid.clone(), json(&body), Condition::None, (0, NEVER), &mut removed);
             self.validate();
             done.map(|_| sids(removed))
         }
@@ -1245,7 +1265,7 @@ mod tests {
         fn body(&self, sid: &Sid) -> Option<Vec<u8>> {
             let part = self.parts[sid.hash().part(PARTS)].as_deref()?;
             let record = part.records().peek(sid)?;
-            Some(record.body(&self.templates).to_body().bytes().to_vec())
+            Some(record.body(&self.templates, 0).to_body().bytes().to_vec())
         }
 
         fn list(&self) -> Vec<Sid> {

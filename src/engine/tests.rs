@@ -518,7 +518,8 @@ impl Pair {
                 let (sid, body) = (self.sid(number), self.next_body(shape));
                 let expires = life.from(now);
                 let given = body_ref(&body);
-                let done = self.engine.set(sid, given, Condition::None, (now, expires), &mut removed);
+                let done =
+                    self.engine.set(sid, given, Condition::None, (now, expires), &mut removed);
                 let write = self.written(number, body, expires);
                 assert_eq!(done.map(drop), self.model.set(write, &mut expected));
             }
@@ -654,8 +655,8 @@ impl Pair {
             Touched::Missing => Ok(false),
             Touched::Renewed => Ok(true),
             Touched::NeedsRewrite => {
-                let found = self.engine.fetch(&sid, now, removed, |body| body.version());
-                let condition = Condition::Touch { expected: found.unwrap() };
+                let found = self.engine.fetch(&sid, now, removed, |body| body.read());
+                let condition = Condition::Touch { read: found.unwrap() };
                 let fresh = body_ref(fresh);
                 self.engine.set(sid, fresh, condition, (now, expires), removed)?;
                 Ok(true)

@@ -23,6 +23,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The options of a store, as `index.js` has read them.
 #[napi(object, object_to_js = false)]
+#[expect(clippy::struct_excessive_bools, reason = "they are the user's, each on its own")]
 pub(crate) struct StoreOptions {
     /// The most sessions to keep, and the most memory to use for them (`Infinity`: no limit).
     pub max: f64,
@@ -57,7 +58,8 @@ pub(crate) fn create_store(
         destroyed_is_final: options.is_final,
         touch_after: whole(options.touch_after),
     };
-    match Store::open(engine_options, options.name.as_deref()) {
+    let name = options.name;
+    match Store::open(engine_options, name.as_deref()) {
         Err(option) => Ok(Some(option)),
         Ok(store) => store.bind(env, &target).map(|()| None),
     }

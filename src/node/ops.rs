@@ -32,7 +32,7 @@ pub(super) struct Store {
     lease: RefCell<Option<Lease>>,
     dispose: bool,
     buffers: RefCell<Buffers>,
-    /// The version of what was read last.
+    /// The version at which something was read last.
     version: Cell<Version>,
     /// What the calls so far removed and `takeRemoved` has not fetched. Empty without `dispose`.
     removed: RefCell<Vec<Removed>>,
@@ -137,7 +137,7 @@ impl Store {
         let now = whole(call.number(1)?);
         let body = &mut buffers.body;
         let mut copy = |read: BodyView<'_>| {
-            self.version.set(read.version());
+            self.version.set(read.read());
             body.clear();
             read.write_to(body);
             read.encoding()
@@ -151,7 +151,7 @@ impl Store {
         value
     }
 
-    /// `version()`: that of what `get`, `fetch` or `peek` has read last.
+    /// `version()`: at which `get`, `fetch` or `peek` has read last.
     #[expect(clippy::cast_precision_loss, reason = "they are counted from 1")]
     fn version(&self, call: &Call) -> Done {
         call.double(self.version.get() as f64)
@@ -160,12 +160,13 @@ impl Store {
     /// `set(sid, body, now, ttl, kind)`, where `kind` is one of [`KINDS`]. Gives the version that
     /// was written, or why it was not; see [`written_code`].
     fn set(&self, call: &Call) -> Done {
-        self.write(call, Condition::None)
+        self.write(call, Condition::None, false)
     }
 
-    /// `setTied(sid, body, now, ttl, kind, read, expected)`: as `set`, unless the session was
-    /// destroyed since its version `read`, or what is stored is not version `expected`. A
-    /// negative `expected` is for any.
+    /// `setTied(sid, body, now, ttl, kind, read, expected, isMerge)`: as `set`, unless the session was
+    /// destroyed since the version `read`, or what is stored is later than the version
+    /// `expected`. A negative `expected` is for whatever is stored. `isMerge` is 1 for a body that
+    /// has what others wrote, else 0.
     fn set_tied(&self, call: &Call) -> Done {
         let read = version_of(call, 5)?;
         let condition = if call.number(6)? < 0.0 {
@@ -173,16 +174,17 @@ impl Store {
         } else {
             Condition::Unchanged { read, expected: version_of(call, 6)? }
         };
-        self.write(call, condition)
+        let is_merge = call.number(7)? > 0.0;
+        self.write(call, condition, is_merge)
     }
 
-    /// `rewrite(sid, body, now, ttl, kind, expected)`: the second half of a touch whose first
-    /// half fetched version `expected`.
+    /// `rewrite(sid, body, now, ttl, kind, read)`: the second half of a touch whose first half
+    /// fetched at the version `read`.
     fn rewrite(&self, call: &Call) -> Done {
-        self.write(call, Condition::Touch { expected: version_of(call, 5)? })
+        self.write(call, Condition::Touch { read: version_of(call, 5)? }, false)
     }
 
-    fn write(&self, call: &Call, condition: Condition) -> Done {
+    fn write(&self, call: &Call, condition: Condition, is_merge: bool) -> Done {
         let buffers = &mut *self.buffers.borrow_mut();
         let sid = self.sid(call, &mut buffers.sid)?;
         let now = whole(call.number(2)?);
@@ -192,11 +194,12 @@ impl Store {
         let is_buffer = kind == Kind::Buffer;
         let written = call.with_body(1, is_buffer, &mut buffers.text, |bytes, encoding| {
             let body = BodyRef { bytes, encoding, is_json: kind == Kind::Json };
-            self.removing(|removed| {
-                self.engine.set(sid, body, condition, (now, expires), removed)
-            })
+            self.removing(|removed| self.engine.set(sid, body, condition, (now, expires), removed))
         })?;
         buffers.trim();
+        if is_merge && written.is_ok() {
+            self.engine.note_merge();
+        }
         call.double(written_code(written))
     }
 

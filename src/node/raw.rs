@@ -23,7 +23,7 @@ use crate::record::Encoding;
 use crate::sid::Sid;
 
 /// The most arguments a function takes.
-const MAX_ARGUMENTS: usize = 7;
+const MAX_ARGUMENTS: usize = 8;
 
 /// What V8 is told that a bound function takes outside of its heap. It is some three times what
 /// a function and its share of an empty store do take, so that stores that were dropped are
@@ -131,8 +131,8 @@ fn make_function<T: 'static>(
 }
 
 fn release<T>(data: *mut c_void) {
-    // SAFETY: `data` came from `Box::into_raw` of a `Bound<T>` in `bind::<T>`, and is given
-    // back once: by `bind` if there is no function, else by that function's only finalizer.
+    // SAFETY: `data` came from `Box::into_raw` of a `Bound<T>` in `make_function::<T>`, and is
+    // given back once: by that if there is no function, else by that function's only finalizer.
     drop(unsafe { Box::from_raw(data.cast::<Bound<T>>()) });
 }
 
