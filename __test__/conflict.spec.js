@@ -453,18 +453,21 @@ test('a body that a merge takes the place of is disposed of once', async (t) => 
   )
 })
 
-test.serial('what is remembered of destroyed sessions counts in the bytes, and is forgotten', async (t) => {
-  const clock = FakeTimers.install({ now: Date.now(), toFake: ['Date'] })
-  t.teardown(() => clock.uninstall())
-  const store = open(t)
-  for (let n = 0; n < 1000; n++) store.destroy(`sid-${n}`)
-  const { bytes } = store.stats()
-  t.true(bytes >= 1000 * 50 && bytes <= 1000 * 100, `${bytes}`)
-  clock.tick(10 * 60_000 + 1)
-  for (let n = 0; n < 100; n++) await store.set('sid', {})
-  await store.destroy('sid')
-  t.true(store.stats().bytes < 1000)
-})
+test.serial(
+  'what is remembered of destroyed sessions counts in the bytes, and is forgotten',
+  async (t) => {
+    const clock = FakeTimers.install({ now: Date.now(), toFake: ['Date'] })
+    t.teardown(() => clock.uninstall())
+    const store = open(t)
+    for (let n = 0; n < 1000; n++) store.destroy(`sid-${n}`)
+    const { bytes } = store.stats()
+    t.true(bytes >= 1000 * 50 && bytes <= 1000 * 100, `${bytes}`)
+    clock.tick(10 * 60_000 + 1)
+    for (let n = 0; n < 100; n++) await store.set('sid', {})
+    await store.destroy('sid')
+    t.true(store.stats().bytes < 1000)
+  },
+)
 
 test('a conflict or a destroyed that is neither word gives a warning and acts as the default', async (t) => {
   const warnings = []
