@@ -21,26 +21,25 @@ const FULL = {
   operations: [
     operations(10 * K, { rounds: 5 }),
     operations(M, { rounds: 3 }),
-    operations(5 * M, { rounds: 2, stores: IN_PROCESS }),
+    operations(5 * M, { rounds: 1, stores: IN_PROCESS }),
     operations(10 * K, { rounds: 3, cookie: 'express' }),
-    operations(100 * K, { rounds: 3, cookie: 'express', stores: [...IN_PROCESS, FLOOR] }),
-    operations(10 * K, { rounds: 2, size: 120 }),
-    operations(10 * K, { rounds: 2, size: 4096, calls: 2 * K }),
-    operations(10 * K, { rounds: 2, size: 40960, calls: 200 }),
+    operations(10 * K, { rounds: 1, size: 120 }),
+    operations(10 * K, { rounds: 1, size: 4096, calls: 2 * K }),
+    operations(10 * K, { rounds: 1, size: 40960, calls: 200 }),
   ],
   memory: [
     memory(M, { rounds: 3 }),
-    memory(100 * K, { size: 120 }),
-    memory(100 * K, { size: 4096 }),
-    memory(10 * K, { size: 40960 }),
+    memory(100 * K, { size: 120, rounds: 1 }),
+    memory(100 * K, { size: 4096, rounds: 1 }),
+    memory(10 * K, { size: 40960, rounds: 1 }),
   ],
   'event-loop': PARTS.map((part) =>
-    eventLoop(part, { count: M, growTo: 5 * M, watched: 5000, rounds: part === 'grow' ? 2 : 3 }),
+    eventLoop(part, { count: M, growTo: 5 * M, watched: 5000, rounds: part === 'grow' ? 1 : 2 }),
   ),
   http: [http(10 * K, 4), http(M, 5)],
   growth: [
     growth([K, 10 * K, 100 * K, M], { stores: [REDIS] }),
-    growth([K, 10 * K, 100 * K, M, 2 * M, 3 * M, 5 * M, 7 * M, 10 * M], { stores: IN_PROCESS }),
+    growth([K, 10 * K, 100 * K, M, 3 * M, 5 * M, 10 * M], { stores: IN_PROCESS }),
   ],
 }
 
@@ -75,7 +74,7 @@ function operations(count, options) {
   }
 }
 
-function memory(count, { size = 400, rounds = 2 }) {
+function memory(count, { size = 400, rounds }) {
   return { params: { count, size, cookie: 'plain' }, rounds, stores: ALL }
 }
 

@@ -35,9 +35,9 @@ async function calls(store, params, tell) {
 
   await measure('length', REPEATS, (fn) => store.length(fn))
   if (store.prune) await measure('prune, none expired', REPEATS, (fn) => prune(store, fn))
+  if (store.entries) await measure('entries', 1, (fn) => iterate(store, fn))
   if (store.ids) await measure('ids', REPEATS, (fn) => store.ids(fn))
   await measure('all', 1, (fn) => store.all(fn))
-  if (store.entries) await measure('entries', 1, (fn) => iterate(store, fn))
   await measure('clear', 1, (fn) => store.clear(fn))
   await expectLength(store, 0)
   return result
