@@ -58,6 +58,15 @@ const ANY_VERSION = -1
 /** A version that nothing stored has. */
 const NO_VERSION = 0
 
+/** A version that is later than any. */
+const LAST_VERSION = Number.MAX_SAFE_INTEGER
+
+/**
+ * After so many writes that came between, what is stored is overwritten: no other threads are
+ * that many, but a serializer that writes the session itself would never let it end.
+ */
+const MAX_ATTEMPTS = 1000
+
 // Kept from before anybody fakes them: results are delivered whatever a faked clock does.
 const { setImmediate, setTimeout } = globalThis
 
@@ -346,7 +355,7 @@ function createMemoryStore(session) {
       if (this.options.conflict !== 'overwrite') expected = tie.isWhole ? tie.version : NO_VERSION
       let written
       try {
-        for (;;) {
+        for (let attempt = 1; ; attempt++) {
           const kind = bodyKind(serializer, body)
           const isMerge = body === data ? 0 : 1
           const now = Date.now()
@@ -355,6 +364,7 @@ function createMemoryStore(session) {
           // Another request wrote. Take in what it did, and write if nobody else does meanwhile.
           const stored = store.peek(key, Date.now())
           expected = stored === undefined ? NO_VERSION : store.version()
+          if (attempt === MAX_ATTEMPTS) expected = ANY_VERSION
           const merged = stored && this.#merged(tie, session, stored, data)
           body = merged || data
           if (!this.#isOpen) throw closedError('set')
@@ -388,26 +398,27 @@ function createMemoryStore(session) {
     /** Touches by reading the session, giving it the new cookie, and writing it. */
     #rewrite(key, session, ttl, fn) {
       const { serializer, store } = this
-      let written
-      try {
-        do {
-          const data = store.fetch(key, Date.now())
-          const version = store.version()
-          if (this.#dispose) this.#disposeOfRemoved()
-          if (data === undefined) return done(fn)
+      for (let attempt = 1; ; attempt++) {
+        const data = store.fetch(key, Date.now())
+        const version = attempt < MAX_ATTEMPTS ? store.version() : LAST_VERSION
+        if (this.#dispose) this.#disposeOfRemoved()
+        if (data === undefined) return done(fn)
 
+        let written
+        try {
           const stored = parse(serializer, data)
           stored.cookie = session.cookie
           const body = toBody(serializer.stringify(stored))
           if (!this.#isOpen) throw closedError('touch')
           written = store.rewrite(key, body, Date.now(), ttl, bodyKind(serializer, body), version)
-        } while (written === CHANGED)
-        if (written === TOO_LARGE) throw tooLargeError()
-        if (this.#dispose) this.#disposeOfRemoved()
-      } catch (err) {
-        return fail(fn, err)
+          if (written === TOO_LARGE) throw tooLargeError()
+          if (this.#dispose) this.#disposeOfRemoved()
+        } catch (err) {
+          return fail(fn, err)
+        }
+        // Where another thread has written it meanwhile, that is to be touched.
+        if (written !== CHANGED) return done(fn)
       }
-      return done(fn)
     }
 
     async #collectIds() {

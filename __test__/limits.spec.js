@@ -188,7 +188,7 @@ test('the bytes never exceed the budget', (t) => {
   t.notThrows(() => fc.assert(property, { numRuns: 300 }))
 })
 
-test('the bytes go up with what is stored, and back to 0 when all is gone', async (t) => {
+test('the bytes go up with what is stored, and down again when all is gone', async (t) => {
   const ways = {
     destroy: async (store) => store.destroy(await store.ids(), noop),
     clear: (store) => store.clear(noop),
@@ -214,7 +214,9 @@ test('the bytes go up with what is stored, and back to 0 when all is gone', asyn
     t.true(store.stats().bytes < last - 9000)
     await empty(store)
     t.is(store.stats().sessions, 0, name)
-    t.is(store.stats().bytes, 0, name)
+    // That they were destroyed is remembered for a while.
+    const remembered = name === 'destroy' ? 400 : 0
+    t.true(store.stats().bytes <= remembered, name)
   }
 
   const pruned = createStore(MemoryStore)

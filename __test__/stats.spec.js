@@ -230,6 +230,8 @@ test('every figure is a metric of prom-client', async (t) => {
     memorystore_sessions: ['gauge', stats.sessions],
     memorystore_bytes: ['gauge', stats.bytes],
     memorystore_hits_total: ['counter', 2],
+    memorystore_merges_total: ['counter', 0],
+    memorystore_refused_writes_total: ['counter', 0],
     memorystore_misses_total: ['counter', 1],
     memorystore_sets_total: ['counter', 6],
     memorystore_touches_total: ['counter', 1],
@@ -272,7 +274,7 @@ test('a registry and a prefix can be chosen', async (t) => {
   const options = isolated({ prefix: 'app_sessions_' })
   collectStoreMetrics(addSessions(createStore(MemoryStore), 2), options)
   const names = (await options.register.getMetricsAsJSON()).map(({ name }) => name)
-  t.is(names.length, 11)
+  t.is(names.length, 13)
   t.true(names.every((name) => name.startsWith('app_sessions_')))
 
   collectStoreMetrics(addSessions(createStore(MemoryStore), 3), { ...options, prefix: 'other_' })
