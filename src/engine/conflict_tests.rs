@@ -61,7 +61,8 @@ struct Request {
     sid: usize,
     version: Version,
     is_changed: bool,
-    is_destroyed: bool,
+    /// When it was destroyed last.
+    destroyed: Option<Millis>,
     /// Whether any session was destroyed since.
     is_any_destroyed: bool,
 }
@@ -83,6 +84,8 @@ fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::Prune),
     ]
 }
+
+const DESTROYED: Result<Version, Refused> = Err(Refused::Destroyed);
 
 struct World {
     engine: MemoryEngine,
@@ -111,7 +114,9 @@ impl World {
 
     fn note_destroyed(&mut self, is_it: impl Fn(usize) -> bool) {
         for request in &mut self.requests {
-            request.is_destroyed |= is_it(request.sid);
+            if is_it(request.sid) {
+                request.destroyed = Some(self.now);
+            }
             request.is_any_destroyed = true;
         }
     }
@@ -125,7 +130,7 @@ impl World {
                         sid,
                         version,
                         is_changed: false,
-                        is_destroyed: false,
+                        destroyed: None,
                         is_any_destroyed: false,
                     });
                 }
@@ -160,7 +165,7 @@ impl World {
     }
 
     fn end(&mut self, index: usize, ending: Ending) {
-        let Request { sid, version, is_changed, is_destroyed, is_any_destroyed } =
+        let Request { sid, version, is_changed, destroyed, is_any_destroyed } =
             self.requests[index];
         let condition = match ending {
             Ending::Compare => Condition::Unchanged { read: version, expected: version },
@@ -171,7 +176,11 @@ impl World {
         let times = (self.now, self.now + 40);
         let done = write(&self.engine, &self.sids[sid], "{}", condition, times);
         let is_touch = matches!(ending, Ending::Touch);
-        if done == Err(Refused::Destroyed) && !is_destroyed {
+        // Where the sid was made anew ten minutes later, it may be taken for the same session.
+        let is_forgotten =
+            destroyed.is_some_and(|at| self.now > at + 600_000) && is_stored && done != DESTROYED;
+        let is_destroyed = destroyed.is_some() && !is_forgotten;
+        if done == DESTROYED && !is_destroyed {
             assert!(is_any_destroyed && (!is_stored || is_changed), "only to be on the safe side");
             self.refused += u64::from(!is_touch);
             return;

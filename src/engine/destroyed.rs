@@ -2,13 +2,12 @@
 //! destroyed does not bring it back when it ends.
 //!
 //! What is remembered is bounded: in number, and in time by [`REMEMBERED`]. What had to be
-//! forgotten errs on the safe side: a session that was read before that, and is gone or another
-//! one by now, counts as destroyed, though it may have expired or been evicted.
+//! forgotten errs on the safe side: a session that was read before that, and is gone by now,
+//! counts as destroyed, though it may have expired or been evicted.
 
 use std::collections::{HashMap, VecDeque};
 
 use super::{Condition, Refused, Version};
-use crate::record::Record;
 use crate::sid::{SidHash, UseSidHash};
 use crate::time::Millis;
 
@@ -48,21 +47,6 @@ struct Death {
     at: Millis,
 }
 
-/// A record that a write would take the place of.
-#[derive(Clone, Copy)]
-pub(super) struct Stored {
-    /// The version that wrote it last.
-    version: Version,
-    /// The version that wrote it first.
-    born: Version,
-}
-
-impl Stored {
-    pub(super) fn of(record: &Record) -> Self {
-        Self { version: record.version, born: record.born }
-    }
-}
-
 impl Destroyed {
     pub(super) fn new(max_bytes: usize, is_final: bool) -> Self {
         Self {
@@ -75,12 +59,13 @@ impl Destroyed {
         }
     }
 
-    /// Whether a write under `condition` may be done, in place of `stored`, if there is anything.
+    /// Whether a write under `condition` may be done in place of the version `stored`, if there is
+    /// anything.
     pub(super) fn check(
         &self,
         sid: SidHash,
         condition: Condition,
-        stored: Option<Stored>,
+        stored: Option<Version>,
         now: Millis,
     ) -> Result<(), Refused> {
         if self.is_final && self.is_remembered(sid, now) {
@@ -92,19 +77,17 @@ impl Destroyed {
             Condition::Unchanged { read, expected } => (read, expected),
             Condition::Touch { read } => (read, read),
         };
-        if self.is_destroyed_since(sid, read, stored) {
+        if self.is_destroyed_since(sid, read, stored.is_none()) {
             return Err(Refused::Destroyed);
         }
-        if stored.is_some_and(|stored| stored.version > expected) {
+        if stored.is_some_and(|version| version > expected) {
             return Err(Refused::Changed);
         }
         Ok(())
     }
 
-    /// Whether the session that was read at version `read` was destroyed since.
-    fn is_destroyed_since(&self, sid: SidHash, read: Version, stored: Option<Stored>) -> bool {
-        // What is stored may be the very session; then nothing that was forgotten concerns it.
-        let is_gone = stored.is_none_or(|stored| stored.born > read);
+    /// Whether the session that was read at version `read`, and may be gone, was destroyed since.
+    fn is_destroyed_since(&self, sid: SidHash, read: Version, is_gone: bool) -> bool {
         read < self.cleared
             || is_gone && read < self.forgotten
             || self.deaths.get(&sid).is_some_and(|death| read < death.version)
@@ -190,16 +173,12 @@ mod tests {
         (0..count).map(|number| Sid::new(&number.to_le_bytes(), &hasher).hash()).collect()
     }
 
+    /// Whether the session is gone.
+    const GONE: bool = true;
+    const THERE: bool = false;
+
     fn unlimited() -> Destroyed {
         Destroyed::new(usize::MAX, false)
-    }
-
-    /// A record that was there all the time, and one that was made at `born`.
-    const OLD: Option<Stored> = Some(Stored { version: 1, born: 1 });
-
-    #[expect(clippy::unnecessary_wraps, reason = "it stands beside `None`")]
-    fn born(born: Version) -> Option<Stored> {
-        Some(Stored { version: born, born })
     }
 
     #[test]
@@ -207,12 +186,12 @@ mod tests {
         let sids = hashes(2);
         let mut destroyed = unlimited();
         destroyed.add(sids[0], 10, 0);
-        assert!(destroyed.is_destroyed_since(sids[0], 9, None));
-        assert!(destroyed.is_destroyed_since(sids[0], 9, born(11)));
-        assert!(!destroyed.is_destroyed_since(sids[0], 11, None));
-        assert!(!destroyed.is_destroyed_since(sids[1], 9, None));
+        assert!(destroyed.is_destroyed_since(sids[0], 9, GONE));
+        assert!(destroyed.is_destroyed_since(sids[0], 9, THERE));
+        assert!(!destroyed.is_destroyed_since(sids[0], 11, GONE));
+        assert!(!destroyed.is_destroyed_since(sids[1], 9, GONE));
         destroyed.add(sids[0], 20, 0);
-        assert!(destroyed.is_destroyed_since(sids[0], 11, None));
+        assert!(destroyed.is_destroyed_since(sids[0], 11, GONE));
     }
 
     #[test]
@@ -226,13 +205,11 @@ mod tests {
         destroyed.forget_old(REMEMBERED + 1);
         assert_eq!(destroyed.bytes(), COST);
         for sid in [0, 2] {
-            for gone in [None, born(11)] {
-                assert!(destroyed.is_destroyed_since(sids[sid], 9, gone));
-            }
-            assert!(!destroyed.is_destroyed_since(sids[sid], 9, OLD), "it is the very session");
-            assert!(!destroyed.is_destroyed_since(sids[sid], 10, None));
+            assert!(destroyed.is_destroyed_since(sids[sid], 9, GONE));
+            assert!(!destroyed.is_destroyed_since(sids[sid], 9, THERE), "it is the very session");
+            assert!(!destroyed.is_destroyed_since(sids[sid], 10, GONE));
         }
-        assert!(destroyed.is_destroyed_since(sids[1], 19, None));
+        assert!(destroyed.is_destroyed_since(sids[1], 19, GONE));
     }
 
     #[test]
@@ -242,7 +219,7 @@ mod tests {
         destroyed.add(sids[0], 10, 0);
         destroyed.add(sids[0], 20, 1000);
         destroyed.forget_old(REMEMBERED + 1);
-        assert!(destroyed.is_destroyed_since(sids[0], 19, None));
+        assert!(destroyed.is_destroyed_since(sids[0], 19, GONE));
         assert!(destroyed.is_remembered(sids[0], REMEMBERED + 1000));
     }
 
@@ -256,11 +233,11 @@ mod tests {
         assert_eq!(destroyed.order.len(), MOST);
         assert_eq!(destroyed.deaths.len(), MOST);
         assert_eq!(destroyed.forgotten, 1000);
-        assert!(destroyed.is_destroyed_since(sids[999], 999, None));
-        assert!(destroyed.is_destroyed_since(sids[1000], 1000, None));
+        assert!(destroyed.is_destroyed_since(sids[999], 999, GONE));
+        assert!(destroyed.is_destroyed_since(sids[1000], 1000, GONE));
         destroyed.forget_all();
         assert_eq!((destroyed.bytes(), destroyed.deaths.len()), (0, 0));
-        assert!(destroyed.is_destroyed_since(sids[5], MOST as u64 + 999, None));
+        assert!(destroyed.is_destroyed_since(sids[5], MOST as u64 + 999, GONE));
     }
 
     #[test]
@@ -287,7 +264,7 @@ mod tests {
             destroyed.add(*sid, version, 0);
         }
         assert_eq!(destroyed.bytes(), 3 * COST);
-        let is_safe = |sid: &SidHash| destroyed.is_destroyed_since(*sid, 0, None);
+        let is_safe = |sid: &SidHash| destroyed.is_destroyed_since(*sid, 0, GONE);
         assert!(sids.iter().all(is_safe), "none is let through");
     }
 
@@ -309,7 +286,7 @@ mod tests {
         let check =
             |sid: usize, condition, stored| destroyed.check(sids[sid], condition, stored, 0);
         let unchanged = |read, expected| Condition::Unchanged { read, expected };
-        for stored in [None, born(5)] {
+        for stored in [None, Some(5)] {
             assert_eq!(check(0, Condition::None, stored), Ok(()));
             let not_destroyed = |read| Condition::NotDestroyed { read };
             assert_eq!(check(0, not_destroyed(9), stored), Err(Refused::Destroyed));
@@ -318,8 +295,8 @@ mod tests {
             assert_eq!(check(1, unchanged(4, 5), stored), Ok(()));
             assert_eq!(check(1, Condition::Touch { read: 5 }, stored), Ok(()));
         }
-        assert_eq!(check(1, unchanged(4, 4), born(5)), Err(Refused::Changed));
-        assert_eq!(check(1, Condition::Touch { read: 4 }, born(5)), Err(Refused::Changed));
+        assert_eq!(check(1, unchanged(4, 4), Some(5)), Err(Refused::Changed));
+        assert_eq!(check(1, Condition::Touch { read: 4 }, Some(5)), Err(Refused::Changed));
         let of_others = Destroyed::new(usize::MAX, true);
         assert_eq!(of_others.check(sids[0], Condition::None, None, 0), Ok(()));
     }
@@ -344,9 +321,9 @@ mod tests {
         let sids = hashes(1);
         let mut destroyed = unlimited();
         destroyed.clear(10);
-        for stored in [None, OLD, born(11)] {
-            assert!(destroyed.is_destroyed_since(sids[0], 9, stored));
+        for is_gone in [GONE, THERE] {
+            assert!(destroyed.is_destroyed_since(sids[0], 9, is_gone));
         }
-        assert!(!destroyed.is_destroyed_since(sids[0], 11, None));
+        assert!(!destroyed.is_destroyed_since(sids[0], 11, GONE));
     }
 }

@@ -13,7 +13,7 @@ use std::collections::binary_heap::PeekMut;
 use std::collections::{BinaryHeap, HashMap};
 use std::time::Instant;
 
-use super::destroyed::{Destroyed, Stored};
+use super::destroyed::Destroyed;
 use super::part::{Part, Ticket};
 use super::{Condition, Counters, NewCookie, Options, Refused, Removed, Stats, Touched, Version};
 use crate::cookie::{TemplateHandle, Templates};
@@ -218,7 +218,7 @@ impl Table {
         let given = body;
         let body = NewBody::new(given, &mut self.templates);
         let size = cost(&sid, body.allocated());
-        if size > self.options.max_bytes {
+        if size > self.options.max_bytes || !body.fits() {
             return Err(Refused::TooLarge);
         }
         self.settle(&sid);
@@ -229,7 +229,7 @@ impl Table {
         let part = self.parts[index].get_or_insert_with(|| Box::new(Part::new(is_ordered)));
         let found = part.use_record(&sid, version);
         let stored = found.as_deref().filter(|record| !record.is_expired(now));
-        self.destroyed.check(sid.hash(), condition, stored.map(Stored::of), now)?;
+        self.destroyed.check(sid.hash(), condition, stored.map(Record::version), now)?;
         if matches!(condition, Condition::Touch { .. }) && stored.is_none() && !self.options.stale {
             return Err(Refused::Missing);
         }
@@ -269,7 +269,7 @@ impl Table {
         }
         record.overwrite(&body, expires);
         if !matches!(condition, Condition::Touch { .. }) {
-            record.version = version;
+            record.set_version(version);
         }
         self.bytes += record.allocated();
         let written = Written::of(record, now);
