@@ -252,13 +252,13 @@ impl Record {
 
     /// The number of the use that wrote the body, but for the cookie.
     pub(crate) fn version(&self) -> u64 {
-        let [a, b, c, d, e, f] = self.version;
-        u64::from_le_bytes([a, b, c, d, e, f, 0, 0])
+        let mut bytes = [0; 8];
+        bytes[..6].copy_from_slice(&self.version);
+        u64::from_le_bytes(bytes)
     }
 
     pub(crate) fn set_version(&mut self, version: u64) {
-        let [a, b, c, d, e, f, _, _] = version.to_le_bytes();
-        self.version = [a, b, c, d, e, f];
+        self.version.copy_from_slice(&version.to_le_bytes()[..6]);
     }
 
     /// The body, without a cookie that was cut out.
@@ -269,8 +269,8 @@ impl Record {
     /// Takes the body in the allocation at hand where it fits and does not waste more than it
     /// uses, else in a new one.
     fn set_bytes(&mut self, body: &NewBody<'_>) {
-        let (held, wanted) = (self.bytes.len(), allocated(body.len()));
-        if held < body.len() || held / 2 > wanted {
+        let (capacity, wanted) = (self.bytes.len(), allocated(body.len()));
+        if capacity < body.len() || capacity / 2 > wanted {
             self.bytes = vec![0; wanted].into_boxed_slice();
         }
         let (head, rest) = self.bytes.split_at_mut(body.head.len());
