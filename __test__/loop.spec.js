@@ -54,6 +54,15 @@ async function measure(call) {
   return { hold, gap }
 }
 
+/**
+ * The milliseconds of processor time since `began`: what other tests do to this process by
+ * keeping the processors busy is not in it.
+ */
+function cpuTimeSince(began) {
+  const { user, system } = process.cpuUsage(began)
+  return (user + system) / 1000
+}
+
 /** Asserts that `attempt`, which gives times by name, once gives none over the `bound`. */
 async function assertBelow(t, bound, attempt) {
   const times = []
@@ -170,9 +179,9 @@ test.serial('no single set takes long while the store grows', async (t) => {
     let longest = 0
     for (let n = 0; n < GROWTH; n++) {
       const session = { cookie: {}, n }
-      const began = performance.now()
+      const began = process.cpuUsage()
       store.set(`session-${n}`, session, noop)
-      longest = Math.max(longest, performance.now() - began)
+      longest = Math.max(longest, cpuTimeSince(began))
       // The callbacks are due, or they would pile up.
       if (n % 1000 === 0) await turns(1)
     }
