@@ -162,7 +162,7 @@ impl<'a> NewBody<'a> {
 }
 
 /// What an allocation of `size` bytes takes: four sizes for each power of two, and multiples of
-/// 16 up to 64 bytes (mimalloc's size classes; those of other allocators are near enough). To
+/// 16 up to 64 bytes (the size classes of jemalloc and mimalloc; those of other allocators are near enough). To
 /// ask for all of it costs nothing, and lets a counter gain a digit in place.
 pub(crate) const fn allocated(size: usize) -> usize {
     if size == 0 {

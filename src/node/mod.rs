@@ -17,10 +17,6 @@ use crate::pruner::PRUNER;
 use crate::time::whole;
 use ops::Store;
 
-/// The allocator of the addon's own memory; V8 and Node.js keep theirs.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// The options of a store, as `index.js` has read them.
 #[napi(object, object_to_js = false)]
 #[expect(clippy::struct_excessive_bools, reason = "they are the user's, each on its own")]
