@@ -78,10 +78,8 @@ class Ties {
 
   /** Ties `session`, which was new, to what was written. */
   tieNew(session, key, body, version) {
-    if (session[TIE] !== undefined) return
-    const tie = { owner: this, key, body, version, isWhole: true, isTaken: true }
-    attach(session, tie)
-    this.noteWritten(tie, body, version, true)
+    if (session[TIE] !== undefined || !Object.isExtensible(session)) return
+    attach(session, { owner: this, key, body: keep(body), version, isWhole: true, isTaken: true })
   }
 
   /** Notes that the session of `tie` was written. */

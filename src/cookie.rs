@@ -87,7 +87,7 @@ struct Candidate {
 
 impl Pattern<'_> {
     fn is(self, text: &[u8], hole: Option<usize>) -> bool {
-        self.after.map(|_| self.before.len()) == hole
+        self.hole() == hole
             && text.len() == self.before.len() + self.after.map_or(0, <[u8]>::len)
             && text.starts_with(self.before)
             && text.ends_with(self.after.unwrap_or_default())
@@ -200,15 +200,11 @@ impl Templates {
     }
 
     fn is_met_again(&mut self, pattern: Pattern<'_>) -> bool {
-        let candidate = &mut self.candidate;
-        if pattern.is(&candidate.text, candidate.hole) {
-            return true;
+        let is_it = pattern.is(&self.candidate.text, self.candidate.hole);
+        if !is_it {
+            self.candidate = Candidate { text: pattern.text(), hole: pattern.hole() };
         }
-        candidate.text.clear();
-        candidate.text.extend_from_slice(pattern.before);
-        candidate.text.extend_from_slice(pattern.after.unwrap_or_default());
-        candidate.hole = pattern.hole();
-        false
+        is_it
     }
 
     fn add(&mut self, pattern: Pattern<'_>) -> Option<TemplateId> {

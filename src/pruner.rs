@@ -25,6 +25,9 @@ use crate::time::stopwatch;
 const BURST: Duration = Duration::from_micros(500);
 const REST: Duration = Duration::from_micros(150);
 
+/// After so many steps the thread has freed enough for the allocator to give memory back.
+const WORTH_TIDYING: usize = 300;
+
 /// Something that is pruned step by step.
 pub trait Prunable: Send + Sync {
     /// Does a small part of the prune that is under way. Returns whether there is more to do.
@@ -48,6 +51,7 @@ struct State {
     /// Whether the thread takes jobs. One that has ended may still have to be joined.
     running: bool,
     thread: Option<JoinHandle<()>>,
+    tidy: Option<fn()>,
     /// How often the last environment has detached. A thread takes jobs in one era only: an
     /// environment that comes while another waits for the thread to end gets a new one.
     era: u64,
@@ -69,6 +73,7 @@ impl Pruner {
                 stores: 0,
                 running: false,
                 thread: None,
+                tidy: None,
                 era: 0,
             }),
             wake: Condvar::new(),
@@ -78,6 +83,11 @@ impl Pruner {
     /// An environment has loaded the addon.
     pub fn attach(&self) {
         self.state.lock().environments += 1;
+    }
+
+    /// Has the thread call `tidy` when it has freed much and has nothing more to do.
+    pub fn tidy_with(&self, tidy: fn()) {
+        self.state.lock().tidy = Some(tidy);
     }
 
     /// An environment is about to unload the addon. The last one waits for the thread to end:
@@ -152,9 +162,11 @@ impl Pruner {
 
     fn work(&self, era: u64) {
         let mut began = stopwatch();
+        let mut freed = 0;
         let mut state = self.state.lock();
         while state.era == era {
             if let Some(job) = state.jobs.pop_front() {
+                freed += job.weight();
                 let unfinished = MutexGuard::unlocked(&mut state, || {
                     if began.elapsed() > BURST {
                         std::thread::sleep(REST);
@@ -165,6 +177,11 @@ impl Pruner {
                 if state.era == era {
                     state.jobs.extend(unfinished);
                 }
+            } else if freed >= WORTH_TIDYING {
+                freed = 0;
+                if let Some(tidy) = state.tidy {
+                    MutexGuard::unlocked(&mut state, tidy);
+                }
             } else if state.stores == 0 {
                 state.running = false;
                 return;
@@ -172,6 +189,16 @@ impl Pruner {
                 self.wake.wait(&mut state);
                 began = stopwatch();
             }
+        }
+    }
+}
+
+impl Job {
+    /// How much it frees, in steps.
+    fn weight(&self) -> usize {
+        match self {
+            Job::Prune(_) | Job::Steps(_) => 1,
+            Job::Free(_) => WORTH_TIDYING,
         }
     }
 }
@@ -409,6 +436,46 @@ mod tests {
         thread_of(pruner);
         assert!(step.try_recv().is_err());
         assert!(pruner.state.lock().jobs.is_empty());
+        pruner.detach();
+    }
+
+    #[test]
+    fn the_thread_tidies_when_it_has_freed_much_and_has_nothing_more_to_do() {
+        static TIDIED: AtomicUsize = AtomicUsize::new(0);
+        let pruner = Pruner::leaked();
+        pruner.tidy_with(|| {
+            TIDIED.fetch_add(1, Ordering::SeqCst);
+        });
+        pruner.attach();
+        let open = pruner.open();
+
+        let of_steps = |count: usize| {
+            let left = AtomicUsize::new(count);
+            steps(move || left.fetch_sub(1, Ordering::Relaxed) > 1)
+        };
+        let (few, many) = (of_steps(WORTH_TIDYING - 1), of_steps(WORTH_TIDYING));
+        let gate = Gate::hold(pruner);
+        pruner.prune(Arc::downgrade(&few));
+        pruner.prune(Arc::downgrade(&many));
+        assert_eq!(TIDIED.load(Ordering::SeqCst), 0);
+        gate.open();
+        drop(open);
+        await_end(pruner);
+        assert_eq!(TIDIED.load(Ordering::SeqCst), 1, "once, when both were done");
+
+        let open = pruner.open();
+        let gate = Gate::hold(pruner);
+        let few = of_steps(WORTH_TIDYING - 2);
+        pruner.prune(Arc::downgrade(&few));
+        gate.open();
+        drop(open);
+        await_end(pruner);
+        assert_eq!(TIDIED.load(Ordering::SeqCst), 1, "too little");
+        let open = pruner.open();
+        thread_of(pruner);
+        drop(open);
+        await_end(pruner);
+        assert_eq!(TIDIED.load(Ordering::SeqCst), 2, "what is freed in one piece may be large");
         pruner.detach();
     }
 

@@ -161,9 +161,9 @@ impl<'a> NewBody<'a> {
     }
 }
 
-/// What an allocation of `size` bytes takes: four sizes for each power of two, and multiples of
-/// 16 up to 64 bytes (the size classes of jemalloc and mimalloc; those of other allocators are near enough). To
-/// ask for all of it costs nothing, and lets a counter gain a digit in place.
+/// What an allocation of `size` bytes takes by jemalloc's size classes: multiples of 16 up to 64
+/// bytes, then four sizes for each power of two (<https://jemalloc.net/jemalloc.3.html>, "Size
+/// classes"). To ask for all of it costs nothing, and lets a counter gain a digit in place.
 pub(crate) const fn allocated(size: usize) -> usize {
     if size == 0 {
         return 0;
@@ -203,6 +203,7 @@ enum Rest {
 }
 
 /// A session as an engine keeps it.
+///
 /// 64 bytes, so that the node of a sid and its record is two cache lines: with 80 a set at a
 /// million sessions took a fifth longer.
 #[derive(Debug)]

@@ -2,8 +2,11 @@
 //!
 //! JavaScript gets one exported function, `createStore`, which fills an object with functions
 //! that are each bound to one store ([`ops`]); calls and strings pass through [`raw`], which
-//! has all of the unsafe code.
+//! has the unsafe code for it.
 
+#[cfg(not(windows))]
+#[expect(unsafe_code, reason = "the allocator's settings and its controls are C's")]
+mod allocator;
 mod ops;
 #[expect(unsafe_code, reason = "N-API is a C interface; this module makes it a safe one")]
 mod raw;
@@ -77,6 +80,8 @@ fn whole_count(count: f64) -> usize {
 #[napi(module_exports)]
 pub(crate) fn load(_exports: Object, env: Env) -> Result<()> {
     PRUNER.attach();
+    #[cfg(not(windows))]
+    PRUNER.tidy_with(allocator::give_back);
     env.add_env_cleanup_hook((), |()| PRUNER.detach())?;
     Ok(())
 }
