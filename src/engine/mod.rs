@@ -8,19 +8,22 @@
 //!   `all`, a prune, or an eviction.
 //! - Whatever an operation removes it hands to its caller, who frees it or disposes of it.
 //!
-//! [`MemoryEngine`] is the one engine so far. It keeps its records in this process.
+//! [`MemoryEngine`] keeps its records in this process. [`SharedEngine`] keeps them in a file that
+//! all processes of a machine share, and tells where its rules differ.
 
 #[cfg(test)]
 mod conflict_tests;
 mod destroyed;
 mod memory;
 mod part;
+pub mod shared;
 mod table;
 #[cfg(test)]
 mod tests;
 
 pub use crate::cookie::TemplateHandle;
 pub use memory::{Cleared, MemoryEngine};
+pub use shared::SharedEngine;
 
 use std::time::Duration;
 
