@@ -1,11 +1,10 @@
 //! Which sids were destroyed: `engine/destroyed.rs` in the file.
 
 use super::layout::{self, Death};
-use super::writing::{STEP, Writing, count_of};
+use super::writing::{STEP, Writing};
 use super::{Databases, Lmdb};
 use crate::engine::destroyed::{MOST, Past, REMEMBERED, SHARE, judge};
-use crate::engine::{Condition, Refused, Removed, Version};
-use crate::sid::Sid;
+use crate::engine::{Condition, Refused, Version};
 use crate::time::Millis;
 
 impl Writing<'_> {
@@ -49,7 +48,7 @@ impl Writing<'_> {
         Ok(found.is_some())
     }
 
-    fn remember(&mut self, key: &[u8], death: Death) -> Lmdb<()> {
+    pub(super) fn remember(&mut self, key: &[u8], death: Death) -> Lmdb<()> {
         let Databases { destroyed, deaths, .. } = self.databases;
         if let Some(old) = destroyed.get(&self.transaction, key)?.and_then(Death::read) {
             layout::death_key(old.version, key, &mut self.buffers.key);
@@ -62,7 +61,7 @@ impl Writing<'_> {
         deaths.put(&mut self.transaction, &self.buffers.key, &[])
     }
 
-    fn remembers_too_much(&self) -> Lmdb<bool> {
+    pub(super) fn remembers_too_much(&self) -> Lmdb<bool> {
         let is_too_large = self.state.dead_bytes > (self.limits.max_bytes / SHARE) as u64;
         Ok(is_too_large || self.databases.deaths.len(&self.transaction)? > MOST as u64)
     }
@@ -103,59 +102,6 @@ impl Writing<'_> {
         self.state.dead_bytes = self.state.dead_bytes.saturating_sub(cost);
         self.state.forgotten = self.state.forgotten.max(version);
         Ok(true)
-    }
-
-    /// Removes all sessions. Returns how many there were.
-    pub(super) fn clear(&mut self, now: Millis) -> Lmdb<usize> {
-        let Databases { heads, bodies, expiry, .. } = self.databases;
-        let count = count_of(heads.len(&self.transaction)?);
-        let version = self.next_version();
-        self.state.cleared = version;
-        if self.options.keep_removed {
-            self.note_all_removed()?;
-        }
-        if self.options.destroyed_is_final {
-            self.remember_all(Death { version, at: now })?;
-        } else {
-            // Whatever was destroyed before is among them.
-            self.databases.destroyed.clear(&mut self.transaction)?;
-            self.databases.deaths.clear(&mut self.transaction)?;
-            self.state.dead_bytes = 0;
-        }
-        heads.clear(&mut self.transaction)?;
-        bodies.clear(&mut self.transaction)?;
-        expiry.clear(&mut self.transaction)?;
-        self.state.bytes = 0;
-        Ok(count)
-    }
-
-    fn note_all_removed(&mut self) -> Lmdb<()> {
-        let mut removed = Vec::new();
-        for entry in self.databases.expiry.rev_iter(&self.transaction)? {
-            if let Some((_, sid)) = layout::read_expiry_key(entry?.0) {
-                let body = self.body(sid)?;
-                removed.push(Removed { sid: Sid::new(sid, self.hasher), body, last_use: 0 });
-            }
-        }
-        self.removed.append(&mut removed);
-        Ok(())
-    }
-
-    /// Remembers as many of the sessions as there is room for.
-    fn remember_all(&mut self, death: Death) -> Lmdb<()> {
-        let known = count_of(self.databases.deaths.len(&self.transaction)?);
-        let mut sids = Vec::new();
-        for entry in self.databases.heads.iter(&self.transaction)?.take(MOST.saturating_sub(known))
-        {
-            sids.push(entry?.0.to_vec());
-        }
-        for sid in sids {
-            if self.remembers_too_much()? {
-                return Ok(());
-            }
-            self.remember(&sid, death)?;
-        }
-        Ok(())
     }
 }
 

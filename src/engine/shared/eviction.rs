@@ -7,7 +7,7 @@ use crate::time::Millis;
 
 /// How many sessions one transaction evicts because the file's pages run out. Pages are only
 /// given back when the sessions of a whole one are gone, so this is not to be done all at once.
-const STEP_FOR_PAGES: usize = 8;
+pub(super) const STEP_FOR_PAGES: usize = 8;
 
 /// What there is room for.
 #[derive(Clone, Copy, Debug)]
@@ -26,11 +26,14 @@ enum Excess {
 }
 
 impl Writing<'_> {
-    /// Removes some of what has expired by `now`. Returns whether there may be more.
+    /// Removes some of what was cleared or has expired by `now`. Returns whether there may be more.
     pub(super) fn prune(&mut self, now: Millis) -> Lmdb<bool> {
+        if self.sweep(STEP)? {
+            return Ok(true);
+        }
         let first = layout::order_of(now);
         let mut keys = Vec::new();
-        for entry in self.databases.expiry.iter(&self.transaction)?.take(STEP) {
+        for entry in self.sessions.expiry.iter(&self.transaction)?.take(STEP) {
             let (key, _) = entry?;
             match layout::read_expiry_key(key) {
                 Some((expires, _)) if layout::order_of(expires) >= first => break,
@@ -55,7 +58,7 @@ impl Writing<'_> {
             remove(self, sid, &stored)?;
             return Ok(true);
         }
-        self.databases.expiry.delete(&mut self.transaction, key)?;
+        self.sessions.expiry.delete(&mut self.transaction, key)?;
         Ok(false)
     }
 
@@ -70,6 +73,9 @@ impl Writing<'_> {
                 for_pages += 1;
                 if for_pages > STEP_FOR_PAGES {
                     return Ok(());
+                }
+                if self.sweep(STEP_FOR_PAGES)? {
+                    continue;
                 }
             }
             let is_found = self.evict_first(kept)?;
@@ -95,7 +101,7 @@ impl Writing<'_> {
     }
 
     fn excess(&self) -> Lmdb<Option<Excess>> {
-        if self.databases.heads.len(&self.transaction)? > self.limits.max as u64 {
+        if self.sessions.heads.len(&self.transaction)? > self.limits.max as u64 {
             return Ok(Some(Excess::Sessions));
         }
         if self.taken() > self.limits.max_bytes as u64 {
@@ -116,7 +122,7 @@ impl Writing<'_> {
     pub(super) fn evict_first(&mut self, kept: &[u8]) -> Lmdb<bool> {
         loop {
             let mut due = None;
-            for entry in self.databases.expiry.iter(&self.transaction)?.take(2) {
+            for entry in self.sessions.expiry.iter(&self.transaction)?.take(2) {
                 let (key, _) = entry?;
                 if layout::read_expiry_key(key).is_none_or(|(_, sid)| sid != kept) {
                     due = Some(key.to_vec());

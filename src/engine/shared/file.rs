@@ -5,18 +5,22 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::hash::RandomState;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use heed::{Env, EnvFlags, EnvOpenOptions, MdbError, RwTxn};
+use heed::{EnvFlags, EnvOpenOptions, MdbError, RwTxn};
 use parking_lot::Mutex;
 
 use super::check::{self, Fault};
 use super::closing::{self, InUse};
+use super::error::Attempt as Attempted;
 use super::eviction::Limits;
 use super::layout::{self, PAGE, State};
-use super::{Databases, Error, Lmdb, Local, Result, STATE, Shared, SharedEngine};
-use crate::engine::Options;
+use super::network::network_type;
+use super::pruning::Pruning;
+use super::{Databases, Entries, Environment, Error, Lmdb, Result, STATE, Sessions, SharedEngine};
+use crate::engine::{Counters, Options};
 use crate::named::difference;
 use crate::time::{iso, wall_clock};
 
@@ -64,17 +68,20 @@ enum Others {
 
 /// What became of an attempt to open the file.
 enum Attempt {
-    Done(Env, Databases),
+    Done(Environment, Databases),
     /// It is not a file that this version can use.
     Unusable,
 }
 
 pub(super) fn open(path: &Path, map_size: usize, options: Options) -> Result<Opened> {
     let folder = make_folder(path).map_err(|cause| Error::io(path, cause))?;
+    if let Some(kind) = network_type(&folder) {
+        return Err(Error::network(&folder, kind));
+    }
     let map_size = map_size.max(SMALLEST_MAP).next_multiple_of(MAP_UNIT);
     let mut open = OPEN.lock();
     if let Some(engine) = open.get(&folder).and_then(Weak::upgrade) {
-        engine.belongs_here()?;
+        engine.belongs_here(Attempted::Open)?;
         let option = difference(engine.options, options)
             .or_else(|| (engine.map_size != map_size).then_some("mapSize"));
         return match option {
@@ -85,8 +92,8 @@ pub(super) fn open(path: &Path, map_size: usize, options: Options) -> Result<Ope
     if let Some(closing) = heed::env_closing_event(&folder) {
         closing.wait_timeout(CLOSING);
     }
-    let (engine, set_aside) =
-        open_file(&folder, map_size, options).map_err(|cause| Error::lmdb(&folder, cause))?;
+    let (engine, set_aside) = open_file(&folder, map_size, options)
+        .map_err(|cause| Error::lmdb(Attempted::Open, &folder, cause))?;
     open.retain(|_, engine| engine.strong_count() > 0);
     open.insert(folder, Arc::downgrade(&engine));
     Ok(Opened { engine, set_aside })
@@ -102,7 +109,11 @@ fn make_folder(path: &Path) -> io::Result<PathBuf> {
     path.canonicalize()
 }
 
-fn open_file(folder: &Path, map_size: usize, options: Options) -> Lmdb<(Shared, Option<PathBuf>)> {
+fn open_file(
+    folder: &Path,
+    map_size: usize,
+    options: Options,
+) -> Lmdb<(Arc<SharedEngine>, Option<PathBuf>)> {
     let opening = lock_file(folder, OPENING)?;
     opening.lock()?;
     let in_use = lock_file(folder, IN_USE)?;
@@ -131,7 +142,9 @@ fn open_file(folder: &Path, map_size: usize, options: Options) -> Lmdb<(Shared, 
         map_size,
         hasher: RandomState::new(),
         process: std::process::id(),
-        local: Mutex::new(Local::default()),
+        counters: Mutex::new(Counters::default()),
+        pruning: Mutex::new(Pruning::default()),
+        is_dirty: AtomicBool::new(false),
         buffers: Mutex::default(),
         _lock: InUse::new(folder, in_use),
     };
@@ -213,9 +226,9 @@ fn looks_right(data: &Path) -> io::Result<bool> {
 }
 
 #[expect(unsafe_code, reason = "a file that is mapped is the one thing that Rust cannot watch")]
-fn open_env(folder: &Path, map_size: usize) -> Lmdb<Env> {
-    let mut options = EnvOpenOptions::new();
-    options.map_size(map_size).max_dbs(6).max_readers(READERS);
+fn open_env(folder: &Path, map_size: usize) -> Lmdb<Environment> {
+    let mut options = EnvOpenOptions::new().read_txn_without_tls();
+    options.map_size(map_size).max_dbs(9).max_readers(READERS);
     let mut flags = EnvFlags::NO_SYNC | EnvFlags::NO_META_SYNC;
     if cfg!(not(windows)) {
         flags |= EnvFlags::WRITE_MAP;
@@ -229,28 +242,37 @@ fn open_env(folder: &Path, map_size: usize) -> Lmdb<Env> {
     unsafe { options.open(folder) }
 }
 
+fn create_databases(env: &Environment, transaction: &mut RwTxn<'_>) -> Lmdb<Databases> {
+    let mut create = |name| -> Lmdb<Entries> { env.create_database(transaction, Some(name)) };
+    let even =
+        Sessions { heads: create("heads")?, bodies: create("bodies")?, expiry: create("expiry")? };
+    let odd = Sessions {
+        heads: create("heads-odd")?,
+        bodies: create("bodies-odd")?,
+        expiry: create("expiry-odd")?,
+    };
+    Ok(Databases {
+        sessions: [even, odd],
+        destroyed: create("destroyed")?,
+        deaths: create("deaths")?,
+        state: create("state")?,
+    })
+}
+
 /// `None` where the file is of another version of this store, or another's altogether.
-fn open_databases(env: &Env) -> Lmdb<Option<Databases>> {
+fn open_databases(env: &Environment) -> Lmdb<Option<Databases>> {
     let mut transaction = env.write_txn()?;
     let need = Need { pages: env.info().last_page_number + 1, size: 0 };
     let is_new = need.pages <= 2;
     let allocated = if is_new { allocate(env, need, 0, || Ok(0))? } else { 0 };
-    let create = |transaction: &mut RwTxn<'_>, name| env.create_database(transaction, Some(name));
-    let databases = Databases {
-        heads: create(&mut transaction, "heads")?,
-        bodies: create(&mut transaction, "bodies")?,
-        expiry: create(&mut transaction, "expiry")?,
-        destroyed: create(&mut transaction, "destroyed")?,
-        deaths: create(&mut transaction, "deaths")?,
-        state: create(&mut transaction, "state")?,
-    };
+    let databases = create_databases(env, &mut transaction)?;
     match databases.state.get(&transaction, STATE)? {
         Some(state) => {
             if State::read(state).is_none_or(|state| state.format != layout::FORMAT) {
                 return Ok(None);
             }
         }
-        None if databases.heads.is_empty(&transaction)? => {
+        None if databases.are_empty(&transaction)? => {
             let state = State { format: layout::FORMAT, allocated, ..State::default() };
             databases.state.put(&mut transaction, STATE, &state.bytes())?;
         }
@@ -315,7 +337,7 @@ impl Need {
 /// that have been used. `free_pages` tells how many of those are free, which is seldom asked.
 #[cfg(unix)]
 pub(super) fn allocate(
-    env: &Env,
+    env: &Environment,
     need: Need,
     allocated: u64,
     free_pages: impl FnOnce() -> Lmdb<usize>,
@@ -363,7 +385,7 @@ fn make_locks(folder: &Path) -> io::Result<()> {
 /// On Windows, LMDB writes with calls that fail where the disk is full.
 #[cfg(not(unix))]
 pub(super) fn allocate(
-    _: &Env,
+    _: &Environment,
     _: Need,
     allocated: u64,
     _: impl FnOnce() -> Lmdb<usize>,

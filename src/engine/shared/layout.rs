@@ -9,6 +9,9 @@
 //! | `deaths`    | version at which, then sid  | nothing                                      |
 //! | `state`     | one                         | [`State`]: counts, and the format's version  |
 //!
+//! There are two of each of the first three: `clear` has all processes go on with the other ones,
+//! and what was in use until then is removed bit by bit.
+//!
 //! A touch writes a head and an expiry, whatever the size of the body. Numbers in values are
 //! little-endian; in keys big-endian, so that the order of the bytes is theirs.
 
@@ -223,10 +226,17 @@ pub(super) struct State {
     pub(super) forgotten: Version,
     /// How much of the file the system has given blocks for.
     pub(super) allocated: u64,
+    /// How often all sessions were destroyed at once: tells which databases have the sessions.
+    pub(super) generation: u64,
 }
 
 impl State {
-    pub(super) const LENGTH: usize = 56;
+    pub(super) const LENGTH: usize = 64;
+
+    /// One whose databases of sessions are the other ones.
+    pub(super) fn before(&self) -> Self {
+        Self { generation: self.generation ^ 1, ..*self }
+    }
 
     pub(super) fn read(bytes: &[u8]) -> Option<Self> {
         Some(Self {
@@ -237,6 +247,7 @@ impl State {
             cleared: number_at(bytes, 32)?,
             forgotten: number_at(bytes, 40)?,
             allocated: number_at(bytes, 48)?,
+            generation: number_at(bytes, 56)?,
         })
     }
 
@@ -249,6 +260,7 @@ impl State {
             self.cleared,
             self.forgotten,
             self.allocated,
+            self.generation,
         ];
         let mut bytes = [0; Self::LENGTH];
         for (place, number) in bytes.chunks_exact_mut(8).zip(numbers) {
@@ -285,7 +297,7 @@ mod tests {
             prop_assert_eq!(Death::read(&death.bytes()), Some(death));
             let state = State {
                 format: version, version, bytes: 1, dead_bytes: 2, cleared: 3, forgotten: 4,
-                allocated: 5,
+                allocated: 5, generation: 6,
             };
             prop_assert_eq!(State::read(&state.bytes()), Some(state));
             write_body([&text, b"rest"], bytes);

@@ -7,22 +7,28 @@
 //!   the session that is being written, and listed last. Where all have one lifetime and are
 //!   touched when they are used, that is the same.
 //! - Reading writes nothing, unless it comes across a session that has expired.
-//! - What a prune is about to remove is there until it has been removed.
 //! - A sid has to have between 1 and 503 bytes. Another is never found, and too large to set.
+//! - A prune also removes what is written while it goes on and has expired by then.
 //! - The file has a size that it does not outgrow, and `max_bytes` is a share of it at the most.
 //! - Counters, and what a prune has removed, are those of this process.
 //!
-//! The modules: `layout` has the bytes of each entry; `file` opens the file, of which `check` tells
-//! whether LMDB can use it, unless `closing` knows; `transaction` begins, ends and repeats transactions; `writing` is one
-//! that writes, and `session`, `deaths` and `eviction` are what is done in it.
+//! The modules: `layout` has the bytes of each entry; `file` opens the file, on a disk that
+//! `network` has nothing against, of which `check` tells whether LMDB can use it, unless `closing`
+//! knows; `transaction` begins, ends and repeats transactions; `writing` is one that writes, and
+//! `session`, `deaths`, `clearing` and `eviction` are what is done in it; `pruning` and `listing`
+//! are what takes more than one.
 
 mod check;
+mod clearing;
 mod closing;
 mod deaths;
 mod error;
 mod eviction;
 mod file;
 mod layout;
+mod listing;
+mod network;
+mod pruning;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -30,39 +36,56 @@ mod transaction;
 mod writing;
 
 use std::hash::RandomState;
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use heed::types::Bytes;
-use heed::{Database, Env, RoTxn};
+use heed::{Database, Env, RoTxn, WithoutTls};
 use parking_lot::Mutex;
 
+use self::error::Attempt;
 pub use self::error::Error;
 use self::eviction::Limits;
 pub use self::file::Opened;
 use self::layout::{Head, State};
+use self::listing::KeyListing;
+use self::pruning::Pruning;
 use self::session::{NewBody, Renewal};
 use self::writing::{Buffers, STEP, count_of};
-use super::{Condition, Counters, NewCookie, Options, Refused, Removed, Stats, Touched, Version};
-use crate::pruner::Prunable;
+use super::{
+    Condition, Counters, Engine, Leftover, Length, Listing, NewCookie, Options, Refused, Removed,
+    Result, Stats, Touched, Version,
+};
+use crate::cookie::TemplateHandle;
 use crate::record::{Body, BodyRef, BodyView};
 use crate::sid::Sid;
-use crate::time::{Millis, stopwatch};
+use crate::time::Millis;
 
-type Result<T> = std::result::Result<T, Error>;
-type Lmdb<T> = std::result::Result<T, heed::Error>;
+type Lmdb<T> = Result<T, heed::Error>;
 type Entries = Database<Bytes, Bytes>;
+
+/// A transaction that reads does not belong to a thread. If it did, each thread that ends would
+/// run code of LMDB, which may not be there any more.
+type Environment = Env<WithoutTls>;
 
 /// The databases of the file; see [`layout`].
 #[derive(Clone, Copy)]
 struct Databases {
-    heads: Entries,
-    bodies: Entries,
-    expiry: Entries,
+    /// One generation's and the next one's.
+    sessions: [Sessions; 2],
     destroyed: Entries,
     deaths: Entries,
     state: Entries,
+}
+
+/// The databases that have the sessions.
+#[derive(Clone, Copy)]
+struct Sessions {
+    heads: Entries,
+    bodies: Entries,
+    expiry: Entries,
 }
 
 /// The one key in `state`.
@@ -77,8 +100,51 @@ enum Session<'t> {
     Found(Head<'t>, &'t [u8]),
 }
 
+/// What a transaction that reads sees.
+struct Snapshot<'t> {
+    transaction: &'t RoTxn<'t>,
+    /// Its version is that of the reader: what it reads was written no later, and whatever
+    /// happens afterwards gets a larger number.
+    state: State,
+    sessions: Sessions,
+}
+
 impl Databases {
-    fn session<'t>(&self, transaction: &'t RoTxn<'_>, key: &[u8]) -> Lmdb<Session<'t>> {
+    /// Those that have the sessions in a state.
+    fn sessions(&self, state: &State) -> Sessions {
+        self.sessions[usize::from(state.generation % 2 == 1)]
+    }
+
+    fn state(&self, transaction: &RoTxn<'_>) -> Lmdb<State> {
+        let stored = self.state.get(transaction, STATE)?.and_then(State::read);
+        Ok(stored.unwrap_or(State { format: layout::FORMAT, ..State::default() }))
+    }
+
+    fn are_empty(&self, transaction: &RoTxn<'_>) -> Lmdb<bool> {
+        let [even, odd] = &self.sessions;
+        Ok(even.heads.is_empty(transaction)? && odd.heads.is_empty(transaction)?)
+    }
+
+    fn snapshot<'t>(&self, transaction: &'t RoTxn<'t>) -> Lmdb<Snapshot<'t>> {
+        let state = self.state(transaction)?;
+        Ok(Snapshot { transaction, state, sessions: self.sessions(&state) })
+    }
+
+    /// How many pages the databases use.
+    fn pages(&self, transaction: &RoTxn<'_>) -> Lmdb<usize> {
+        let Self { sessions, destroyed, deaths, state } = self;
+        let sessions = sessions.iter().flat_map(|one| [one.heads, one.bodies, one.expiry]);
+        let mut pages = 0;
+        for database in sessions.chain([*destroyed, *deaths, *state]) {
+            let stat = database.stat(transaction)?;
+            pages += stat.branch_pages + stat.leaf_pages + stat.overflow_pages;
+        }
+        Ok(pages)
+    }
+}
+
+impl Sessions {
+    fn get<'t>(&self, transaction: &'t RoTxn<'_>, key: &[u8]) -> Lmdb<Session<'t>> {
         let head = self.heads.get(transaction, key)?;
         let body = self.bodies.get(transaction, key)?;
         Ok(match (head, body) {
@@ -89,26 +155,26 @@ impl Databases {
             _ => Session::Damaged,
         })
     }
+}
 
-    fn state(&self, transaction: &RoTxn<'_>) -> Lmdb<Option<State>> {
-        Ok(self.state.get(transaction, STATE)?.and_then(State::read))
+impl Snapshot<'_> {
+    fn len(&self) -> Lmdb<usize> {
+        Ok(count_of(self.sessions.heads.len(self.transaction)?))
     }
 
-    /// The latest version. What is read in this transaction was written no later, and whatever
-    /// happens to it afterwards gets a larger number.
-    fn version(&self, transaction: &RoTxn<'_>) -> Lmdb<Version> {
-        Ok(self.state(transaction)?.map_or(0, |state| state.version))
-    }
-
-    /// How many pages the databases use.
-    fn pages(&self, transaction: &RoTxn<'_>) -> Lmdb<usize> {
-        let Self { heads, bodies, expiry, destroyed, deaths, state } = self;
-        let mut pages = 0;
-        for database in [heads, bodies, expiry, destroyed, deaths, state] {
-            let stat = database.stat(transaction)?;
-            pages += stat.branch_pages + stat.leaf_pages + stat.overflow_pages;
-        }
-        Ok(pages)
+    /// The sids of sessions that do not expire before `first`, the latest expiry first.
+    fn latest_first(
+        &self,
+        first: Millis,
+    ) -> Lmdb<impl Iterator<Item = Lmdb<(Millis, &[u8])>> + use<'_>> {
+        let mut from = Vec::new();
+        layout::expiry_key(first, &[], &mut from);
+        let range = (Bound::Included(&from[..]), Bound::Unbounded);
+        let entries = self.sessions.expiry.rev_range(self.transaction, &range)?;
+        Ok(entries.filter_map(|entry| match entry {
+            Ok((key, _)) => layout::read_expiry_key(key).filter(|due| !due.1.is_empty()).map(Ok),
+            Err(error) => Some(Err(error)),
+        }))
     }
 }
 
@@ -119,22 +185,21 @@ fn view<'t>(head: &Head<'t>, body: &'t [u8], read: Version) -> Option<BodyView<'
 }
 
 /// What a reader found.
-enum Found<R> {
+enum Found {
     Missing,
-    Alive(R),
+    Alive,
     /// Something that is to be removed.
     Over,
 }
 
 /// A store of sessions in a file. See the [module's description](self).
 ///
-/// Any number of threads and processes may use it. `now` is the caller's time. Operations append
-/// what they removed to `removed`, in the order in which it is to be disposed of. The errors they
-/// give say what LMDB or the system says, or that this process was forked off the one that opened
-/// the file; nothing has been done then, but for sessions that were evicted to make room.
+/// Any number of threads and processes may use it. The errors it gives say what LMDB or the system
+/// says, or that this process was forked off the one that opened the file; nothing has been done
+/// then, but for sessions that were evicted to make room.
 pub struct SharedEngine {
     path: PathBuf,
-    env: Env,
+    env: Environment,
     databases: Databases,
     options: Options,
     map_size: usize,
@@ -142,27 +207,13 @@ pub struct SharedEngine {
     hasher: RandomState,
     /// The process that opened the file.
     process: u32,
-    local: Mutex<Local>,
+    /// What this process has done.
+    counters: Mutex<Counters>,
+    pruning: Mutex<Pruning>,
+    /// Whether this process has written something since it synced last.
+    is_dirty: AtomicBool,
     buffers: Mutex<Buffers>,
     _lock: closing::InUse,
-}
-
-/// What is this process's own.
-#[derive(Default)]
-struct Local {
-    counters: Counters,
-    /// The prune that is under way: what has expired by then is to go, and when it began.
-    prune: Option<(Millis, Instant)>,
-    pruned: Vec<Removed>,
-}
-
-/// The sessions that [`SharedEngine::clear`] removed.
-#[derive(Debug)]
-pub struct Cleared {
-    /// How many there were.
-    pub count: usize,
-    /// They themselves, the latest expiry first, where the engine keeps what is removed.
-    pub removed: Vec<Removed>,
 }
 
 impl SharedEngine {
@@ -175,56 +226,132 @@ impl SharedEngine {
         file::open(path, map_size, options)
     }
 
-    /// The sid that `bytes` stand for, for use with this engine.
-    #[must_use]
-    pub fn sid(&self, bytes: &[u8]) -> Sid {
-        Sid::new(bytes, &self.hasher)
-    }
-
     /// The folder that the file is in.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Reads the record of `sid`. `read` should only copy.
-    ///
-    /// # Errors
-    /// See [`SharedEngine`].
-    pub fn get<R>(
+    /// Removes what has expired or is damaged. It is read if the store is `stale`, or if another
+    /// process has written it since.
+    fn take_over(
+        &self,
+        key: &[u8],
+        now: Millis,
+        removed: &mut Vec<Removed>,
+        read: &mut dyn FnMut(BodyView<'_>),
+    ) -> Result<bool> {
+        let pruned = self.pruned_before();
+        let mut is_read = false;
+        self.writing(key, 0, removed, |writing| {
+            let Some(stored) = writing.find(key)? else {
+                return writing.discard(key);
+            };
+            let session = writing.sessions.get(&writing.transaction, key)?;
+            let Session::Found(head, body) = session else {
+                return writing.discard(key);
+            };
+            let Some(view) = view(&head, body, writing.state.version) else {
+                return writing.discard(key);
+            };
+            let is_expired = stored.is_expired(now);
+            let is_stale = self.options.stale && stored.expires >= pruned;
+            if !is_read && (!is_expired || is_stale) {
+                read(view);
+                is_read = true;
+            }
+            if is_expired { writing.expire(key, &stored) } else { Ok(()) }
+        })?;
+        Ok(is_read)
+    }
+
+    /// Whether a touch is to be left out, told without waiting for those that write.
+    fn is_too_soon(&self, key: &[u8], now: Millis, expires: Millis) -> Result<bool> {
+        self.reading(|snapshot| {
+            let head = snapshot.sessions.heads.get(snapshot.transaction, key)?;
+            let alive = head.and_then(Head::read).filter(|head| now <= head.expires);
+            Ok(alive.is_some_and(|head| self.options.is_too_soon(head.expires, expires)))
+        })
+    }
+
+    /// How many sessions there are, and the state.
+    fn sums(&self) -> Result<(usize, State)> {
+        self.reading(|snapshot| Ok((snapshot.len()?, snapshot.state)))
+    }
+
+    /// Removes those of the sessions that have expired or are damaged.
+    fn remove_over(&self, keys: &[Vec<u8>], now: Millis, removed: &mut Vec<Removed>) -> Result<()> {
+        for keys in keys.chunks(STEP) {
+            self.writing(&[], 0, removed, |writing| {
+                for key in keys {
+                    match writing.find(key)? {
+                        Some(stored) if stored.is_expired(now) => writing.expire(key, &stored)?,
+                        Some(_) if writing.is_whole(key)? => {}
+                        _ => writing.discard(key)?,
+                    }
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Gives back a few of the sessions that were cleared. Returns whether there may be more.
+    fn sweep_step(&self) -> Result<bool> {
+        self.writing(&[], 0, &mut Vec::new(), |writing| writing.sweep(STEP))
+    }
+
+    /// Gives up what processes that died while they were reading still hold of the file. Returns
+    /// how many there were.
+    fn clear_stale_readers(&self) -> Result<usize> {
+        self.belongs_here(Attempt::Read)?;
+        self.env.clear_stale_readers().map_err(|cause| self.error(Attempt::Read, cause))
+    }
+}
+
+impl Engine for SharedEngine {
+    fn sid(&self, bytes: &[u8]) -> Sid {
+        Sid::new(bytes, &self.hasher)
+    }
+
+    fn is_durable(&self) -> bool {
+        true
+    }
+
+    /// The map of a large file takes milliseconds to go.
+    fn takes_long_to_drop(&self) -> bool {
+        true
+    }
+
+    fn get(
         &self,
         sid: &Sid,
         now: Millis,
         removed: &mut Vec<Removed>,
-        read: impl FnOnce(BodyView<'_>) -> R,
-    ) -> Result<Option<R>> {
-        let found = self.fetch(sid, now, removed, read)?;
-        let counters = &mut self.local.lock().counters;
-        if found.is_some() {
+        read: &mut dyn FnMut(BodyView<'_>),
+    ) -> Result<bool> {
+        let is_found = self.fetch(sid, now, removed, read)?;
+        let counters = &mut self.counters.lock();
+        if is_found {
             counters.hits += 1;
         } else {
             counters.misses += 1;
         }
-        Ok(found)
+        Ok(is_found)
     }
 
-    /// As [`Self::get`], but does not count as a hit or a miss.
-    ///
-    /// # Errors
-    /// See [`SharedEngine`].
-    pub fn fetch<R>(
+    fn fetch(
         &self,
         sid: &Sid,
         now: Millis,
         removed: &mut Vec<Removed>,
-        read: impl FnOnce(BodyView<'_>) -> R,
-    ) -> Result<Option<R>> {
+        read: &mut dyn FnMut(BodyView<'_>),
+    ) -> Result<bool> {
         let Some(key) = layout::key_of(sid) else {
-            return Ok(None);
+            return Ok(false);
         };
-        let mut read = Some(read);
-        let found = self.reading(|transaction| {
-            let (head, body) = match self.databases.session(transaction, key)? {
+        let found = self.reading(|snapshot| {
+            let (head, body) = match snapshot.sessions.get(snapshot.transaction, key)? {
                 Session::Missing => return Ok(Found::Missing),
                 Session::Damaged => return Ok(Found::Over),
                 Session::Found(head, body) => (head, body),
@@ -232,77 +359,38 @@ impl SharedEngine {
             if now > head.expires {
                 return Ok(Found::Over);
             }
-            let Some(view) = view(&head, body, self.databases.version(transaction)?) else {
+            let Some(view) = view(&head, body, snapshot.state.version) else {
                 return Ok(Found::Over);
             };
-            Ok(Found::Alive(read.take().map(|read| read(view))))
+            read(view);
+            Ok(Found::Alive)
         })?;
         match found {
-            Found::Missing => Ok(None),
-            Found::Alive(value) => Ok(value),
+            Found::Missing => Ok(false),
+            Found::Alive => Ok(true),
             Found::Over => self.take_over(key, now, removed, read),
         }
     }
 
     /// As [`Self::fetch`]: reading a session does not change its place in the order.
-    ///
-    /// # Errors
-    /// See [`SharedEngine`].
-    pub fn peek<R>(
+    fn peek(
         &self,
         sid: &Sid,
         now: Millis,
         removed: &mut Vec<Removed>,
-        read: impl FnOnce(BodyView<'_>) -> R,
-    ) -> Result<Option<R>> {
+        read: &mut dyn FnMut(BodyView<'_>),
+    ) -> Result<bool> {
         self.fetch(sid, now, removed, read)
     }
 
-    /// Removes what has expired or is damaged. It is read if the store is `stale`, or if another
-    /// process has written it since.
-    fn take_over<R>(
-        &self,
-        key: &[u8],
-        now: Millis,
-        removed: &mut Vec<Removed>,
-        mut read: Option<impl FnOnce(BodyView<'_>) -> R>,
-    ) -> Result<Option<R>> {
-        let mut value = None;
-        self.writing(key, 0, removed, |writing| {
-            let Some(stored) = writing.find(key)? else {
-                return writing.discard(key);
-            };
-            let is_expired = stored.is_expired(now);
-            let session = self.databases.session(&writing.transaction, key)?;
-            let Session::Found(head, body) = session else {
-                return writing.discard(key);
-            };
-            let Some(view) = view(&head, body, writing.state.version) else {
-                return writing.discard(key);
-            };
-            if let Some(read) = read.take_if(|_| !is_expired || self.options.stale) {
-                value = Some(read(view));
-            }
-            if is_expired { writing.expire(key, &stored) } else { Ok(()) }
-        })?;
-        Ok(value)
-    }
-
-    /// Writes the record of `sid`, alive until `expires`, if `condition` holds, and evicts down
-    /// to the limits. No other process's write comes between. Returns the version of what was
-    /// written, or why it was not.
-    ///
-    /// # Errors
-    /// See [`SharedEngine`].
-    #[expect(clippy::needless_pass_by_value, reason = "as the other engine has it")]
-    pub fn set(
+    fn set(
         &self,
         sid: Sid,
         body: BodyRef<'_>,
         condition: Condition,
         times: (Millis, Millis),
         removed: &mut Vec<Removed>,
-    ) -> Result<std::result::Result<Version, Refused>> {
+    ) -> Result<Result<Version, Refused>> {
         let new = NewBody::new(body);
         let key =
             layout::key_of(&sid).filter(|key| new.cost(key) <= self.limits.max_bytes && new.fits());
@@ -312,13 +400,11 @@ impl SharedEngine {
         self.writing(key, new.len(), removed, |writing| writing.set(key, &new, condition, times))
     }
 
-    /// Gives the record of `sid` a new cookie and expiry, without the rest of the session being
-    /// read or written, where that is sure to give the bytes that parsing, assigning and
-    /// stringifying would.
-    ///
-    /// # Errors
-    /// See [`SharedEngine`].
-    pub fn touch(
+    fn note_merge(&self) {
+        self.counters.lock().merges += 1;
+    }
+
+    fn touch(
         &self,
         sid: &Sid,
         cookie: NewCookie<'_>,
@@ -339,122 +425,65 @@ impl SharedEngine {
         self.writing(key, cookie.bytes.len(), removed, |writing| writing.touch(key, renewal))
     }
 
-    /// Whether a touch is to be left out, told without waiting for those that write.
-    fn is_too_soon(&self, key: &[u8], now: Millis, expires: Millis) -> Result<bool> {
-        self.reading(|transaction| {
-            let head = self.databases.heads.get(transaction, key)?.and_then(Head::read);
-            let alive = head.filter(|head| now <= head.expires);
-            Ok(alive.is_some_and(|head| self.options.is_too_soon(head.expires, expires)))
-        })
+    /// None: a template would have to be known to all processes.
+    fn template(&self, _: &[u8]) -> Option<TemplateHandle> {
+        None
     }
 
-    /// Removes the record of `sid`. Returns whether there was one. From here on, nobody who has
-    /// read it before can write it.
-    ///
-    /// # Errors
-    /// See [`SharedEngine`].
-    pub fn destroy(&self, sid: &Sid, now: Millis, removed: &mut Vec<Removed>) -> Result<bool> {
+    fn destroy(&self, sid: &Sid, now: Millis, removed: &mut Vec<Removed>) -> Result<bool> {
         let Some(key) = layout::key_of(sid) else {
             return Ok(false);
         };
         self.writing(&[], 0, removed, |writing| writing.destroy(key, now))
     }
 
-    /// How many records there are, including expired ones that nothing has come across yet.
-    ///
-    /// # Errors
-    /// See [`SharedEngine`].
-    pub fn len(&self) -> Result<usize> {
-        self.reading(|transaction| Ok(count_of(self.databases.heads.len(transaction)?)))
+    fn length(&self) -> Result<Length> {
+        self.length_without_expired()
     }
 
-    /// As [`Self::len`].
-    ///
-    /// # Errors
-    /// See [`SharedEngine`].
-    pub fn held(&self) -> Result<usize> {
-        self.len()
+    fn length_after_prune(&self, asked: usize) -> Result<Option<usize>> {
+        self.pruning.lock().take_length(asked)
     }
 
-    /// Whether there are no records, not even expired ones.
-    ///
-    /// # Errors
-    /// See [`SharedEngine`].
-    pub fn is_empty(&self) -> Result<bool> {
-        Ok(self.len()? == 0)
+    fn held(&self) -> Result<usize> {
+        Ok(self.sums()?.0)
     }
 
-    /// What the engine holds, and what this process has done.
-    ///
-    /// # Errors
-    /// See [`SharedEngine`].
-    pub fn stats(&self) -> Result<Stats> {
-        let (sessions, state) = self.reading(|transaction| {
-            let sessions = count_of(self.databases.heads.len(transaction)?);
-            Ok((sessions, self.databases.state(transaction)?.unwrap_or_default()))
-        })?;
+    fn stats(&self) -> Result<Stats> {
+        let (sessions, state) = self.sums()?;
         let bytes = count_of(state.bytes.saturating_add(state.dead_bytes));
-        Ok(Stats { sessions, bytes, counters: self.local.lock().counters })
+        Ok(Stats { sessions, bytes, counters: *self.counters.lock() })
     }
 
-    /// The sids, the latest expiry first, expired ones included.
-    ///
-    /// # Errors
-    /// See [`SharedEngine`].
-    pub fn ids(&self) -> Result<Vec<Sid>> {
-        self.reading(|transaction| {
-            let mut sids = Vec::new();
-            for entry in self.databases.expiry.rev_iter(transaction)? {
-                sids.extend(layout::read_expiry_key(entry?.0).map(|(_, sid)| self.sid(sid)));
-            }
-            Ok(sids)
+    fn ids(&self) -> Result<Vec<Sid>> {
+        let pruned = self.pruned_before();
+        self.reading(|snapshot| {
+            snapshot.latest_first(pruned)?.map(|due| Ok(self.sid(due?.1))).collect()
         })
     }
 
-    /// The sids, with numbers that are in the order of their expiry, are appended to `listed`.
-    /// Returns whether there are more parts: there is only one, as no writer waits for it.
-    ///
-    /// # Errors
-    /// See [`SharedEngine`].
-    pub fn list_part(&self, part: usize, listed: &mut Vec<(u64, Sid)>) -> Result<bool> {
-        if part > 0 {
-            return Ok(false);
-        }
-        self.reading(|transaction| {
-            for entry in self.databases.expiry.iter(transaction)? {
-                let due = layout::read_expiry_key(entry?.0);
-                listed.extend(due.map(|(expires, sid)| (layout::order_of(expires), self.sid(sid))));
-            }
-            Ok(false)
-        })
+    fn listing(self: Arc<Self>) -> Result<Box<dyn Listing>> {
+        Ok(Box::new(KeyListing::new(self)?))
     }
 
-    /// Copies of all sids and bodies, the latest expiry first. Expired ones are removed, and
-    /// listed once more only if the store is `stale`.
-    ///
-    /// # Errors
-    /// See [`SharedEngine`].
-    pub fn all(&self, now: Millis, removed: &mut Vec<Removed>) -> Result<Vec<(Sid, Body)>> {
-        let (listed, over) = self.reading(|transaction| {
+    fn all(&self, now: Millis, removed: &mut Vec<Removed>) -> Result<Vec<(Sid, Body)>> {
+        let pruned = self.pruned_before();
+        let (listed, over) = self.reading(|snapshot| {
             let (mut listed, mut over) = (Vec::new(), Vec::new());
-            for entry in self.databases.expiry.rev_iter(transaction)? {
-                let Some((_, key)) =
-                    layout::read_expiry_key(entry?.0).filter(|due| !due.1.is_empty())
-                else {
-                    continue;
-                };
-                let session = self.databases.session(transaction, key)?;
+            for due in snapshot.latest_first(Millis::MIN)? {
+                let (_, key) = due?;
+                let session = snapshot.sessions.get(snapshot.transaction, key)?;
                 let found = match &session {
                     Session::Found(head, body) => {
                         view(head, body, 0).map(|view| (view, head.expires))
                     }
                     Session::Missing | Session::Damaged => None,
                 };
-                let is_expired = found.is_some_and(|(_, expires)| now > expires);
-                if is_expired || found.is_none() {
+                if found.is_none_or(|(_, expires)| now > expires) {
                     over.push(key.to_vec());
                 }
-                if let Some((view, _)) = found.filter(|_| !is_expired || self.options.stale) {
+                let is_listed = |expires| now <= expires || self.options.stale && expires >= pruned;
+                if let Some((view, _)) = found.filter(|(_, expires)| is_listed(*expires)) {
                     listed.push((self.sid(key), view.to_body()));
                 }
             }
@@ -464,145 +493,51 @@ impl SharedEngine {
         Ok(listed)
     }
 
-    /// Removes those of the sessions that have expired or are damaged.
-    fn remove_over(&self, keys: &[Vec<u8>], now: Millis, removed: &mut Vec<Removed>) -> Result<()> {
-        for keys in keys.chunks(STEP) {
-            self.writing(&[], 0, removed, |writing| {
-                for key in keys {
-                    match writing.find(key)? {
-                        Some(stored) if stored.is_expired(now) => writing.expire(key, &stored)?,
-                        Some(_) if writing.is_whole(key)? => {}
-                        _ => writing.discard(key)?,
-                    }
-                }
-                Ok(())
-            })?;
-        }
-        Ok(())
+    fn clear(self: Arc<Self>, now: Millis, removed: &mut Vec<Removed>) -> Result<Option<Leftover>> {
+        self.writing(&[], 0, removed, |writing| writing.clear(now))?;
+        let engine = Arc::downgrade(&self);
+        // Where it fails, the next prune goes on with it.
+        let step =
+            move || engine.upgrade().is_some_and(|engine| engine.sweep_step().unwrap_or(false));
+        Ok(Some(Box::new(step)))
     }
 
-    /// Removes all records. From here on, nobody who has read one before can write it.
-    ///
-    /// # Errors
-    /// See [`SharedEngine`].
-    pub fn clear(&self, now: Millis) -> Result<Cleared> {
-        let mut removed = Vec::new();
-        let count = self.writing(&[], 0, &mut removed, |writing| writing.clear(now))?;
-        Ok(Cleared { count, removed })
+    fn prune(&self, now: Millis, removed: &mut Vec<Removed>) -> Result<()> {
+        self.prune_to_the_end(now, removed)
     }
 
-    /// Removes what has expired by `now`, what expired first first, before it returns.
-    ///
-    /// # Errors
-    /// See [`SharedEngine`].
-    pub fn prune(&self, now: Millis, removed: &mut Vec<Removed>) -> Result<()> {
-        let began = stopwatch();
-        while self.writing(&[], 0, removed, |writing| writing.prune(now))? {}
-        self.note_pruned(began);
-        Ok(())
+    fn begin_prune(&self, now: Millis) -> Result<bool> {
+        self.note_prune(now)
     }
 
-    /// Notes that what has expired by `now` is to be removed. Removing it is left to
-    /// [`Self::prune_first`] and [`Prunable::prune_step`]. Another prune that is under way is
-    /// given up: it went by a clock that has gone on, or has been set back, since.
-    pub fn begin_prune(&self, now: Millis) {
-        self.local.lock().prune = Some((now, stopwatch()));
+    fn prune_first(&self) -> Result<bool> {
+        self.prune_a_little()
     }
 
-    /// Does a step of the prune that is under way: others that write wait for no more than that.
-    /// Returns whether there is more to do.
-    ///
-    /// # Errors
-    /// See [`SharedEngine`]. The prune is over then.
-    pub fn prune_first(&self) -> Result<bool> {
-        let Some((now, began)) = self.local.lock().prune else {
-            return Ok(false);
-        };
-        let mut removed = Vec::new();
-        let more = self.writing(&[], 0, &mut removed, |writing| writing.prune(now));
-        let mut local = self.local.lock();
-        if self.options.keep_removed {
-            local.pruned.append(&mut removed);
-        }
-        if matches!(more, Ok(true)) {
-            return Ok(true);
-        }
-        // Unless another one has begun meanwhile.
-        let is_over = local.prune == Some((now, began));
-        if is_over {
-            local.prune = None;
-        }
-        drop(local);
-        more?;
-        if is_over {
-            self.note_pruned(began);
-        }
-        Ok(!is_over)
+    fn is_pruning(&self) -> Result<bool> {
+        self.pruning.lock().is_under_way()
     }
 
-    fn note_pruned(&self, began: Instant) {
-        let counters = &mut self.local.lock().counters;
-        counters.prunes += 1;
-        counters.last_prune = began.elapsed();
+    fn take_pruned(&self, limit: usize, removed: &mut Vec<Removed>) -> bool {
+        self.pruning.lock().take_pruned(limit, removed)
     }
 
-    /// Whether a prune that was begun has not ended.
-    #[must_use]
-    pub fn is_pruning(&self) -> bool {
-        self.local.lock().prune.is_some()
-    }
-
-    /// Moves up to `limit` of the sessions that prunes in the background have removed into
-    /// `removed`. Returns whether there are more, or may be soon. Only an engine with
-    /// `keep_removed` has any.
-    pub fn take_pruned(&self, limit: usize, removed: &mut Vec<Removed>) -> bool {
-        let mut local = self.local.lock();
-        let count = limit.min(local.pruned.len());
-        removed.extend(local.pruned.drain(..count));
-        local.has_pruned()
-    }
-
-    /// Whether [`Self::take_pruned`] has anything to give, or may have soon.
-    #[must_use]
-    pub fn has_pruned(&self) -> bool {
-        self.local.lock().has_pruned()
-    }
-
-    /// Writes to the disk what the system has not yet written: what comes before this call
-    /// survives a power failure.
-    ///
-    /// # Errors
-    /// See [`SharedEngine`].
-    pub fn force_sync(&self) -> Result<()> {
-        self.belongs_here()?;
-        self.env.force_sync().map_err(|cause| self.error(cause))
-    }
-
-    /// Gives up what processes that died while they were reading still hold of the file. Returns
-    /// how many there were.
-    ///
-    /// # Errors
-    /// See [`SharedEngine`].
-    pub fn clear_stale_readers(&self) -> Result<usize> {
-        self.belongs_here()?;
-        self.env.clear_stale_readers().map_err(|cause| self.error(cause))
-    }
-}
-
-impl Local {
     fn has_pruned(&self) -> bool {
-        !self.pruned.is_empty() || self.prune.is_some()
+        self.pruning.lock().has_pruned()
     }
-}
 
-impl Prunable for SharedEngine {
-    /// An error ends the prune. Whoever calls the engine next is told of its cause.
-    fn prune_step(&self) -> bool {
-        let more = self.prune_first();
-        if !matches!(more, Ok(true)) {
-            let _ = self.clear_stale_readers();
-        }
-        more.unwrap_or(false)
+    fn is_dirty(&self) -> bool {
+        self.is_dirty.load(Ordering::Relaxed)
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.belongs_here(Attempt::Sync)?;
+        // Before it begins, so that what is written meanwhile counts.
+        self.is_dirty.store(false, Ordering::Relaxed);
+        self.env.force_sync().map_err(|cause| {
+            self.is_dirty.store(true, Ordering::Relaxed);
+            self.error(Attempt::Sync, cause)
+        })
     }
 }
 
@@ -611,6 +546,3 @@ impl std::fmt::Debug for SharedEngine {
         text.debug_struct("SharedEngine").field("path", &self.path).finish_non_exhaustive()
     }
 }
-
-/// Keeps an engine for all stores of this process that have its path.
-type Shared = Arc<SharedEngine>;

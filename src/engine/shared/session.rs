@@ -132,8 +132,8 @@ impl Writing<'_> {
         };
         head.write_to(&mut self.buffers.head);
         layout::write_body([new.before, new.after], &mut self.buffers.body);
-        self.databases.heads.put(&mut self.transaction, key, &self.buffers.head)?;
-        self.databases.bodies.put(&mut self.transaction, key, &self.buffers.body)?;
+        self.sessions.heads.put(&mut self.transaction, key, &self.buffers.head)?;
+        self.sessions.bodies.put(&mut self.transaction, key, &self.buffers.body)?;
         self.give_back(old.map_or(0, |old| old.cost));
         self.state.bytes += new.cost(key) as u64;
         self.move_expiry(key, old.map(|old| old.expires), expires)
@@ -185,14 +185,14 @@ impl Writing<'_> {
 
     /// Returns false, having changed nothing, where the cookie cannot be replaced.
     fn renew(&mut self, key: &[u8], old: &Stored, renewal: Renewal<'_>) -> Lmdb<bool> {
-        let head = self.databases.heads.get(&self.transaction, key)?.and_then(Head::read);
+        let head = self.sessions.heads.get(&self.transaction, key)?.and_then(Head::read);
         let Some(head) = head else {
             return Ok(false);
         };
         let body = match head.place {
             Cookie::Fixed | Cookie::Cut => None,
             Cookie::Unseen | Cookie::CutUnseen => {
-                self.databases.bodies.get(&self.transaction, key)?.and_then(layout::read_body)
+                self.sessions.bodies.get(&self.transaction, key)?.and_then(layout::read_body)
             }
         };
         let cut = match head.place {
@@ -226,9 +226,9 @@ impl Writing<'_> {
         head.write_to(&mut self.buffers.head);
         if let Some(parts) = rest {
             layout::write_body(parts, &mut self.buffers.body);
-            self.databases.bodies.put(&mut self.transaction, key, &self.buffers.body)?;
+            self.sessions.bodies.put(&mut self.transaction, key, &self.buffers.body)?;
         }
-        self.databases.heads.put(&mut self.transaction, key, &self.buffers.head)?;
+        self.sessions.heads.put(&mut self.transaction, key, &self.buffers.head)?;
         self.give_back(old.cost);
         self.state.bytes += cost;
         self.move_expiry(key, Some(old.expires), expires)?;

@@ -7,7 +7,7 @@ use heed::RwTxn;
 
 use super::eviction::Limits;
 use super::layout::{self, Head, State};
-use super::{Databases, Lmdb, STATE, Session, view};
+use super::{Databases, Lmdb, STATE, Session, Sessions, view};
 use crate::engine::{Counters, Options, Removed, Version};
 use crate::record::Body;
 use crate::sid::Sid;
@@ -22,6 +22,8 @@ const BUFFER_TO_KEEP: usize = 256 * 1024;
 /// One transaction that writes. What it removes and counts is told when it has been committed.
 pub(super) struct Writing<'e> {
     pub(super) databases: Databases,
+    /// Those of the databases that have the sessions.
+    pub(super) sessions: Sessions,
     pub(super) transaction: RwTxn<'e>,
     pub(super) state: State,
     pub(super) removed: Vec<Removed>,
@@ -69,7 +71,7 @@ impl Stored {
 impl Writing<'_> {
     /// The session of `key`, by its head. One that cannot be read is removed.
     pub(super) fn find(&mut self, key: &[u8]) -> Lmdb<Option<Stored>> {
-        let Some(head) = self.databases.heads.get(&self.transaction, key)? else {
+        let Some(head) = self.sessions.heads.get(&self.transaction, key)? else {
             return Ok(None);
         };
         let Some(head) = Head::read(head) else {
@@ -85,7 +87,7 @@ impl Writing<'_> {
 
     /// Removes what there is of a session that cannot be read.
     pub(super) fn discard(&mut self, key: &[u8]) -> Lmdb<()> {
-        let Databases { heads, bodies, .. } = self.databases;
+        let Sessions { heads, bodies, .. } = self.sessions;
         let head = heads.get(&self.transaction, key)?;
         let known = head.and_then(Head::read).map(|head| {
             let cost = layout::cost(key.len(), head.cookie.len(), head.body as usize);
@@ -102,7 +104,7 @@ impl Writing<'_> {
 
     /// Whether the body is what was written.
     pub(super) fn is_whole(&self, key: &[u8]) -> Lmdb<bool> {
-        let session = self.databases.session(&self.transaction, key)?;
+        let session = self.sessions.get(&self.transaction, key)?;
         Ok(matches!(session, Session::Found(head, body) if view(&head, body, 0).is_some()))
     }
 
@@ -112,13 +114,13 @@ impl Writing<'_> {
 
     pub(super) fn delete_expiry(&mut self, expires: Millis, key: &[u8]) -> Lmdb<()> {
         layout::expiry_key(expires, key, &mut self.buffers.key);
-        self.databases.expiry.delete(&mut self.transaction, &self.buffers.key)?;
+        self.sessions.expiry.delete(&mut self.transaction, &self.buffers.key)?;
         Ok(())
     }
 
     pub(super) fn put_expiry(&mut self, expires: Millis, key: &[u8]) -> Lmdb<()> {
         layout::expiry_key(expires, key, &mut self.buffers.key);
-        self.databases.expiry.put(&mut self.transaction, &self.buffers.key, &[])
+        self.sessions.expiry.put(&mut self.transaction, &self.buffers.key, &[])
     }
 
     /// The body of `key`, for whoever disposes of it.
@@ -126,7 +128,7 @@ impl Writing<'_> {
         if !self.options.keep_removed {
             return Ok(Body::none());
         }
-        Ok(match self.databases.session(&self.transaction, key)? {
+        Ok(match self.sessions.get(&self.transaction, key)? {
             Session::Found(head, body) => {
                 view(&head, body, 0).map_or_else(Body::none, |body| body.to_body())
             }
@@ -142,8 +144,8 @@ impl Writing<'_> {
     /// Removes a session that is there.
     pub(super) fn remove(&mut self, key: &[u8], stored: &Stored) -> Lmdb<()> {
         let body = self.body(key)?;
-        self.databases.heads.delete(&mut self.transaction, key)?;
-        self.databases.bodies.delete(&mut self.transaction, key)?;
+        self.sessions.heads.delete(&mut self.transaction, key)?;
+        self.sessions.bodies.delete(&mut self.transaction, key)?;
         self.delete_expiry(stored.expires, key)?;
         self.give_back(stored.cost);
         self.note_removed(key, body);

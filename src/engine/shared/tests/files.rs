@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::super::{STATE, SharedEngine, closing, layout};
 use super::{Folder, MAP, START, State, body_ref, read};
-use crate::engine::{Condition, NewCookie, Options, Refused, Removed};
+use crate::engine::{Condition, Engine, NewCookie, Options, Refused, Removed};
 use crate::sid::Sid;
 use crate::time::NEVER;
 
@@ -18,7 +18,7 @@ fn set(engine: &SharedEngine, sid: &Sid, body: &str) -> Result<(), String> {
 }
 
 fn get(engine: &SharedEngine, sid: &Sid) -> Option<String> {
-    engine.get(sid, START, &mut Vec::new(), read).unwrap()
+    engine.found(sid, START, read)
 }
 
 /// A folder with a store of `count` sessions, closed.
@@ -119,9 +119,9 @@ fn a_process_that_was_forked_off_is_told_to_open_the_store_itself() {
     engine.process += 1;
     let sid = engine.sid(b"sid");
     let errors = [
-        engine.get(&sid, START, &mut Vec::new(), |_| ()).unwrap_err(),
+        engine.get(&sid, START, &mut Vec::new(), &mut |_| ()).unwrap_err(),
         engine.destroy(&sid, START, &mut Vec::new()).unwrap_err(),
-        engine.force_sync().unwrap_err(),
+        engine.sync().unwrap_err(),
     ];
     for error in errors {
         assert!(error.to_string().contains("after the fork"), "{error}");
@@ -137,7 +137,7 @@ fn is_set_aside(folder: &Folder, damage: &str) {
     assert!(name.starts_with("data.mdb.damaged-20"), "{name}");
     assert!(aside.is_dir() || fs::read(&aside).unwrap() == before);
     let engine = opened.engine;
-    assert!(engine.is_empty().unwrap());
+    assert!(engine.is_empty());
     let sid = engine.sid(b"sid");
     set(&engine, &sid, "new").unwrap();
     assert_eq!(get(&engine, &sid).as_deref(), Some("new"));
@@ -183,7 +183,7 @@ fn goes_on(folder: &Folder) -> bool {
         }
     }
     engine.prune(NEVER, &mut Vec::new()).unwrap();
-    engine.clear(START).unwrap();
+    engine.clear_all(START);
     opened.set_aside.is_some()
 }
 
@@ -257,7 +257,7 @@ fn a_file_is_known_where_it_was_closed_and_nobody_has_changed_it_since() {
 fn an_empty_file_is_begun_anew() {
     let folder = filled(3);
     fs::write(data(&folder), b"").unwrap();
-    assert!(folder.open(Options::default()).is_empty().unwrap());
+    assert!(folder.open(Options::default()).is_empty());
 }
 
 #[test]
@@ -273,30 +273,35 @@ fn a_file_of_another_format_is_set_aside() {
     }
 }
 
+/// The databases that have the sessions of a store that was never cleared.
+fn sessions(engine: &SharedEngine) -> super::super::Sessions {
+    engine.databases.sessions[0]
+}
+
 #[test]
 fn what_is_damaged_in_a_session_counts_as_missing_and_is_removed() {
     type Damage = fn(&SharedEngine, &mut heed::RwTxn<'_>, &[u8]);
     let damages: [Damage; 6] = [
         |engine, transaction, key| {
-            let body = engine.databases.bodies.get(transaction, key).unwrap().unwrap();
+            let body = sessions(engine).bodies.get(transaction, key).unwrap().unwrap();
             let mut body = body.to_vec();
             body[9] ^= 4;
-            engine.databases.bodies.put(transaction, key, &body).unwrap();
+            sessions(engine).bodies.put(transaction, key, &body).unwrap();
         },
-        |engine, transaction, key| engine.databases.bodies.put(transaction, key, b"1").unwrap(),
-        |engine, transaction, key| engine.databases.heads.put(transaction, key, b"head").unwrap(),
+        |engine, transaction, key| sessions(engine).bodies.put(transaction, key, b"1").unwrap(),
+        |engine, transaction, key| sessions(engine).heads.put(transaction, key, b"head").unwrap(),
         |engine, transaction, key| {
             // The cookie is to be where there is no text.
-            let head = engine.databases.heads.get(transaction, key).unwrap().unwrap();
+            let head = sessions(engine).heads.get(transaction, key).unwrap().unwrap();
             let mut head = head.to_vec();
             head[20..24].copy_from_slice(&u32::MAX.to_le_bytes());
-            engine.databases.heads.put(transaction, key, &head).unwrap();
+            sessions(engine).heads.put(transaction, key, &head).unwrap();
         },
         |engine, transaction, key| {
-            assert!(engine.databases.bodies.delete(transaction, key).unwrap());
+            assert!(sessions(engine).bodies.delete(transaction, key).unwrap());
         },
         |engine, transaction, key| {
-            assert!(engine.databases.heads.delete(transaction, key).unwrap());
+            assert!(sessions(engine).heads.delete(transaction, key).unwrap());
         },
     ];
     for (number, damage) in damages.iter().enumerate() {
@@ -319,7 +324,7 @@ fn what_is_damaged_in_a_session_counts_as_missing_and_is_removed() {
         assert_eq!(get(&engine, &sids[0]).as_deref(), Some("anew"));
         // An expiry that no session has goes when it comes up.
         engine.prune(NEVER, &mut Vec::new()).unwrap();
-        assert_eq!(engine.len().unwrap(), 2);
+        assert_eq!(engine.held().unwrap(), 2);
     }
 }
 
@@ -385,7 +390,7 @@ fn many_are_evicted_a_few_at_a_time_when_the_limits_become_lower() {
     let (sid, body) = (engine.sid(b"new"), body_ref("new"));
     engine.set(sid.clone(), body, Condition::None, (START, START), removed).unwrap().unwrap();
     assert_eq!(removed.len(), 491);
-    assert_eq!(engine.len().unwrap(), 10);
+    assert_eq!(engine.held().unwrap(), 10);
     assert!(get(&engine, &sid).is_some(), "though it expires first");
     engine.validate();
 }
@@ -408,7 +413,7 @@ fn sids_that_cannot_be_keys_are_never_found_and_too_large() {
 fn what_was_written_is_synced_on_request() {
     let folder = filled(10);
     let engine = folder.open(Options::default());
-    engine.force_sync().unwrap();
+    engine.sync().unwrap();
     assert_eq!(engine.clear_stale_readers().unwrap(), 0);
     assert_eq!(engine.path(), folder.path().canonicalize().unwrap());
 }

@@ -11,8 +11,10 @@ use proptest::test_runner::{Config, TestRunner};
 
 use super::super::writing::STEP;
 use super::super::{SharedEngine, layout};
-use super::{Folder, START, body_ref, read};
-use crate::engine::{Condition, Counters, NewCookie, Options, Refused, Removed, Touched};
+use super::{Folder, Reading, START, body_ref, read};
+use crate::engine::{
+    Condition, Counters, Engine, Length, NewCookie, Options, Refused, Removed, Touched,
+};
 use crate::pruner::Prunable;
 use crate::sid::Sid;
 use crate::time::{Millis, NEVER, iso};
@@ -95,8 +97,9 @@ impl Model {
         if self.now <= self.entries[at].expires {
             return Some(self.entries[at].body.clone());
         }
+        let is_stale = self.options.stale && !self.is_pruned(&self.entries[at]);
         let session = self.expire(at);
-        let body = self.options.stale.then(|| session.1.clone());
+        let body = is_stale.then(|| session.1.clone());
         removed.push(session);
         body
     }
@@ -226,8 +229,22 @@ impl Model {
         at.is_some()
     }
 
+    /// Whether a prune is about to remove it.
+    fn is_pruned(&self, entry: &Entry) -> bool {
+        self.prune.is_some_and(|now| now > entry.expires)
+    }
+
     fn ids(&self) -> Vec<u32> {
-        self.by_expiry().iter().rev().map(|at| self.entries[*at].sid).collect()
+        let places = self.by_expiry();
+        let entries = places.iter().rev().map(|at| &self.entries[*at]);
+        entries.filter(|entry| !self.is_pruned(entry)).map(|entry| entry.sid).collect()
+    }
+
+    /// Returns whether there is anything to do.
+    fn begin_prune(&mut self) -> bool {
+        let has_due = self.entries.iter().any(|entry| self.now > entry.expires);
+        self.prune = has_due.then_some(self.now);
+        has_due
     }
 
     fn all(&mut self, removed: &mut Vec<Session>) -> Vec<Session> {
@@ -235,7 +252,7 @@ impl Model {
         let places = self.by_expiry();
         let listed = places.iter().rev().map(|at| &self.entries[*at]);
         let listed = listed
-            .filter(|entry| stale || now <= entry.expires)
+            .filter(|entry| stale && !self.is_pruned(entry) || now <= entry.expires)
             .map(|entry| (entry.sid, entry.body.clone()))
             .collect();
         let mut over = Vec::new();
@@ -445,6 +462,15 @@ impl Pair {
         self.engine.sid(&sid_bytes(number))
     }
 
+    fn read_by(
+        &self,
+        operation: Reading,
+        number: u32,
+        removed: &mut Vec<Removed>,
+    ) -> Option<String> {
+        self.engine.read_by(operation, (&self.sid(number), self.model.now), removed, read)
+    }
+
     fn next_body(&mut self, is_json: bool, padding: usize) -> String {
         self.bodies += 1;
         new_body(self.bodies, is_json, padding)
@@ -457,16 +483,16 @@ impl Pair {
         let mut expected = Vec::new();
         match *op {
             Op::Get(number) => {
-                let found = self.engine.get(&self.sid(number), now, &mut removed, read);
-                assert_eq!(found.unwrap(), self.model.get(number, &mut expected));
+                let found = self.read_by(Engine::get, number, &mut removed);
+                assert_eq!(found, self.model.get(number, &mut expected));
             }
             Op::Fetch(number) => {
-                let found = self.engine.fetch(&self.sid(number), now, &mut removed, read);
-                assert_eq!(found.unwrap(), self.model.fetch(number, &mut expected));
+                let found = self.read_by(Engine::fetch, number, &mut removed);
+                assert_eq!(found, self.model.fetch(number, &mut expected));
             }
             Op::Peek(number) => {
-                let found = self.engine.peek(&self.sid(number), now, &mut removed, read);
-                assert_eq!(found.unwrap(), self.model.fetch(number, &mut expected));
+                let found = self.read_by(Engine::peek, number, &mut removed);
+                assert_eq!(found, self.model.fetch(number, &mut expected));
             }
             Op::Set(number, life, is_json, padding) => {
                 let body = self.next_body(is_json, padding);
@@ -504,16 +530,15 @@ impl Pair {
                 assert_eq!(listed, self.model.all(&mut expected));
             }
             Op::Clear => {
-                let cleared = self.engine.clear(now).unwrap();
-                assert_eq!(cleared.count, self.model.entries.len());
+                removed = self.engine.clear_all(now);
                 let sessions = self.model.clear();
                 if self.model.options.keep_removed {
-                    (removed, expected) = (cleared.removed, sessions);
+                    expected = sessions;
                 }
             }
             Op::Len => {
-                assert_eq!(self.engine.len().unwrap(), self.model.entries.len());
-                assert_eq!(self.engine.is_empty().unwrap(), self.model.entries.is_empty());
+                let length = self.engine.length().unwrap();
+                assert_eq!(length, Length::Now(self.model.ids().len()));
             }
             Op::List => self.list(),
             Op::Prune => {
@@ -521,12 +546,11 @@ impl Pair {
                 self.model.prune(now, usize::MAX, &mut expected);
             }
             Op::BeginPrune => {
-                self.engine.begin_prune(now);
-                self.model.prune = Some(now);
+                assert_eq!(self.engine.begin_prune(now).unwrap(), self.model.begin_prune());
             }
             Op::Step => {
                 assert_eq!(self.engine.prune_step(), self.model.prune_step());
-                assert_eq!(self.engine.is_pruning(), self.model.prune.is_some());
+                assert_eq!(self.engine.is_pruning().unwrap(), self.model.prune.is_some());
             }
             Op::TakePruned(limit) => self.take_pruned(limit),
             Op::Clock(millis) => self.model.now += millis,
@@ -560,8 +584,12 @@ impl Pair {
             Touched::Missing => Ok(false),
             Touched::Renewed => Ok(true),
             Touched::NeedsRewrite => {
-                let found = self.engine.fetch(&sid, now, removed, |body| body.read()).unwrap();
-                let condition = Condition::Touch { read: found.unwrap() };
+                let found =
+                    self.engine.read_by(Engine::fetch, (&sid, now), removed, |body| body.read());
+                let Some(read) = found else {
+                    return Ok(false);
+                };
+                let condition = Condition::Touch { read };
                 let (fresh, times) = (body_ref(fresh), (now, expires));
                 self.engine.set(sid, fresh, condition, times, removed).unwrap()?;
                 Ok(true)
@@ -571,10 +599,8 @@ impl Pair {
 
     fn list(&self) {
         let mut listed = Vec::new();
-        let mut part = 0;
-        while self.engine.list_part(part, &mut listed).unwrap() {
-            part += 1;
-        }
+        let mut listing = Arc::clone(&self.engine).listing().unwrap();
+        while listing.step(&mut listed).unwrap() {}
         assert!(listed.is_sorted_by_key(|(order, _)| *order));
         let listed: Vec<u32> = listed.iter().rev().map(|(_, sid)| number_of(sid)).collect();
         assert_eq!(listed, self.model.ids());

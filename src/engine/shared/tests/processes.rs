@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::super::SharedEngine;
 use super::conflicts::add_word;
 use super::{Folder, MAP, START, body_ref, read};
-use crate::engine::{Condition, Options};
+use crate::engine::{Condition, Engine, Options};
 use crate::time::NEVER;
 
 /// Tells a child which folder is the store's.
@@ -84,7 +84,7 @@ fn set(engine: &SharedEngine, sid: &str, body: &str) {
 }
 
 fn get(engine: &SharedEngine, sid: &str) -> Option<String> {
-    engine.get(&engine.sid(sid.as_bytes()), START, &mut Vec::new(), read).unwrap()
+    engine.found(&engine.sid(sid.as_bytes()), START, read)
 }
 
 #[test]
