@@ -32,8 +32,9 @@ pub(crate) fn stopwatch() -> Instant {
     Instant::now()
 }
 
-/// The time by the system's clock, for names of files. Nothing is decided by it.
-#[expect(clippy::disallowed_methods, reason = "it is told to people only")]
+/// The time by the system's clock, for the names of files and beside the times of files. No
+/// session's life is decided by it.
+#[expect(clippy::disallowed_methods, reason = "files have the system's times")]
 pub(crate) fn wall_clock() -> Millis {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Millis::try_from(since.as_millis()).unwrap_or(0)

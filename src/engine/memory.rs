@@ -10,8 +10,8 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::table::{self, Table};
 use super::{
-    Condition, Engine, Leftover, Length, Listing, NewCookie, Options, Refused, Removed, Result,
-    Stats, Touched, Version,
+    Condition, Engine, Leftover, Length, Listing, NewCookie, Options, Rank, Refused, Removed,
+    Result, Stats, Touched, Version,
 };
 use crate::cookie::TemplateHandle;
 use crate::pruner::Prunable;
@@ -201,7 +201,7 @@ impl MemoryEngine {
     /// The sids of one part of the store, with the numbers of their last use, are appended to
     /// `listed`. Returns whether there are more parts. Listing part after part gives every sid
     /// that is there all the while, once.
-    pub fn list_part(&self, part: usize, listed: &mut Vec<(u64, Sid)>) -> bool {
+    pub fn list_part(&self, part: usize, listed: &mut Vec<(Rank, Sid)>) -> bool {
         self.table.lock().list_part(part, listed)
     }
 
@@ -442,7 +442,7 @@ struct PartListing {
 }
 
 impl Listing for PartListing {
-    fn step(&mut self, listed: &mut Vec<(u64, Sid)>) -> Result<bool> {
+    fn step(&mut self, listed: &mut Vec<(Rank, Sid)>) -> Result<bool> {
         let Some(engine) = self.engine.upgrade() else {
             return Ok(false);
         };

@@ -236,13 +236,16 @@ pub trait Engine: Prunable {
 
 /// The sids of an engine, listed a few at a time.
 pub trait Listing: Send {
-    /// Appends a few to `listed`, each with a number that is larger the earlier it comes in the
-    /// order. Returns whether there are more. Each that is there all the while is listed once.
+    /// Appends a few to `listed`, each with its rank: larger the earlier it comes in the order. Returns whether there are more. Each that is there all the while is listed once.
     ///
     /// # Errors
     /// See [`Engine`].
-    fn step(&mut self, listed: &mut Vec<(u64, Sid)>) -> Result<bool>;
+    fn step(&mut self, listed: &mut Vec<(Rank, Sid)>) -> Result<bool>;
 }
+
+/// The place of a session in the order: when it expires, where that matters, and the number of
+/// what was done to it last.
+pub type Rank = (Millis, u64);
 
 /// A step of what is left to do. Returns whether there is more.
 pub type Leftover = Box<dyn FnMut() -> bool + Send>;

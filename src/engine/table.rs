@@ -15,7 +15,9 @@ use std::time::Instant;
 
 use super::destroyed::Destroyed;
 use super::part::{Part, Ticket};
-use super::{Condition, Counters, NewCookie, Options, Refused, Removed, Stats, Touched, Version};
+use super::{
+    Condition, Counters, NewCookie, Options, Rank, Refused, Removed, Stats, Touched, Version,
+};
 use crate::cookie::{TemplateHandle, Templates};
 use crate::record::{Body, BodyRef, BodyView, NewBody, Record, allocated};
 use crate::sid::Sid;
@@ -393,14 +395,13 @@ impl Table {
         self.by_recency().into_iter().map(|(sid, _)| sid.clone()).collect()
     }
 
-    /// Appends the sids of one part, expired ones included, with the number of their last use.
-    /// Returns whether there are more parts.
-    pub(super) fn list_part(&self, index: usize, listed: &mut Vec<(u64, Sid)>) -> bool {
+    /// Appends the sids of one part, expired ones included, with their ranks. Returns whether there are more parts.
+    pub(super) fn list_part(&self, index: usize, listed: &mut Vec<(Rank, Sid)>) -> bool {
         if let Some(part) = self.parts.get(index).and_then(Option::as_deref) {
             let is_pruned =
                 |record| self.prune.as_ref().is_some_and(|prune| prune.moment.covers(record));
             let kept = part.records().iter().filter(|(_, record)| !is_pruned(record));
-            listed.extend(kept.map(|(sid, record)| (record.last_use, sid.clone())));
+            listed.extend(kept.map(|(sid, record)| ((0, record.last_use), sid.clone())));
         }
         index + 1 < PARTS
     }

@@ -454,7 +454,7 @@ struct Pair {
 #[derive(Default)]
 struct Listing {
     next: usize,
-    listed: Vec<(u64, Sid)>,
+    listed: Vec<(super::Rank, Sid)>,
     /// The sids that have been there from its beginning on.
     always: HashSet<u32>,
 }

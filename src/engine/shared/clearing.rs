@@ -65,7 +65,7 @@ impl Writing<'_> {
     fn note_all_removed(&mut self) -> Lmdb<()> {
         let mut removed = Vec::new();
         for entry in self.sessions.expiry.rev_iter(&self.transaction)? {
-            if let Some((_, sid)) = layout::read_expiry_key(entry?.0) {
+            if let Some((_, sid)) = layout::read_expiry(entry?) {
                 let body = self.body(sid)?;
                 removed.push(Removed { sid: Sid::new(sid, self.hasher), body, last_use: 0 });
             }

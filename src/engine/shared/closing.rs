@@ -8,8 +8,11 @@
 use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::file::{DATA, OPENING, lock_file};
+#[cfg(target_os = "linux")]
+use crate::time::{Millis, wall_clock};
 
 const MARK: &str = "closed";
 
@@ -46,9 +49,11 @@ impl Drop for InUse {
 }
 
 fn leave_mark(folder: &Path) -> io::Result<()> {
-    let Some(known) = known_of(&fs::metadata(folder.join(DATA))?) else {
+    let data = fs::metadata(folder.join(DATA))?;
+    let Some(known) = known_of(&data) else {
         return Ok(());
     };
+    std::thread::sleep(unsettled(&data));
     // For its mode.
     drop(lock_file(folder, MARK)?);
     fs::write(folder.join(MARK), known)
@@ -94,15 +99,36 @@ fn known_of(_: &Metadata) -> Option<String> {
     None
 }
 
+/// After so long a change of a file has another time than one before it: the system's clock for
+/// files goes in steps of up to 10 ms.
+#[cfg(target_os = "linux")]
+const SETTLED: Millis = 20;
+
+/// How long a note has to wait to be trusted.
+#[cfg(target_os = "linux")]
+fn unsettled(data: &Metadata) -> Duration {
+    use std::os::unix::fs::MetadataExt;
+
+    let age = wall_clock() - (1000 * data.ctime() + data.ctime_nsec() / 1_000_000);
+    // The note's own time may lie a step of the clock back.
+    let left = SETTLED + 12 - age;
+    if age < 0 { Duration::ZERO } else { Duration::from_millis(u64::try_from(left).unwrap_or(0)) }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn unsettled(_: &Metadata) -> Duration {
+    Duration::ZERO
+}
+
 /// Whether the note was written so much later than the file that another change of the file could
-/// not have had the same time: the system's clock for files goes in steps of up to 10 ms.
+/// not have had the same time.
 #[cfg(target_os = "linux")]
 fn is_later(mark: &Metadata, data: &Metadata) -> bool {
     use std::os::unix::fs::MetadataExt;
 
     let nanos = |seconds: i64, nanos: i64| seconds.saturating_mul(1_000_000_000) + nanos;
     let changed = nanos(data.ctime(), data.ctime_nsec());
-    nanos(mark.mtime(), mark.mtime_nsec()).saturating_sub(changed) > 20_000_000
+    nanos(mark.mtime(), mark.mtime_nsec()).saturating_sub(changed) > SETTLED * 1_000_000
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -30,6 +30,9 @@ enum Cause {
     Full,
     /// The process is not the one that opened the file.
     Forked,
+    /// Another process has the file open that has the same process id: LMDB's readers are told
+    /// apart by a lock at the place of their id.
+    SamePid,
     /// The file system of that type is one over a network.
     Network(String),
     /// A store of this process has the path with another value of the option.
@@ -40,6 +43,7 @@ impl Error {
     pub(super) fn lmdb(attempt: Attempt, path: &Path, cause: heed::Error) -> Self {
         let cause = match cause {
             heed::Error::Mdb(MdbError::MapFull) => Cause::Full,
+            heed::Error::Io(error) if error.kind() == io::ErrorKind::WouldBlock => Cause::SamePid,
             other => Cause::Lmdb(other),
         };
         Self { attempt, path: path.into(), cause }
@@ -83,6 +87,7 @@ impl Error {
             Cause::Lmdb(_) => None,
             Cause::Full => Some("ERR_MEMORYSTORE_FULL"),
             Cause::Forked => Some("ERR_MEMORYSTORE_FORKED"),
+            Cause::SamePid => Some("ERR_MEMORYSTORE_SAME_PID"),
             Cause::Network(_) => Some("ERR_MEMORYSTORE_NETWORK"),
             Cause::Option(_) => Some("ERR_MEMORYSTORE_PATH"),
         }
@@ -142,6 +147,10 @@ impl Display for Error {
             Cause::Forked => text.write_str(
                 "this process was forked after the store had been opened; open the store after \
                  the fork, in each process",
+            ),
+            Cause::SamePid => text.write_str(
+                "a process with the same process id has it open, in another container; let the \
+                 containers that share the folder share one PID namespace as well",
             ),
             Cause::Network(kind) => write!(
                 text,

@@ -1,7 +1,7 @@
 //! What goes by itself: what has expired, and what there is no room for.
 
 use super::Lmdb;
-use super::layout;
+use super::layout::{self, Due};
 use super::writing::{STEP, Stored, Writing};
 use crate::time::Millis;
 
@@ -31,34 +31,34 @@ impl Writing<'_> {
         if self.sweep(STEP)? {
             return Ok(true);
         }
-        let first = layout::order_of(now);
-        let mut keys = Vec::new();
+        let end = Due::first_at(now).key();
+        let mut entries = Vec::new();
         for entry in self.sessions.expiry.iter(&self.transaction)?.take(STEP) {
-            let (key, _) = entry?;
-            match layout::read_expiry_key(key) {
-                Some((expires, _)) if layout::order_of(expires) >= first => break,
-                _ => keys.push(key.to_vec()),
+            let (key, sid) = entry?;
+            if key >= &end[..] {
+                break;
             }
+            entries.push((key.to_vec(), sid.to_vec()));
         }
-        for key in &keys {
-            self.take_due(key, Self::expire)?;
+        for (key, sid) in &entries {
+            self.take_due((key, sid), Self::expire)?;
         }
-        Ok(keys.len() == STEP)
+        Ok(entries.len() == STEP)
     }
 
     /// Deals with an expiry that comes up. One that no session has is damage, and goes.
     fn take_due(
         &mut self,
-        key: &[u8],
+        entry: (&[u8], &[u8]),
         remove: impl FnOnce(&mut Self, &[u8], &Stored) -> Lmdb<()>,
     ) -> Lmdb<bool> {
-        if let Some((expires, sid)) = layout::read_expiry_key(key).filter(|due| !due.1.is_empty())
-            && let Some(stored) = self.find(sid)?.filter(|stored| stored.expires == expires)
+        if let Some((due, sid)) = layout::read_expiry(entry)
+            && let Some(stored) = self.find(sid)?.filter(|stored| stored.due == due)
         {
             remove(self, sid, &stored)?;
             return Ok(true);
         }
-        self.sessions.expiry.delete(&mut self.transaction, key)?;
+        self.sessions.expiry.delete(&mut self.transaction, entry.0)?;
         Ok(false)
     }
 
@@ -121,18 +121,18 @@ impl Writing<'_> {
     /// Removes the session that expires soonest, other than `kept`. Returns whether there was one.
     pub(super) fn evict_first(&mut self, kept: &[u8]) -> Lmdb<bool> {
         loop {
-            let mut due = None;
+            let mut first = None;
             for entry in self.sessions.expiry.iter(&self.transaction)?.take(2) {
-                let (key, _) = entry?;
-                if layout::read_expiry_key(key).is_none_or(|(_, sid)| sid != kept) {
-                    due = Some(key.to_vec());
+                let (key, sid) = entry?;
+                if sid != kept {
+                    first = Some((key.to_vec(), sid.to_vec()));
                     break;
                 }
             }
-            let Some(key) = due else {
+            let Some((key, sid)) = first else {
                 return Ok(false);
             };
-            if self.take_due(&key, Self::remove)? {
+            if self.take_due((&key, &sid), Self::remove)? {
                 return Ok(true);
             }
         }

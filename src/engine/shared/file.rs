@@ -131,6 +131,8 @@ fn open_file(
             }
         }
     };
+    // Whether it can be read is known only then.
+    drop(env.read_txn()?);
     in_use.unlock()?;
     in_use.lock_shared()?;
     let engine = SharedEngine {

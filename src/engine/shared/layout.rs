@@ -4,7 +4,7 @@
 //! | ----------- | --------------------------- | -------------------------------------------- |
 //! | `heads`     | sid                         | [`Head`]: what a touch renews                |
 //! | `bodies`    | sid                         | checksum, then the body without its cookie   |
-//! | `expiry`    | expiry, then sid            | nothing                                      |
+//! | `expiry`    | expiry, then turn           | sid                                          |
 //! | `destroyed` | sid                         | version at which, and time when              |
 //! | `deaths`    | version at which, then sid  | nothing                                      |
 //! | `state`     | one                         | [`State`]: counts, and the format's version  |
@@ -24,7 +24,7 @@ use super::super::Version;
 /// The version of all of this. A file of another one is set aside.
 pub(super) const FORMAT: u64 = 1;
 
-/// LMDB's keys have at most 511 bytes, of which the expiry takes eight.
+/// LMDB's keys have at most 511 bytes, of which in `deaths` the version takes eight.
 const MAX_KEY: usize = 511 - 8;
 
 /// A page of the file, and what of it is for nodes.
@@ -48,7 +48,7 @@ const fn node_cost(key: usize, value: usize) -> usize {
 
 /// What a session of these lengths takes of the file: a node in each of three trees.
 pub(super) const fn cost(key: usize, cookie: usize, body: usize) -> usize {
-    node_cost(key, HEAD + cookie) + node_cost(key, CHECKSUM + body) + node_cost(8 + key, 0)
+    node_cost(key, HEAD + cookie) + node_cost(key, CHECKSUM + body) + node_cost(DUE, key)
 }
 
 /// What a destroyed sid takes while it is remembered.
@@ -63,9 +63,12 @@ pub(super) fn key_of(sid: &Sid) -> Option<&[u8]> {
 }
 
 /// What a head takes without the cookie, what is before a body, and a destroyed sid's value.
-pub(super) const HEAD: usize = 28;
+pub(super) const HEAD: usize = 36;
 pub(super) const CHECKSUM: usize = 4;
 const DEATH: usize = 16;
+
+/// What the key of an expiry takes.
+const DUE: usize = 16;
 
 /// Whether JSON would write the rest of the session as it stands, so that a touch may replace the
 /// cookie alone; see [`crate::json`].
@@ -86,7 +89,7 @@ pub(super) enum Cookie {
 pub(super) struct Head<'a> {
     /// The version that wrote the body.
     pub(super) version: Version,
-    pub(super) expires: Millis,
+    pub(super) due: Due,
     /// How long the body is, without its checksum: what the session takes is known without it.
     pub(super) body: u32,
     /// Where in the body the cookie belongs that was cut out.
@@ -115,11 +118,11 @@ impl<'a> Head<'a> {
         let (fixed, cookie) = bytes.split_at_checked(HEAD)?;
         Some(Self {
             version: number_at(fixed, 0)?,
-            expires: number_at(fixed, 8)?.cast_signed(),
-            body: u32::from_le_bytes(fixed.get(16..20)?.try_into().ok()?),
-            cookie_at: u32::from_le_bytes(fixed.get(20..24)?.try_into().ok()?),
-            place: *PLACES.get(usize::from(fixed[24]))?,
-            encoding: *ENCODINGS.get(usize::from(fixed[25]))?,
+            due: Due { expires: number_at(fixed, 8)?.cast_signed(), turn: number_at(fixed, 16)? },
+            body: u32::from_le_bytes(fixed.get(24..28)?.try_into().ok()?),
+            cookie_at: u32::from_le_bytes(fixed.get(28..32)?.try_into().ok()?),
+            place: *PLACES.get(usize::from(fixed[32]))?,
+            encoding: *ENCODINGS.get(usize::from(fixed[33]))?,
             cookie,
         })
     }
@@ -127,7 +130,8 @@ impl<'a> Head<'a> {
     pub(super) fn write_to(&self, bytes: &mut Vec<u8>) {
         bytes.clear();
         bytes.extend_from_slice(&self.version.to_le_bytes());
-        bytes.extend_from_slice(&self.expires.to_le_bytes());
+        bytes.extend_from_slice(&self.due.expires.to_le_bytes());
+        bytes.extend_from_slice(&self.due.turn.to_le_bytes());
         bytes.extend_from_slice(&self.body.to_le_bytes());
         bytes.extend_from_slice(&self.cookie_at.to_le_bytes());
         let place = PLACES.iter().position(|place| *place == self.place).unwrap_or(0);
@@ -153,16 +157,40 @@ pub(super) fn read_body(bytes: &[u8]) -> Option<&[u8]> {
     (crc32fast::hash(body).to_le_bytes() == sum).then_some(body)
 }
 
-/// The key by which a session is found when it expires.
-pub(super) fn expiry_key(expires: Millis, sid: &[u8], key: &mut Vec<u8>) {
-    numbered_key(order_of(expires), sid, key);
+/// When a session expires, and its place among those that expire in the same millisecond.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Due {
+    pub(super) expires: Millis,
+    /// The number of the write or touch that said so: no other session has it.
+    pub(super) turn: Version,
 }
 
-/// The expiry and the sid of such a key.
-pub(super) fn read_expiry_key(key: &[u8]) -> Option<(Millis, &[u8])> {
-    let (order, sid) = key.split_at_checked(8)?;
-    let order = u64::from_be_bytes(order.try_into().ok()?);
-    Some(((order ^ SIGN).cast_signed(), sid))
+impl Due {
+    /// What comes before all that expires then or later.
+    pub(super) fn first_at(expires: Millis) -> Self {
+        Self { expires, turn: 0 }
+    }
+
+    /// The key by which a session is found when it expires.
+    pub(super) fn key(self) -> [u8; DUE] {
+        let mut key = [0; DUE];
+        key[..8].copy_from_slice(&order_of(self.expires).to_be_bytes());
+        key[8..].copy_from_slice(&self.turn.to_be_bytes());
+        key
+    }
+
+    pub(super) fn read(key: &[u8]) -> Option<Self> {
+        let (order, turn) = key.split_at_checked(8)?;
+        let order = u64::from_be_bytes(order.try_into().ok()?);
+        let turn = u64::from_be_bytes(turn.try_into().ok()?);
+        Some(Self { expires: (order ^ SIGN).cast_signed(), turn })
+    }
+}
+
+/// When a session expires, and its sid, by an entry of `expiry`.
+pub(super) fn read_expiry<'t>((key, sid): (&[u8], &'t [u8])) -> Option<(Due, &'t [u8])> {
+    let is_sid = (1..=MAX_KEY).contains(&sid.len());
+    Due::read(key).filter(|_| is_sid).map(|due| (due, sid))
 }
 
 /// The key by which a destroyed sid is found when it is to be forgotten.
@@ -186,7 +214,7 @@ fn numbered_key(number: u64, sid: &[u8], key: &mut Vec<u8>) {
 const SIGN: u64 = 1 << 63;
 
 /// A number whose order is that of expiries.
-pub(super) fn order_of(expires: Millis) -> u64 {
+fn order_of(expires: Millis) -> u64 {
     expires.cast_unsigned() ^ SIGN
 }
 
@@ -282,12 +310,12 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_written_is_read_again(
-            version in any::<u64>(), expires in any::<i64>(), cookie_at in any::<u32>(),
-            body in any::<u32>(),
+            version in any::<u64>(), expires in any::<i64>(), turn in any::<u64>(),
+            cookie_at in any::<u32>(), body in any::<u32>(),
             place in 0..4_usize, encoding in 0..5_usize, text in any::<Vec<u8>>(),
         ) {
             let head = Head {
-                version, expires, cookie_at, body,
+                version, due: Due { expires, turn }, cookie_at, body,
                 place: PLACES[place], encoding: ENCODINGS[encoding], cookie: &text,
             };
             let bytes = &mut Vec::new();
@@ -302,18 +330,17 @@ mod tests {
             prop_assert_eq!(State::read(&state.bytes()), Some(state));
             write_body([&text, b"rest"], bytes);
             prop_assert_eq!(read_body(bytes), Some(&[&text[..], b"rest"].concat()[..]));
-            expiry_key(expires, &text, bytes);
-            prop_assert_eq!(read_expiry_key(bytes), Some((expires, &text[..])));
+            prop_assert_eq!(Due::read(&head.due.key()), Some(head.due));
             death_key(version, &text, bytes);
             prop_assert_eq!(read_death_key(bytes), Some((version, &text[..])));
         }
 
         #[test]
-        fn keys_are_in_the_order_of_their_expiry(one in any::<i64>(), other in any::<i64>()) {
-            let (mut a, mut b) = (Vec::new(), Vec::new());
-            expiry_key(one, b"z", &mut a);
-            expiry_key(other, b"a", &mut b);
-            prop_assert_eq!(one < other, one != other && a < b);
+        fn keys_are_in_the_order_of_their_expiry(
+            one in (-2..3_i64, any::<u64>()), other in (any::<i64>(), any::<u64>()),
+        ) {
+            let [one, other] = [one, other].map(|(expires, turn)| Due { expires, turn });
+            prop_assert_eq!(one.cmp(&other), one.key().cmp(&other.key()));
         }
 
         #[test]
@@ -328,7 +355,7 @@ mod tests {
         #[test]
         fn no_bytes_make_reading_panic(bytes in any::<Vec<u8>>()) {
             let _ = (Head::read(&bytes), Death::read(&bytes), State::read(&bytes));
-            let _ = (read_body(&bytes), read_expiry_key(&bytes), read_death_key(&bytes));
+            let _ = (read_body(&bytes), read_expiry((&bytes, &bytes)), read_death_key(&bytes));
         }
     }
 }

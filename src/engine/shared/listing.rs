@@ -5,8 +5,8 @@ use std::ops::Bound;
 use std::sync::{Arc, Weak};
 
 use super::SharedEngine;
-use super::layout::{self, Head};
-use crate::engine::{Engine, Listing, Result};
+use super::layout::Head;
+use crate::engine::{Engine, Listing, Rank, Result};
 use crate::sid::Sid;
 use crate::time::Millis;
 
@@ -31,7 +31,7 @@ impl SidListing {
 }
 
 impl Listing for SidListing {
-    fn step(&mut self, listed: &mut Vec<(u64, Sid)>) -> Result<bool> {
+    fn step(&mut self, listed: &mut Vec<(Rank, Sid)>) -> Result<bool> {
         let Some(engine) = self.engine.upgrade() else {
             return Ok(false);
         };
@@ -44,8 +44,9 @@ impl Listing for SidListing {
             let (mut last, mut count) = (None, 0);
             for entry in snapshot.sessions.heads.range(snapshot.transaction, &range)?.take(STEP) {
                 let (key, head) = entry?;
-                let head = Head::read(head).filter(|head| head.expires >= self.first);
-                listed.extend(head.map(|head| (layout::order_of(head.expires), engine.sid(key))));
+                let head = Head::read(head).filter(|head| head.due.expires >= self.first);
+                listed
+                    .extend(head.map(|head| ((head.due.expires, head.due.turn), engine.sid(key))));
                 last = Some(key);
                 count += 1;
             }

@@ -3,7 +3,8 @@
 //!
 //! The rules are those of [`MemoryEngine`](super::MemoryEngine), but for these:
 //!
-//! - The order is that of expiry, not of use: what expires soonest is evicted first, though never
+//! - The order is that of expiry, and of writes and touches where sessions expire in the same
+//!   millisecond, not of use: what expires soonest is evicted first, though never
 //!   the session that is being written, and listed last. Where all have one lifetime and are
 //!   touched when they are used, that is the same.
 //! - Reading writes nothing, unless it comes across a session that has expired.
@@ -50,7 +51,7 @@ use self::error::Attempt;
 pub use self::error::Error;
 use self::eviction::Limits;
 pub use self::file::Opened;
-use self::layout::{Head, State};
+use self::layout::{Due, Head, State};
 use self::listing::SidListing;
 use self::pruning::Pruning;
 use self::session::{NewBody, Renewal};
@@ -164,16 +165,12 @@ impl Snapshot<'_> {
     }
 
     /// The sids of sessions that do not expire before `first`, the latest expiry first.
-    fn latest_first(
-        &self,
-        first: Millis,
-    ) -> Lmdb<impl Iterator<Item = Lmdb<(Millis, &[u8])>> + use<'_>> {
-        let mut from = Vec::new();
-        layout::expiry_key(first, &[], &mut from);
+    fn latest_first(&self, first: Millis) -> Lmdb<impl Iterator<Item = Lmdb<&[u8]>> + use<'_>> {
+        let from = Due::first_at(first).key();
         let range = (Bound::Included(&from[..]), Bound::Unbounded);
         let entries = self.sessions.expiry.rev_range(self.transaction, &range)?;
         Ok(entries.filter_map(|entry| match entry {
-            Ok((key, _)) => layout::read_expiry_key(key).filter(|due| !due.1.is_empty()).map(Ok),
+            Ok(entry) => layout::read_expiry(entry).map(|(_, sid)| Ok(sid)),
             Err(error) => Some(Err(error)),
         }))
     }
@@ -256,7 +253,7 @@ impl SharedEngine {
                 return writing.discard(key);
             };
             let is_expired = stored.is_expired(now);
-            let is_stale = self.options.stale && stored.expires >= pruned;
+            let is_stale = self.options.stale && stored.due.expires >= pruned;
             if !is_read && (!is_expired || is_stale) {
                 read(view);
                 is_read = true;
@@ -270,8 +267,8 @@ impl SharedEngine {
     fn is_too_soon(&self, key: &[u8], now: Millis, expires: Millis) -> Result<bool> {
         self.reading(|snapshot| {
             let head = snapshot.sessions.heads.get(snapshot.transaction, key)?;
-            let alive = head.and_then(Head::read).filter(|head| now <= head.expires);
-            Ok(alive.is_some_and(|head| self.options.is_too_soon(head.expires, expires)))
+            let alive = head.and_then(Head::read).filter(|head| now <= head.due.expires);
+            Ok(alive.is_some_and(|head| self.options.is_too_soon(head.due.expires, expires)))
         })
     }
 
@@ -357,7 +354,7 @@ impl Engine for SharedEngine {
                 Session::Damaged => return Ok(Found::Over),
                 Session::Found(head, body) => (head, body),
             };
-            if now > head.expires {
+            if now > head.due.expires {
                 return Ok(Found::Over);
             }
             let Some(view) = view(&head, body, snapshot.state.version) else {
@@ -459,7 +456,7 @@ impl Engine for SharedEngine {
     fn ids(&self) -> Result<Vec<Sid>> {
         let pruned = self.pruned_before();
         self.reading(|snapshot| {
-            snapshot.latest_first(pruned)?.map(|due| Ok(self.sid(due?.1))).collect()
+            snapshot.latest_first(pruned)?.map(|sid| Ok(self.sid(sid?))).collect()
         })
     }
 
@@ -471,12 +468,12 @@ impl Engine for SharedEngine {
         let pruned = self.pruned_before();
         let (listed, over) = self.reading(|snapshot| {
             let (mut listed, mut over) = (Vec::new(), Vec::new());
-            for due in snapshot.latest_first(Millis::MIN)? {
-                let (_, key) = due?;
+            for key in snapshot.latest_first(Millis::MIN)? {
+                let key = key?;
                 let session = snapshot.sessions.get(snapshot.transaction, key)?;
                 let found = match &session {
                     Session::Found(head, body) => {
-                        view(head, body, 0).map(|view| (view, head.expires))
+                        view(head, body, 0).map(|view| (view, head.due.expires))
                     }
                     Session::Missing | Session::Damaged => None,
                 };

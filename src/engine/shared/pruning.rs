@@ -4,7 +4,7 @@
 use std::ops::Bound;
 use std::time::Instant;
 
-use super::layout;
+use super::layout::Due;
 use super::{Error, Lmdb, Result, Sessions, SharedEngine, Snapshot};
 use crate::engine::{Engine, Length, Removed};
 use crate::pruner::Prunable;
@@ -50,8 +50,7 @@ impl Pruning {
 impl Snapshot<'_> {
     /// How many sessions expire before `first`, if that is less than `limit`.
     fn count_before(&self, first: Millis, limit: usize) -> Lmdb<Option<usize>> {
-        let mut end = Vec::new();
-        layout::expiry_key(first, &[], &mut end);
+        let end = Due::first_at(first).key();
         let range = (Bound::Unbounded, Bound::Excluded(&end[..]));
         let mut count = 0;
         for entry in self.sessions.expiry.range(self.transaction, &range)? {

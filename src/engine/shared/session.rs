@@ -1,7 +1,7 @@
 //! Writing one session, whole or its cookie alone.
 
 use super::Lmdb;
-use super::layout::{self, Cookie, Head};
+use super::layout::{self, Cookie, Due, Head};
 use super::writing::{Stored, Writing};
 use crate::cookie::BEFORE_COOKIE;
 use crate::engine::{Condition, Refused, Touched, Version};
@@ -89,7 +89,8 @@ impl Writing<'_> {
         if is_touch && stored.is_none() && !self.options.stale {
             return Ok(Err(Refused::Missing));
         }
-        if is_touch && stored.is_some_and(|one| self.options.is_too_soon(one.expires, expires)) {
+        if is_touch && stored.is_some_and(|one| self.options.is_too_soon(one.due.expires, expires))
+        {
             return Ok(Err(Refused::TooSoon));
         }
         let counter = if is_touch { &mut self.counters.touches } else { &mut self.counters.sets };
@@ -105,7 +106,8 @@ impl Writing<'_> {
             self.note_removed(key, old);
         }
         let version = found.filter(|_| is_touch).map_or(next, |found| found.version);
-        self.write(key, new, (version, expires), found.as_ref())?;
+        let due = Due { expires, turn: next };
+        self.write(key, new, (version, due), found.as_ref())?;
         if found.is_some() && expires < now {
             self.settle_expiry(key, now)?;
         }
@@ -118,12 +120,12 @@ impl Writing<'_> {
         &mut self,
         key: &[u8],
         new: &NewBody<'_>,
-        (version, expires): (Version, Millis),
+        (version, due): (Version, Due),
         old: Option<&Stored>,
     ) -> Lmdb<()> {
         let head = Head {
             version,
-            expires,
+            due,
             body: length_of(new.before.len() + new.after.len()).unwrap_or(0),
             cookie_at: new.cookie_at(),
             place: new.place,
@@ -136,17 +138,14 @@ impl Writing<'_> {
         self.sessions.bodies.put(&mut self.transaction, key, &self.buffers.body)?;
         self.give_back(old.map_or(0, |old| old.cost));
         self.state.bytes += new.cost(key) as u64;
-        self.move_expiry(key, old.map(|old| old.expires), expires)
+        self.move_expiry(key, old, due)
     }
 
-    fn move_expiry(&mut self, key: &[u8], from: Option<Millis>, to: Millis) -> Lmdb<()> {
-        if from == Some(to) {
-            return Ok(());
+    fn move_expiry(&mut self, key: &[u8], old: Option<&Stored>, due: Due) -> Lmdb<()> {
+        if let Some(old) = old {
+            self.delete_expiry(old.due)?;
         }
-        if let Some(from) = from {
-            self.delete_expiry(from, key)?;
-        }
-        self.put_expiry(to, key)
+        self.put_expiry(due, key)
     }
 
     /// What was overwritten with something that has expired goes at once.
@@ -169,7 +168,7 @@ impl Writing<'_> {
             self.expire(key, &stored)?;
             return Ok(Touched::Missing);
         }
-        if self.options.is_too_soon(stored.expires, renewal.expires) {
+        if self.options.is_too_soon(stored.due.expires, renewal.expires) {
             return Ok(Touched::Renewed);
         }
         if !self.renew(key, &stored, renewal)? {
@@ -185,6 +184,7 @@ impl Writing<'_> {
 
     /// Returns false, having changed nothing, where the cookie cannot be replaced.
     fn renew(&mut self, key: &[u8], old: &Stored, renewal: Renewal<'_>) -> Lmdb<bool> {
+        let due = Due { expires: renewal.expires, turn: self.state.version + 1 };
         let head = self.sessions.heads.get(&self.transaction, key)?.and_then(Head::read);
         let Some(head) = head else {
             return Ok(false);
@@ -220,9 +220,9 @@ impl Writing<'_> {
         if cost > self.limits.max_bytes as u64 {
             return Ok(false);
         }
-        let expires = renewal.expires;
-        let (version, place) = (head.version, Cookie::Cut);
-        let head = Head { version, expires, body: length, cookie_at, place, encoding, cookie };
+        let version = head.version;
+        let place = Cookie::Cut;
+        let head = Head { version, due, body: length, cookie_at, place, encoding, cookie };
         head.write_to(&mut self.buffers.head);
         if let Some(parts) = rest {
             layout::write_body(parts, &mut self.buffers.body);
@@ -231,7 +231,8 @@ impl Writing<'_> {
         self.sessions.heads.put(&mut self.transaction, key, &self.buffers.head)?;
         self.give_back(old.cost);
         self.state.bytes += cost;
-        self.move_expiry(key, Some(old.expires), expires)?;
+        self.state.version = due.turn;
+        self.move_expiry(key, Some(old), due)?;
         Ok(true)
     }
 }

@@ -6,7 +6,7 @@ use std::hash::RandomState;
 use heed::RwTxn;
 
 use super::eviction::Limits;
-use super::layout::{self, Head, State};
+use super::layout::{self, Due, Head, State};
 use super::{Databases, Lmdb, STATE, Session, Sessions, view};
 use crate::engine::{Counters, Options, Removed, Version};
 use crate::record::Body;
@@ -58,13 +58,13 @@ impl Buffers {
 #[derive(Clone, Copy)]
 pub(super) struct Stored {
     pub(super) version: Version,
-    pub(super) expires: Millis,
+    pub(super) due: Due,
     pub(super) cost: u64,
 }
 
 impl Stored {
     pub(super) fn is_expired(&self, now: Millis) -> bool {
-        now > self.expires
+        now > self.due.expires
     }
 }
 
@@ -80,7 +80,7 @@ impl Writing<'_> {
         };
         Ok(Some(Stored {
             version: head.version,
-            expires: head.expires,
+            due: head.due,
             cost: layout::cost(key.len(), head.cookie.len(), head.body as usize) as u64,
         }))
     }
@@ -91,12 +91,12 @@ impl Writing<'_> {
         let head = heads.get(&self.transaction, key)?;
         let known = head.and_then(Head::read).map(|head| {
             let cost = layout::cost(key.len(), head.cookie.len(), head.body as usize);
-            (head.expires, cost as u64)
+            (head.due, cost as u64)
         });
         heads.delete(&mut self.transaction, key)?;
         bodies.delete(&mut self.transaction, key)?;
-        if let Some((expires, cost)) = known {
-            self.delete_expiry(expires, key)?;
+        if let Some((due, cost)) = known {
+            self.delete_expiry(due)?;
             self.give_back(cost);
         }
         Ok(())
@@ -112,15 +112,13 @@ impl Writing<'_> {
         self.state.bytes = self.state.bytes.saturating_sub(cost);
     }
 
-    pub(super) fn delete_expiry(&mut self, expires: Millis, key: &[u8]) -> Lmdb<()> {
-        layout::expiry_key(expires, key, &mut self.buffers.key);
-        self.sessions.expiry.delete(&mut self.transaction, &self.buffers.key)?;
+    pub(super) fn delete_expiry(&mut self, due: Due) -> Lmdb<()> {
+        self.sessions.expiry.delete(&mut self.transaction, &due.key())?;
         Ok(())
     }
 
-    pub(super) fn put_expiry(&mut self, expires: Millis, key: &[u8]) -> Lmdb<()> {
-        layout::expiry_key(expires, key, &mut self.buffers.key);
-        self.sessions.expiry.put(&mut self.transaction, &self.buffers.key, &[])
+    pub(super) fn put_expiry(&mut self, due: Due, key: &[u8]) -> Lmdb<()> {
+        self.sessions.expiry.put(&mut self.transaction, &due.key(), key)
     }
 
     /// The body of `key`, for whoever disposes of it.
@@ -146,7 +144,7 @@ impl Writing<'_> {
         let body = self.body(key)?;
         self.sessions.heads.delete(&mut self.transaction, key)?;
         self.sessions.bodies.delete(&mut self.transaction, key)?;
-        self.delete_expiry(stored.expires, key)?;
+        self.delete_expiry(stored.due)?;
         self.give_back(stored.cost);
         self.note_removed(key, body);
         Ok(())

@@ -294,7 +294,7 @@ fn what_is_damaged_in_a_session_counts_as_missing_and_is_removed() {
             // The cookie is to be where there is no text.
             let head = sessions(engine).heads.get(transaction, key).unwrap().unwrap();
             let mut head = head.to_vec();
-            head[20..24].copy_from_slice(&u32::MAX.to_le_bytes());
+            head[28..32].copy_from_slice(&u32::MAX.to_le_bytes());
             sessions(engine).heads.put(transaction, key, &head).unwrap();
         },
         |engine, transaction, key| {

@@ -26,6 +26,8 @@ struct Entry {
     sid: u32,
     body: String,
     expires: Millis,
+    /// The number of the write or touch that said so.
+    turn: u64,
     /// Whether the cookie is kept apart.
     is_cut: bool,
 }
@@ -36,8 +38,8 @@ impl Entry {
         layout::cost(sid_bytes(self.sid).len(), cookie, self.body.len() - cookie)
     }
 
-    fn order(&self) -> (Millis, Vec<u8>) {
-        (self.expires, sid_bytes(self.sid))
+    fn order(&self) -> (Millis, u64) {
+        (self.expires, self.turn)
     }
 }
 
@@ -47,6 +49,8 @@ struct Model {
     now: Millis,
     /// In no order.
     entries: Vec<Entry>,
+    /// How many writes and touches there have been.
+    turns: u64,
     /// Those that were destroyed. The earliest comes first.
     deaths: Vec<u32>,
     prune: Option<Millis>,
@@ -58,6 +62,11 @@ struct Model {
 impl Model {
     fn position(&self, sid: u32) -> Option<usize> {
         self.entries.iter().position(|entry| entry.sid == sid)
+    }
+
+    fn next_turn(&mut self) -> u64 {
+        self.turns += 1;
+        self.turns
     }
 
     fn dead_bytes(&self) -> usize {
@@ -106,7 +115,7 @@ impl Model {
 
     fn is_too_large(&self, sid: u32, body: &str) -> bool {
         let is_cut = is_cut(body);
-        let entry = Entry { sid, body: body.into(), expires: 0, is_cut };
+        let entry = Entry { sid, body: body.into(), expires: 0, turn: 0, is_cut };
         entry.cost() > self.options.max_bytes
     }
 
@@ -134,7 +143,8 @@ impl Model {
                 removed.push((sid, old.body));
             }
         }
-        self.entries.push(Entry { sid, body, expires, is_cut });
+        let turn = self.next_turn();
+        self.entries.push(Entry { sid, body, expires, turn, is_cut });
         if at.is_some() {
             self.settle(sid, removed);
         }
@@ -207,11 +217,13 @@ impl Model {
             self.set(fresh, expires, true, removed)?;
             return Ok(true);
         };
-        let renewed = Entry { sid, body, expires, is_cut: true };
+        let turn = self.turns + 1;
+        let renewed = Entry { sid, body, expires, turn, is_cut: true };
         if renewed.cost() > self.options.max_bytes {
             self.set(fresh, expires, true, removed)?;
             return Ok(true);
         }
+        self.turns = turn;
         self.entries[at] = renewed;
         self.counters.touches += 1;
         self.settle(sid, removed);
@@ -450,6 +462,7 @@ impl Pair {
             options,
             now: START,
             entries: Vec::new(),
+            turns: 0,
             deaths: Vec::new(),
             prune: None,
             pruned: Vec::new(),
@@ -601,7 +614,7 @@ impl Pair {
         let mut listed = Vec::new();
         let mut listing = Arc::clone(&self.engine).listing().unwrap();
         while listing.step(&mut listed).unwrap() {}
-        listed.sort_by_key(|(order, sid)| (*order, sid.as_bytes().to_vec()));
+        listed.sort_by_key(|(rank, _)| *rank);
         let listed: Vec<u32> = listed.iter().rev().map(|(_, sid)| number_of(sid)).collect();
         assert_eq!(listed, self.model.ids());
     }
