@@ -7,6 +7,9 @@ const { once } = require('node:events')
 
 module.exports = { startWorker, doAsAsked }
 
+/** The task of every process. */
+const END = 'end'
+
 /**
  * Starts `file` as a process that has `params`. Returns `ask(task, args)`, a promise of what the
  * task returns; `kill()`, which ends it as a crash would; and `end()`, which lets it end. Both are
@@ -40,7 +43,8 @@ function startWorker(file, params = {}) {
       return ended
     },
     end: () => {
-      if (child.connected) child.disconnect()
+      // Where it is this side that disconnects, Node.js does not tell when the process has ended.
+      if (child.connected) child.send({ task: END }, () => {})
       return ended
     },
   }
@@ -49,10 +53,11 @@ function startWorker(file, params = {}) {
 /** What such a process does: `tasks` by name, until nobody can ask any more. */
 function doAsAsked(tasks) {
   process.on('message', async ({ id, task, args }) => {
+    if (task === END) process.exit()
     try {
       process.send({ id, value: await tasks[task](args ?? {}) })
     } catch (error) {
-      process.send({ id, failed: `${error.name}: ${error.message}`.split('\n')[0] })
+      process.send({ id, failed: error.message })
     }
   })
   process.once('disconnect', () => process.exit())

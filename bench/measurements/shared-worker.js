@@ -21,8 +21,8 @@ module.exports = { IN_USE, LIFETIME }
 
 if (require.main === module) main(JSON.parse(process.argv[2]))
 
-function main({ number, store: name, count, size, ...where }) {
-  const make = harness.sessionMaker({ size })
+function main({ number, store: name, count, size, expires, ...where }) {
+  const make = harness.sessionMaker({ size, expires })
   let opened, plan, isWriting
   harness.pickAs(number + 1)
 

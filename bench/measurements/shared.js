@@ -24,14 +24,14 @@ const KINDS = ['get', 'set', 'touch', 'request']
 /** One call at a time, and a server with some traffic. */
 const WINDOWS = [harness.WINDOW, 1]
 
+const WORKER = join(__dirname, 'shared-worker.js')
+const APP = join(__dirname, 'shared-app.js')
+
 module.exports = { KINDS, WINDOWS }
 
 const PARTS = { operations, waits, start }
 
 harness.runAsChild(module, (params, tell) => PARTS[params.part](params, tell))
-
-/** How long each kind of call is made before anything is timed, in milliseconds. */
-const WARM_UP = 100
 
 async function operations(params, tell) {
   const { processes, blocks, ms } = params
@@ -40,8 +40,9 @@ async function operations(params, tell) {
     tell('loaded', params.count)
     // One after another, because it sets and destroys a session.
     for (const worker of workers) await worker.ask('check')
+    // To warm up.
     for (const window of WINDOWS) {
-      for (const kind of KINDS) await all(workers, 'time', { ms: WARM_UP, kind, window })
+      for (const kind of KINDS) await all(workers, 'time', { ms, kind, window })
     }
 
     const result = {}
@@ -129,8 +130,6 @@ async function whileWriting(workers, done) {
   }
 }
 
-const APP = join(__dirname, 'shared-app.js')
-
 async function start(params, tell) {
   const { store: name, count, size, times, path } = params
   const make = harness.sessionMaker({ size })
@@ -184,9 +183,9 @@ function bytesOn(path) {
 
 /** Starts processes that have opened the store, and ends them. */
 async function withWorkers({ store, count, size, redisPort, path }, number, use) {
-  const file = join(__dirname, 'shared-worker.js')
+  const expires = Date.now() + ONE_DAY
   const workers = Array.from({ length: number }, (_, n) =>
-    startWorker(file, { number: n, store, count, size, redisPort, path }),
+    startWorker(WORKER, { number: n, store, count, size, expires, redisPort, path }),
   )
   try {
     await all(workers, 'open')
