@@ -38,10 +38,10 @@ const FULL = {
   ),
   http: [http(10 * K, 4), http(M, 5)],
   shared: [
-    shared('operations', 10 * K, { processes: [1, 2, 4], ms: 150, blocks: 3, rounds: 3 }),
-    shared('operations', M, { processes: [1, 2, 4], ms: 150, blocks: 3, rounds: 2 }),
-    shared('waits', 300 * K, { processes: [4], watched: 8000, rounds: 2 }),
-    shared('start', M, { times: 7, rounds: 1 }),
+    shared('operations', 10 * K, { processes: [1, 2, 4], ms: 100, blocks: 3, rounds: 2 }),
+    shared('operations', M, { processes: [1, 2, 4], ms: 100, blocks: 3, rounds: 2 }),
+    shared('waits', 100 * K, { processes: [4], watched: 5000, rounds: 2 }),
+    shared('start', M, { times: 5, rounds: 1 }),
   ],
   growth: [
     growth([K, 10 * K, 100 * K, M], { stores: [REDIS] }),
