@@ -61,8 +61,8 @@ const QUICK = {
   http: [http(10 * K, 1, 1)],
   shared: [
     shared('operations', 10 * K, { processes: [1, 2], ms: 30, blocks: 1, rounds: 1 }),
-    shared('waits', 20 * K, { processes: [2], watched: 300, rounds: 1 }),
-    shared('start', 20 * K, { times: 1, rounds: 1 }),
+    shared('waits', 5 * K, { processes: [2], watched: 200, rounds: 1 }),
+    shared('start', 5 * K, { times: 1, rounds: 1 }),
   ],
   growth: [
     growth([K, 5 * K], { stores: [REDIS], calls: 2 * K }),

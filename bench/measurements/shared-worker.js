@@ -35,7 +35,7 @@ function main({ number, store: name, count, size, expires, ...where }) {
     check: () => harness.check(name, opened.store, make, count),
 
     time: ({ ms, kind, window }) => {
-      plan ??= harness.planAtRandom({ make, count, calls: Math.min(PICKED, 10 * count) })
+      plan ??= harness.planAtRandom({ make, count, calls: Math.min(PICKED, count) })
       return harness.timeFor(ms, { store: opened.store, plan, kind, window })
     },
 
