@@ -6,9 +6,12 @@
  */
 
 const { spawn } = require('node:child_process')
+const { mkdtemp, rm, stat, writeFile } = require('node:fs/promises')
 const { createHmac } = require('node:crypto')
 const { once } = require('node:events')
 const { connect, createServer } = require('node:net')
+const { tmpdir } = require('node:os')
+const { setTimeout } = require('node:timers/promises')
 const { join } = require('node:path')
 const test = require('ava')
 const { createClient } = require('./helpers/http.js')
@@ -17,10 +20,18 @@ const SERVER = join(__dirname, '..', 'example', 'server.js')
 const COOKIE = 'memorystore-rs.sid'
 const LIFETIME = 30 * 60_000
 
+const ENV = {
+  NODE_ENV: 'production',
+  PORT: '0',
+  SESSION_SECRET: undefined,
+  SESSIONS_PATH: undefined,
+  WORKERS: undefined,
+}
+
 /** Starts the example with `env`, which overrides PORT=0; collects what it prints. */
 function run(t, env = {}) {
   const child = spawn(process.execPath, [SERVER], {
-    env: { ...process.env, NODE_ENV: 'production', SESSION_SECRET: undefined, PORT: '0', ...env },
+    env: { ...process.env, ...ENV, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   t.teardown(() => child.kill('SIGKILL'))
@@ -213,6 +224,137 @@ for (const PORT of ['http', '-1', '65536', '80.5', ' 80', '0x50']) {
       signal: null,
       stdout: '',
       stderr: `PORT is ${JSON.stringify(PORT)}, but has to be a number from 0 to 65535\n`,
+    })
+  })
+}
+
+/** A folder for sessions, in one that is removed. */
+async function makePath(t) {
+  const folder = await mkdtemp(join(tmpdir(), 'memorystore-rs-example-'))
+  t.teardown(() => rm(folder, { recursive: true, force: true, maxRetries: 10 }))
+  return join(folder, 'sessions')
+}
+
+function pidOn({ body }) {
+  return Number(/answered by process (\d+)</.exec(body)?.[1])
+}
+
+test('the page tells which process answered only where there may be several', async (t) => {
+  const { client } = await start(t)
+  t.false((await client.get('/')).body.includes('answered by'))
+
+  const kept = await start(t, { SESSIONS_PATH: await makePath(t) })
+  t.is(pidOn(await kept.client.get('/')), kept.child.pid)
+})
+
+for (const signal of ['SIGTERM', 'SIGKILL']) {
+  test(`with SESSIONS_PATH a login survives ${signal} and a start`, async (t) => {
+    const env = { SESSIONS_PATH: await makePath(t) }
+    const { child, client, ended } = await start(t, env)
+    await login(client, 'Ada')
+    t.is(viewsOn(await client.get('/')), 2)
+    child.kill(signal)
+    await ended
+
+    const next = await start(t, env)
+    const page = await createClient(next.url, client.jar).get('/')
+    t.true(page.body.includes('Hello, Ada'))
+    t.is(viewsOn(page), 3)
+    t.is(pidOn(page), next.child.pid)
+  })
+}
+
+test('WORKERS share a login, and one that is killed is replaced', async (t) => {
+  const { client } = await start(t, { SESSIONS_PATH: await makePath(t), WORKERS: '2' })
+  let views = viewsOn(await login(client, 'Ada'))
+  const pids = new Set()
+  while (pids.size < 2) {
+    const page = await client.get('/')
+    t.is(viewsOn(page), ++views)
+    pids.add(pidOn(page))
+  }
+
+  const [victim] = pids
+  process.kill(victim, 'SIGKILL')
+  while (isThere(victim)) await setTimeout(10)
+  while (pids.size < 3) {
+    const page = await client.get('/')
+    t.is(viewsOn(page), ++views)
+    pids.add(pidOn(page))
+  }
+})
+
+function isThere(pid) {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
+for (const signal of ['SIGTERM', 'SIGINT']) {
+  test(`${signal} ends the workers too, and their login is there at the next start`, async (t) => {
+    const env = { SESSIONS_PATH: await makePath(t), WORKERS: '2' }
+    const { child, url, client, ended } = await start(t, env)
+    await login(client, 'Ada')
+    child.kill(signal)
+    child.kill(signal)
+    t.deepEqual(await ended, { code: 0, signal: null, stdout: `Open ${url}\n`, stderr: '' })
+
+    const next = await start(t, { ...env, WORKERS: '3' })
+    t.is(viewsOn(await createClient(next.url, client.jar).get('/')), 2)
+  })
+}
+
+test('WORKERS without SESSIONS_PATH are told to have sessions of their own', async (t) => {
+  const { child, ended } = await start(t, { WORKERS: '2' })
+  child.kill('SIGTERM')
+  const { code, stderr } = await ended
+  t.is(code, 0)
+  t.regex(stderr, /^Without SESSIONS_PATH each worker has sessions of its own/)
+})
+
+test('with SESSIONS_PATH the secret is for nobody else, unless SESSION_SECRET is given', async (t) => {
+  const path = await makePath(t)
+  await start(t, { SESSIONS_PATH: path })
+  const { mode } = await stat(join(path, 'secret'))
+  if (process.platform !== 'win32') t.is(mode & 0o777, 0o600)
+
+  const other = await makePath(t)
+  await start(t, { SESSIONS_PATH: other, SESSION_SECRET: 'a secret' })
+  await t.throwsAsync(stat(join(other, 'secret')), { code: 'ENOENT' })
+})
+
+for (const WORKERS of [undefined, '2']) {
+  test(`a SESSIONS_PATH that is a file is an error that names it, WORKERS=${WORKERS}`, async (t) => {
+    const path = await makePath(t)
+    await writeFile(path, '')
+    for (const SESSION_SECRET of [undefined, 'a secret']) {
+      const env = { SESSIONS_PATH: path, SESSION_SECRET, WORKERS }
+      const { code, stdout, stderr } = await run(t, env).ended
+      t.is(code, 1)
+      t.is(stdout, '')
+      t.true(stderr.includes(path), stderr)
+      t.false(stderr.includes('    at '), stderr)
+    }
+  })
+}
+
+test('with WORKERS a PORT that is taken is an error that names it', async (t) => {
+  const port = await occupy(t)
+  const { code, stdout, stderr } = await run(t, { PORT: String(port), WORKERS: '2' }).ended
+  t.is(code, 1)
+  t.is(stdout, '')
+  t.true(stderr.startsWith(`cannot listen on port ${port}: `), stderr)
+})
+
+for (const WORKERS of ['two', '0', '-1', '65', '1.5']) {
+  test(`WORKERS=${JSON.stringify(WORKERS)} is an error that says what it has to be`, async (t) => {
+    t.deepEqual(await run(t, { WORKERS }).ended, {
+      code: 1,
+      signal: null,
+      stdout: '',
+      stderr: `WORKERS is ${JSON.stringify(WORKERS)}, but has to be a number from 1 to 64\n`,
     })
   })
 }

@@ -1,16 +1,16 @@
 'use strict'
 
 /**
- * The figures to reach: what memorystore-rs promises beside memorystore in the same run, with
- * sessions of 400 bytes. Where a run had other numbers of sessions, the smallest and the largest
+ * The figures to reach: what memorystore-rs promises beside memorystore in the same run, and on a
+ * path beside itself in memory and connect-redis, with sessions of 400 bytes. Where a run had other numbers of sessions, the smallest and the largest
  * up to a million stand in, and the row says so.
  */
 
 const { grownTo } = require('./measurements/event-loop.js')
-const { OURS } = require('./stores.js')
+const { OURS, PATH, REDIS } = require('./stores.js')
 const { entriesOf, find, medianOf, number, thousands } = require('./summary.js')
 
-module.exports = { figures }
+module.exports = { figures, sharedFigures }
 
 /** The methods and which of their rows a bound of 5 ms holds for. */
 const NEVER_LONG = ['prune, none expired', 'prune, all expired', 'all', 'ids', 'clear']
@@ -99,6 +99,73 @@ function http(report) {
       return [rate, latency]
     }),
   )
+}
+
+/** Returns a row for each figure of the shared store that was measured. */
+function sharedFigures(report) {
+  const isOf = (part) => (params) => params.part === part
+  const operations = smallAndLarge(report, 'shared', isOf('operations'))
+  const starts = smallAndLarge(report, 'shared', isOf('start')).slice(-1)
+  return [...operations.flatMap(ofOperations), ...starts.flatMap(ofStart)].filter(
+    ({ ours }) => ours !== undefined,
+  )
+
+  function ofOperations(params) {
+    const of = (store, kind, window) =>
+      medianOf(find(report, 'shared', store, params), [1, window, kind, 'us'])
+    const at = `${thousands(params.count)} sessions`
+    const inMemory = (kind) => ({
+      ours: of(PATH, kind, 32),
+      theirs: of(OURS, kind, 32),
+      beside: 'memorystore-rs',
+    })
+    const redis = (window) => ({
+      ours: of(PATH, 'request', window),
+      theirs: of(REDIS, 'request', window),
+      beside: 'connect-redis',
+    })
+    return [
+      sharedRow(`get, ${at}`, 'µs', { ...inMemory('get'), times: 2.5 }),
+      isLarge(params) && sharedRow(`set, ${at}`, 'µs', { ...inMemory('set'), over: 10 }),
+      sharedRow(`request, ${at}, one at a time`, 'µs', { ...redis(1), faster: 8 }),
+      sharedRow(`request, ${at}, 32 in flight`, 'µs', { ...redis(32), faster: 1.5 }),
+    ].filter(Boolean)
+  }
+
+  function ofStart(params) {
+    const answer = (end) => medianOf(find(report, 'shared', PATH, params), [end, 'answer'])
+    const at = `${thousands(params.count)} sessions`
+    return [
+      sharedRow(`first answer, ${at}, closed before`, 'ms', { ours: answer('closed'), below: 100 }),
+      sharedRow(`first answer, ${at}, killed before`, 'ms', { ours: answer('killed'), below: 100 }),
+    ]
+  }
+}
+
+/**
+ * A row: at most so many `times` theirs, so much `over` it, so many times `faster`, or `below` a
+ * value of our own.
+ */
+function sharedRow(what, unit, { ours, theirs, beside = '–', times, over, faster, below }) {
+  if (ours === undefined || (theirs === undefined && below === undefined)) return { what }
+  const show = (value) => `${number(value)} ${unit}`
+  const row = { what, ours: show(ours), beside, theirs: theirs === undefined ? '–' : show(theirs) }
+  if (times) {
+    const [comparison, target] = [`${number(ours / theirs)} times`, `${times} times or less`]
+    return { ...row, comparison, target, reached: ours <= times * theirs }
+  }
+  if (over) {
+    const [comparison, target] = [`${show(ours - theirs)} more`, `${over} ${unit} more or less`]
+    return { ...row, comparison, target, reached: ours <= theirs + over }
+  }
+  if (faster) {
+    const [comparison, target] = [
+      `${number(theirs / ours)} times faster`,
+      `${faster} times or more`,
+    ]
+    return { ...row, comparison, target, reached: theirs >= faster * ours }
+  }
+  return { ...row, comparison: '–', target: `under ${below} ${unit}`, reached: ours < below }
 }
 
 /** Whether the bounds for a million sessions hold, not those for ten thousand. */

@@ -44,7 +44,7 @@ function runAsChild(module, measure) {
 
 /** Opens the store that `params` names, gives it to `use`, and closes it. */
 async function withStore(params, options, use) {
-  const opened = await openStore(params.store, options, params.redisPort)
+  const opened = await openStore(params.store, options, params)
   try {
     return await use(opened)
   } finally {
@@ -68,6 +68,24 @@ function pump(count, window, start) {
     }
     if (count === 0) resolve()
     for (const end = Math.min(window, count); started < end;) start(started++, next)
+  })
+}
+
+/** As `pump`, for `ms` milliseconds. Resolves with the number of calls. */
+function pumpFor(ms, window, start) {
+  return new Promise((resolve, reject) => {
+    const end = performance.now() + ms
+    let started = 0
+    let finished = 0
+    let isOver = false
+    const next = (err) => {
+      if (err) return reject(err)
+      finished++
+      if (finished % window === 0) isOver ||= performance.now() >= end
+      if (!isOver) start(started++, next)
+      else if (finished === started) resolve(finished)
+    }
+    while (started < window) start(started++, next)
   })
 }
 
@@ -156,6 +174,19 @@ async function timeOperations({ store, make, grow, count, kinds, blocks, calls, 
   return Object.fromEntries(kinds.map((kind) => [kind, sums[kind].ns / sums[kind].calls / 1000]))
 }
 
+/**
+ * Makes calls of the `kind` for `ms` milliseconds, for sessions that `plan` picked; returns how
+ * many there were and how long they took.
+ */
+async function timeFor(ms, { store, plan, kind, window }) {
+  const { start } = OPERATIONS[kind]
+  const { length } = plan.sids
+  globalThis.gc?.({ type: 'minor' })
+  const begin = performance.now()
+  const calls = await pumpFor(ms, window, (n, next) => start(store, plan, n % length, next))
+  return { calls, ms: performance.now() - begin }
+}
+
 const OPERATIONS = {
   get: {
     prepare: existing,
@@ -196,6 +227,16 @@ function lost(session) {
 }
 
 let seed = 1
+
+/** Has this process pick other sessions than those with another number. */
+function pickAs(number) {
+  seed = Math.imul(number, 0x9e3779b9) >>> 0
+}
+
+/** What calls are made for: sessions picked at random. */
+function planAtRandom({ make, count, calls }) {
+  return existing({ pool: { same: poolOf(make, calls) }, count, calls })
+}
 
 /** Sessions picked at random, to get other content of the same length. */
 function existing({ pool, count, calls }) {
@@ -298,6 +339,9 @@ module.exports = {
   sessionMaker,
   check,
   timeOperations,
+  timeFor,
+  pickAs,
+  planAtRandom,
   call,
   turn,
   pause,

@@ -7,7 +7,7 @@
  */
 
 const { fork } = require('node:child_process')
-const { existsSync, mkdirSync, readFileSync, writeFileSync } = require('node:fs')
+const { existsSync, mkdirSync, readFileSync, statfsSync, writeFileSync } = require('node:fs')
 const os = require('node:os')
 const { join, resolve } = require('node:path')
 const { parseArgs } = require('node:util')
@@ -15,7 +15,7 @@ const { environment, redisVersion, heapFlag } = require('./environment.js')
 const { planOf, SECTIONS } = require('./plan.js')
 const { startRedis } = require('./redis-server.js')
 const { write, describe } = require('./report.js')
-const { STORES, REDIS, missingPackages } = require('./stores.js')
+const { STORES, OURS, PATH, REDIS, makeFolder, missingPackages } = require('./stores.js')
 
 const HELP = `Measures memorystore-rs beside what one would use instead.
 
@@ -165,30 +165,44 @@ function nameOf({ part, count, counts, growTo, size, cookie }) {
   return about.filter(Boolean).join(' ')
 }
 
-function reasonToSkip(store, { count, size, part, growTo }) {
+function reasonToSkip(store, { count, size, part, growTo, processes }) {
   const missing = missingPackages(store)
   if (missing.length > 0) return `${missing.join(' and ')} not installed`
   if (store === REDIS && !redisVersion()) return 'no redis-server on the PATH'
   const needed = (part === 'grow' ? growTo : (count ?? 0)) * (size + OVERHEAD)
-  if (needed > os.freemem()) return 'too little free memory'
+  const stores = store === OURS && processes ? Math.max(...processes) : 1
+  if (needed * stores > os.freemem()) return 'too little free memory'
+  if (store === PATH && 2 * needed > freeDisk()) return 'too little room on the disk'
   return undefined
+}
+
+/** The bytes that are free where temporary files go. */
+function freeDisk() {
+  const { bavail, bsize } = statfsSync(os.tmpdir())
+  return bavail * bsize
 }
 
 /** Runs one measurement. Returns its `result`, why it `failed`, or both if it got part of the way. */
 async function measure({ section, store, params }) {
-  let redis
-  const stopRedis = () => redis.kill()
+  let stop = () => {}
   try {
+    const where = {}
     if (store === REDIS) {
-      redis = await startRedis()
-      cleanups.add(stopRedis)
+      const redis = await startRedis()
+      where.redisPort = redis.port
+      stop = redis.kill
+    } else if (store === PATH) {
+      const { path, remove } = makeFolder()
+      where.path = path
+      stop = remove
     }
-    return await runChild(section, { ...params, store, redisPort: redis?.port })
+    cleanups.add(stop)
+    return await runChild(section, { ...params, store, ...where })
   } catch (error) {
     return { failed: error.message }
   } finally {
-    if (redis) stopRedis()
-    cleanups.delete(stopRedis)
+    stop()
+    cleanups.delete(stop)
   }
 }
 

@@ -5,10 +5,10 @@
  * stores that take part, and how many rounds.
  */
 
-const { OURS, REDIS, FLOOR } = require('./stores.js')
+const { OURS, PATH, REDIS, FLOOR } = require('./stores.js')
 const { PARTS } = require('./measurements/event-loop.js')
 
-const SECTIONS = ['operations', 'memory', 'event-loop', 'http', 'growth']
+const SECTIONS = ['operations', 'memory', 'event-loop', 'http', 'shared', 'growth']
 
 const K = 1000
 const M = 1000000
@@ -37,6 +37,12 @@ const FULL = {
     eventLoop(part, { count: M, growTo: 5 * M, watched: 5000, rounds: part === 'grow' ? 1 : 2 }),
   ),
   http: [http(10 * K, 4), http(M, 5)],
+  shared: [
+    shared('operations', 10 * K, { processes: [1, 2, 4], ms: 100, blocks: 3, rounds: 2 }),
+    shared('operations', M, { processes: [1, 2, 4], ms: 100, blocks: 3, rounds: 2 }),
+    shared('waits', 100 * K, { processes: [4], watched: 5000, rounds: 2 }),
+    shared('start', M, { times: 5, rounds: 1 }),
+  ],
   growth: [
     growth([K, 10 * K, 100 * K, M], { stores: [REDIS] }),
     growth([K, 10 * K, 100 * K, M, 3 * M, 5 * M, 10 * M], { stores: IN_PROCESS }),
@@ -53,6 +59,11 @@ const QUICK = {
     eventLoop(part, { count: 30 * K, growTo: 60 * K, watched: 1500, rounds: 1 }),
   ),
   http: [http(10 * K, 1, 1)],
+  shared: [
+    shared('operations', 10 * K, { processes: [1, 2], ms: 30, blocks: 1, rounds: 1 }),
+    shared('waits', 5 * K, { processes: [2], watched: 200, rounds: 1 }),
+    shared('start', 5 * K, { times: 1, rounds: 1 }),
+  ],
   growth: [
     growth([K, 5 * K], { stores: [REDIS], calls: 2 * K }),
     growth([K, 5 * K, 20 * K], { stores: IN_PROCESS, calls: 2 * K }),
@@ -86,6 +97,11 @@ function eventLoop(part, { rounds, ...sizes }) {
 
 function http(count, seconds, rounds = 3) {
   return { params: { count, size: 400, seconds }, rounds, stores: WITH_REDIS }
+}
+
+function shared(part, count, { rounds, ...sizes }) {
+  const stores = part === 'operations' ? [OURS, PATH, REDIS] : [OURS, PATH]
+  return { params: { part, count, ...sizes, size: 400 }, rounds, stores }
 }
 
 function growth(counts, { stores, calls = 20 * K }) {

@@ -203,21 +203,24 @@ const RACES = {
 
 /** Runs all races on the stores that are installed and prints a table. */
 async function main() {
-  const { STORES, FLOOR, REDIS, missingPackages, openStore } = require('./stores.js')
+  const { STORES, FLOOR, REDIS, missingPackages, openStore, makeFolder } = require('./stores.js')
   const { startRedis } = require('./redis-server.js')
   const redis = await startRedis().catch(() => undefined)
+  const folder = makeFolder()
+  const where = { redisPort: redis?.port, path: folder.path }
   const names = Object.keys(STORES).filter(
     (name) => name !== FLOOR && missingPackages(name).length === 0 && (name !== REDIS || redis),
   )
   const rows = new Map(Object.keys(RACES).map((race) => [race, []]))
   for (const name of names) {
-    const { store, stop } = await openStore(name, { checkPeriod: 0 }, redis?.port)
+    const { store, stop } = await openStore(name, { checkPeriod: 0 }, where)
     const app = await startApp(store)
     for (const [race, { run }] of Object.entries(RACES)) rows.get(race).push(word(await run(app)))
     app.stop()
     await stop()
   }
   redis?.kill()
+  folder.remove()
   if (!redis) console.log('connect-redis is missing: there is no redis-server on the PATH\n')
   console.log(`| | ${names.join(' | ')} |\n| --- |${' --- |'.repeat(names.length)}`)
   for (const [race, cells] of rows) console.log(`| ${RACES[race].title} | ${cells.join(' | ')} |`)

@@ -5,11 +5,12 @@
  * and made from its number alone, so that nobody has to keep millions of them to compare with.
  */
 
+const { createHmac } = require('node:crypto')
 const { Cookie } = require('express-session')
 
 const ONE_DAY = 86400000
 
-module.exports = { sessionMaker, sidOf, ONE_DAY }
+module.exports = { sessionMaker, sidOf, cookieOf, ONE_DAY }
 
 /** Spreads the bits of a 32-bit number; no two numbers give the same. */
 function mix(number) {
@@ -30,6 +31,12 @@ function sidOf(i) {
     sidBytes.writeUInt32LE(mix(i + Math.imul(part, 0x9e3779b9)), part * 4)
   }
   return sidBytes.toString('base64url')
+}
+
+/** The cookie that express-session sets: the sid and its signature. */
+function cookieOf(sid, secret) {
+  const signature = createHmac('sha256', secret).update(sid).digest('base64').replace(/=+$/, '')
+  return `connect.sid=${encodeURIComponent(`s:${sid}.${signature}`)}`
 }
 
 /**

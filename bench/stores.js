@@ -5,10 +5,14 @@
  * what JSON.parse, JSON.stringify and a deferred callback cost without any store.
  */
 
-const { existsSync, readFileSync } = require('node:fs')
+const { existsSync, mkdtempSync, readFileSync, rmSync } = require('node:fs')
+const { tmpdir } = require('node:os')
 const { dirname, join } = require('node:path')
 
 const OURS = 'memorystore-rs'
+
+/** The same with its sessions in a file, which processes share. */
+const PATH = 'memorystore-rs-path'
 
 /** Which build of it: this one, unless `compare.js` names the folder of another. */
 const BUILD = process.env.MEMORYSTORE_RS_BUILD ?? '..'
@@ -20,6 +24,10 @@ const STORES = {
   [OURS]: {
     packages: [],
     open: (options) => new (require(BUILD)(require('express-session')))(options),
+  },
+  [PATH]: {
+    packages: [],
+    open: openPath,
   },
   memorystore: {
     packages: ['memorystore'],
@@ -42,10 +50,13 @@ const STORES = {
 /**
  * Opens the store called `name`. Returns the `store`, `stop()`, and for Redis also
  * `serverMemory()`, which asks for the resident bytes of its server.
+ *
+ * @param {{redisPort?: number, path?: string}} where the server's port or the file's folder, for
+ *   the stores that have one
  */
-async function openStore(name, options = {}, redisPort = undefined) {
-  const opened = await STORES[name].open(options, redisPort)
-  if (name === REDIS) return opened
+async function openStore(name, options = {}, where = {}) {
+  const opened = await STORES[name].open(options, where)
+  if (name === REDIS || name === PATH) return opened
   return {
     store: opened,
     stop: async () => {
@@ -55,10 +66,22 @@ async function openStore(name, options = {}, redisPort = undefined) {
   }
 }
 
-async function openRedis(_options, port) {
+async function openPath(options, { path }) {
+  if (path === undefined) throw new Error('no path to keep the sessions in')
+  const store = new (require(BUILD)(require('express-session')))({ ...options, path })
+  return { store, stop: () => store.close() }
+}
+
+/** A new folder for the file, on the disk that `tmpdir` is on, and `remove()`, which is synchronous. */
+function makeFolder() {
+  const path = mkdtempSync(join(tmpdir(), 'bench-path-'))
+  return { path, remove: () => rmSync(path, { recursive: true, force: true, maxRetries: 10 }) }
+}
+
+async function openRedis(_options, { redisPort }) {
   const { RedisStore } = require('connect-redis')
   const { createClient } = require('redis')
-  const client = createClient({ url: `redis://127.0.0.1:${port}` })
+  const client = createClient({ url: `redis://127.0.0.1:${redisPort}` })
   // A lost server makes the pending calls fail, which is what reports it.
   client.on('error', () => {})
   await client.connect()
@@ -122,4 +145,14 @@ function packageVersion(name) {
   return undefined
 }
 
-module.exports = { STORES, FLOOR, OURS, REDIS, openStore, packageVersion, missingPackages }
+module.exports = {
+  STORES,
+  FLOOR,
+  OURS,
+  PATH,
+  REDIS,
+  openStore,
+  makeFolder,
+  packageVersion,
+  missingPackages,
+}

@@ -5,10 +5,18 @@
  *
  * The port is `PORT`: 0 is any free one, and without it 3000 or, where that is taken, any free
  * one. `SESSION_SECRET` signs the cookies; without it they are good until the app ends.
+ *
+ * With `SESSIONS_PATH`, a folder, the sessions are in a file there, and so is a secret where there
+ * is no `SESSION_SECRET`: a login survives a restart. `WORKERS` is a number of processes that
+ * serve the app, by node:cluster: with `SESSIONS_PATH` they share the sessions.
  */
 
+const cluster = require('node:cluster')
 const { randomBytes } = require('node:crypto')
+const { once } = require('node:events')
+const { existsSync, mkdirSync, readFileSync, writeFileSync } = require('node:fs')
 const { createServer } = require('node:http')
+const { join } = require('node:path')
 const express = require('express')
 const session = require('express-session')
 const MemoryStore = require('memorystore-rs')(session)
@@ -17,6 +25,7 @@ const MINUTE = 60_000
 const LIFETIME = 30 * MINUTE
 const MAX_NAME = 40
 const DEFAULT_PORT = 3000
+const MAX_WORKERS = 64
 
 /** How long connections may take to finish once the app is told to end, in milliseconds. */
 const GRACE = 1000
@@ -24,33 +33,109 @@ const GRACE = 1000
 // Cookies of localhost are shared by all its ports, so the name keeps off other apps.
 const COOKIE = 'memorystore-rs.sid'
 
-function main() {
+/** What says who answered, where that is not always the same process. */
+const { SESSIONS_PATH, WORKERS } = process.env
+const ANSWERED = SESSIONS_PATH || WORKERS ? `, answered by process ${process.pid}` : ''
+
+async function main() {
   const port = readPort(process.env.PORT)
+  const workers = readWorkers(WORKERS)
+  if (workers !== undefined && cluster.isPrimary) return runWorkers(workers, port)
+
   const store = createSessionStore()
   const server = createServer(createApp(store))
+  endOnSignal(() => {
+    server.close(() => store.close(() => cluster.worker?.disconnect()))
+    // Browsers keep connections open on which they have asked for nothing yet.
+    setTimeout(() => server.closeAllConnections(), GRACE).unref()
+  })
+  const listening = await listen(server, port)
+  if (cluster.isPrimary) sayOpen(listening)
+}
 
-  server.once('listening', () => console.log(`Open http://localhost:${server.address().port}`))
+/** Has `count` processes serve the app. One that dies is replaced. */
+async function runWorkers(count, port) {
+  // They are all given the same port and the same secret.
+  const server = createServer()
+  const env = { PORT: String(await listen(server, port)), SESSION_SECRET: secret() }
+  server.close()
+  await once(server, 'close')
+  if (!SESSIONS_PATH) {
+    console.error('Without SESSIONS_PATH each worker has sessions of its own, and a login is lost')
+  }
+
+  let starting = count
+  let isEnding = false
+  const working = new Set()
+  const start = () => {
+    const worker = cluster.fork(env)
+    worker.once('listening', () => {
+      working.add(worker)
+      if (--starting === 0) sayOpen(env.PORT)
+    })
+  }
+  cluster.on('exit', (worker, code) => {
+    if (isEnding) return
+    // It has said why.
+    if (!working.delete(worker)) process.exit(code || 1)
+    start()
+  })
+  endOnSignal(() => {
+    isEnding = true
+    for (const worker of Object.values(cluster.workers)) worker.process.kill('SIGTERM')
+  })
+  for (let n = 0; n < count; n++) start()
+}
+
+/** Returns the port. */
+async function listen(server, port) {
   server.on('error', (err) => {
     if (err.code === 'EADDRINUSE' && port === undefined) server.listen(0)
     else quit(`cannot listen on port ${port ?? DEFAULT_PORT}: ${err.message}`)
   })
   server.listen(port ?? DEFAULT_PORT)
+  await new Promise((resolve) => server.once('listening', resolve))
+  return server.address().port
+}
 
-  endOnSignal(server, store)
+function sayOpen(port) {
+  console.log(`Open http://localhost:${port}`)
 }
 
 /** Anyone can log in, again and again: `max` bounds the memory that this can take. */
 function createSessionStore() {
-  return new MemoryStore({ checkPeriod: MINUTE, max: 100_000 })
+  try {
+    return new MemoryStore({ checkPeriod: MINUTE, max: 100_000, path: SESSIONS_PATH || undefined })
+  } catch (err) {
+    quit(err.message)
+  }
+}
+
+/** What signs the cookies. Where the sessions are kept it is kept beside them. */
+function secret() {
+  const made = randomBytes(32).toString('hex')
+  if (process.env.SESSION_SECRET) return process.env.SESSION_SECRET
+  if (!SESSIONS_PATH) return made
+
+  const file = join(SESSIONS_PATH, 'secret')
+  try {
+    mkdirSync(SESSIONS_PATH, { recursive: true, mode: 0o700 })
+    if (existsSync(file)) return readFileSync(file, 'utf8')
+    writeFileSync(file, made, { flag: 'wx', mode: 0o600 })
+    return made
+  } catch (err) {
+    quit(`cannot keep a secret in ${SESSIONS_PATH}: ${err.message}`)
+  }
 }
 
 function createApp(store) {
   const app = express()
   app.disable('x-powered-by')
+  if (cluster.isWorker) app.use(closeConnection)
   app.use(
     session({
       name: COOKIE,
-      secret: process.env.SESSION_SECRET || randomBytes(32).toString('hex'),
+      secret: secret(),
       store,
       resave: false,
       saveUninitialized: false,
@@ -90,6 +175,12 @@ function createApp(store) {
   })
 
   return app
+}
+
+/** Otherwise a browser would stay with one worker. */
+function closeConnection(_req, res, next) {
+  res.set('Connection', 'close')
+  next()
 }
 
 function readName(body) {
@@ -174,7 +265,7 @@ function layout(title, content) {
   <main>
     ${content}
   </main>
-  <footer>Sessions kept by memorystore-rs</footer>
+  <footer>Sessions kept by memorystore-rs${ANSWERED}</footer>
 </body>
 </html>
 `
@@ -194,23 +285,30 @@ function readPort(text) {
   return port
 }
 
+/** How many workers `text` asks for; undefined where it asks for none. */
+function readWorkers(text) {
+  if (text === undefined || text === '') return undefined
+  const count = Number(text)
+  if (!/^\d+$/.test(text) || count < 1 || count > MAX_WORKERS) {
+    quit(`WORKERS is ${JSON.stringify(text)}, but has to be a number from 1 to ${MAX_WORKERS}`)
+  }
+  return count
+}
+
 function quit(message) {
   console.error(message)
   process.exit(1)
 }
 
 /**
- * Ends the app by closing what keeps it alive. Later signals change nothing: npm repeats the one
- * that a terminal has sent already.
+ * Ends the app by closing what keeps it alive, which `close` does. Later signals change nothing:
+ * npm repeats the one that a terminal has sent already.
  */
-function endOnSignal(server, store) {
-  let ending = false
+function endOnSignal(close) {
+  let isEnding = false
   const end = () => {
-    if (ending) return
-    ending = true
-    server.close(() => store.close())
-    // Browsers keep connections open on which they have asked for nothing yet.
-    setTimeout(() => server.closeAllConnections(), GRACE).unref()
+    if (!isEnding) close()
+    isEnding = true
   }
   process.on('SIGTERM', end)
   process.on('SIGINT', end)

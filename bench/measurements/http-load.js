@@ -2,10 +2,9 @@
 
 /** Makes requests with autocannon, each for a session picked at random. Started by http.js. */
 
-const { createHmac } = require('node:crypto')
 const autocannon = require('autocannon')
 const harness = require('../harness.js')
-const { sidOf } = require('../sessions.js')
+const { sidOf, cookieOf } = require('../sessions.js')
 
 const CONNECTIONS = 10
 
@@ -23,7 +22,7 @@ async function measure({ url, count, seconds, secret }) {
     setupClient: (client) =>
       client.setRequests(
         Array.from({ length: SESSIONS }, () => ({
-          headers: { cookie: cookieOf(Math.floor(Math.random() * count), secret) },
+          headers: { cookie: cookieOf(sidOf(Math.floor(Math.random() * count)), secret) },
         })),
       ),
   })
@@ -40,11 +39,4 @@ async function measure({ url, count, seconds, secret }) {
     'p99.9': harness.percentile(latencies, 0.999),
     max: harness.percentile(latencies, 1),
   }
-}
-
-/** The cookie that express-session sets: the sid and its signature. */
-function cookieOf(i, secret) {
-  const sid = sidOf(i)
-  const signature = createHmac('sha256', secret).update(sid).digest('base64').replace(/=+$/, '')
-  return `connect.sid=${encodeURIComponent(`s:${sid}.${signature}`)}`
 }

@@ -16,6 +16,8 @@ const harness = require('../harness.js')
 const SECRET = 'bench'
 const CHECK_PERIOD = 2000
 
+module.exports = { serve, SECRET }
+
 harness.runAsChild(module, measure)
 
 async function measure(params, tell) {
