@@ -10,7 +10,7 @@ const { ofThisRealm, openingError } = require('./lib/errors.js')
 const { merge } = require('./lib/merge.js')
 const { Cookies } = require('./lib/cookie.js')
 const { Ties } = require('./lib/ties.js')
-const { every } = require('./lib/timer.js')
+const { every, REAL } = require('./lib/timer.js')
 const { eachSlice, later, listInto, until } = require('./lib/turns.js')
 
 /** What a session without a lifetime of its own gets, in milliseconds. */
@@ -117,7 +117,8 @@ function createMemoryStore(session) {
 
       this.startInterval()
       if (syncPeriod > 0) {
-        this.#stopSyncs = every(syncPeriod, this, (store) => store.#syncInBackground()).stop
+        const sync = (store) => store.#syncInBackground()
+        this.#stopSyncs = every(syncPeriod, this, sync, REAL).stop
       }
     }
 

@@ -1,16 +1,18 @@
 'use strict'
 
 /**
- * The timer behind `checkPeriod`: it keeps neither the process nor its store alive.
+ * The timers behind `checkPeriod` and `syncPeriod`: they keep neither the process nor its store alive.
  *
- * It is a JavaScript timer, and not the native thread's, so that fake timers rule it as they
- * rule memorystore's, and so that `Date.now()` says what has expired.
+ * They are JavaScript timers, and not the native thread's, so that fake timers rule `checkPeriod`
+ * as they rule memorystore's, and so that `Date.now()` says what has expired. A disk knows of no
+ * fake time, so `syncPeriod` goes by real ones.
  */
-
-module.exports = { every }
 
 /** Node fires at once, over and over, where a delay is longer than this. */
 const MAX_DELAY = 2 ** 31 - 1
+
+/** Timers that nobody has faked. */
+const REAL = { setInterval, clearInterval }
 
 /** Stops the timers of stores that were collected. */
 const dropped = new FinalizationRegistry((stop) => stop())
@@ -18,8 +20,10 @@ const dropped = new FinalizationRegistry((stop) => stop())
 /**
  * Calls `tick(target)` every `period` milliseconds until `stop` is called or `target` is
  * collected. Returns the `timer`, as setInterval made it, and `stop`.
+ *
+ * @param {object} [timers] whose setInterval and clearInterval: those of the moment, or `REAL`
  */
-function every(period, target, tick) {
+function every(period, target, tick, timers = globalThis) {
   const weak = new WeakRef(target)
   const laps = Math.ceil(period / MAX_DELAY)
   let lap = 0
@@ -29,7 +33,7 @@ function every(period, target, tick) {
     if (lap === 0 && held !== undefined) tick(held)
   }
   // What fake timers start they have to stop, whoever rules by then.
-  const { setInterval, clearInterval } = globalThis
+  const { setInterval, clearInterval } = timers
   const timer = setInterval(lapse, Math.floor(period / laps))
   // Fake timers may be numbers.
   timer.unref?.()
@@ -41,3 +45,5 @@ function every(period, target, tick) {
   }
   return { timer, stop }
 }
+
+module.exports = { every, REAL }

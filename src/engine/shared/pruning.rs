@@ -14,6 +14,10 @@ use crate::time::{Millis, stopwatch};
 /// half a millisecond's work.
 const COUNTED_AT_ONCE: usize = 20_000;
 
+/// The number by which all lengths are asked for that have to wait: they are that of the prune's
+/// end. Not 0, which has no negative.
+const ASKED: usize = 1;
+
 /// A prune that is under way: what has expired by then is to go, and when it began.
 type Prune = (Millis, Instant);
 
@@ -148,7 +152,7 @@ impl SharedEngine {
             return Ok(Length::Now(len));
         }
         if self.pruning.lock().prune.is_some() {
-            return Ok(Length::Later(0));
+            return Ok(Length::Later(ASKED));
         }
         // It has just ended.
         Ok(Length::Now(self.held()?))
