@@ -6,6 +6,7 @@ const { isSharedArrayBuffer, isUint8Array } = require('node:util/types')
 const debug = require('debug')('memorystore')
 const { createStore } = require('./lib/native.js')
 const { kindOf, readOptions } = require('./lib/options.js')
+const { ofThisRealm, openingError } = require('./lib/errors.js')
 const { merge } = require('./lib/merge.js')
 const { Cookies } = require('./lib/cookie.js')
 const { Ties } = require('./lib/ties.js')
@@ -96,21 +97,28 @@ function createMemoryStore(session) {
     #cookies
     #ties = new Ties()
     #stopTimer = () => {}
+    #stopSyncs = () => {}
+    #hasWarnedOfSync = false
 
     constructor(options = {}) {
-      const { values, native } = readOptions(options)
+      const { values, native, syncPeriod } = readOptions(options)
       super(options)
 
       this.options = values
       this.serializer = options.serializer || JSON
       this.#dispose = values.dispose
       this.store = {}
-      const differing = createStore(this.store, native)
-      if (differing) throw sharedError(values.name, differing)
+      const opening = createStore(this.store, native)
+      const error = openingError(opening, values)
+      if (error) throw error
+      if (opening.setAside) warnOfDamage(native.path, opening.setAside)
       this.#cookies = new Cookies(this.store)
       debug('Init MemoryStore')
 
       this.startInterval()
+      if (syncPeriod > 0) {
+        this.#stopSyncs = every(syncPeriod, this, (store) => store.#syncInBackground()).stop
+      }
     }
 
     get(sid, fn) {
@@ -118,7 +126,12 @@ function createMemoryStore(session) {
       if (!this.#isOpen || key === undefined) return this.#refuse('get', sid, fn)
       if (debug.enabled) debug('GET %s', tag(key))
 
-      const data = this.store.get(key, Date.now())
+      let data
+      try {
+        data = this.store.get(key, Date.now())
+      } catch (err) {
+        return fail(fn, err)
+      }
       const version = isTelling && data ? this.store.version() : NO_VERSION
       if (this.#dispose) this.#disposeOfRemoved()
       if (!data) return giveNothing(fn)
@@ -157,8 +170,13 @@ function createMemoryStore(session) {
       const tie = this.#ties.of(session, key)
       if (tie) return this.#setTied(tie, session, data, ttl, fn)
 
-      const written = this.store.set(key, data, Date.now(), ttl, bodyKind(serializer, data))
-      if (written === TOO_LARGE) return fail(fn, tooLargeError())
+      let written
+      try {
+        written = this.store.set(key, data, Date.now(), ttl, bodyKind(serializer, data))
+      } catch (err) {
+        return fail(fn, err)
+      }
+      if (written === TOO_LARGE) return fail(fn, tooLargeError(this.options))
       if (written === DESTROYED) debugRefused(key)
       // A new session is tied from its first write on: its request may write it again.
       else if (isTelling && Session !== undefined && session instanceof Session) {
@@ -175,8 +193,12 @@ function createMemoryStore(session) {
       const ttl = this.#ttl(session, sid)
       if (!this.#isOpen) return this.#refuse('touch', sid, fn)
       if (debug.enabled) debug('EXPIRE %s ttl:%s', tag(key), ttl)
-      if (this.serializer === JSON && !this.#dispose && this.#cookies.touch(key, session, ttl)) {
-        return done(fn)
+      if (this.serializer === JSON && !this.#dispose) {
+        try {
+          if (this.#cookies.touch(key, session, ttl)) return done(fn)
+        } catch (err) {
+          return fail(fn, err)
+        }
       }
       return this.#rewrite(key, session, ttl, fn)
     }
@@ -193,7 +215,11 @@ function createMemoryStore(session) {
           continue
         }
         if (debug.enabled) debug('DEL %s', tag(key))
-        this.store.destroy(key, Date.now())
+        try {
+          this.store.destroy(key, Date.now())
+        } catch (err) {
+          wrong ??= err
+        }
       }
       if (this.#dispose) this.#disposeOfRemoved()
       return wrong ? fail(fn, wrong) : done(fn)
@@ -203,9 +229,13 @@ function createMemoryStore(session) {
       if (!this.#isOpen) return this.#refuse('ids', undefined, fn)
       debug('Getting IDs')
 
-      if (this.store.held() > AT_ONCE) return later(fn, this.#collectIds())
       const ids = []
-      this.store.ids(ids)
+      try {
+        if (this.store.held() > AT_ONCE) return later(fn, this.#collectIds())
+        this.store.ids(ids)
+      } catch (err) {
+        return fail(fn, err)
+      }
       return give(fn, ids)
     }
 
@@ -213,11 +243,11 @@ function createMemoryStore(session) {
       if (!this.#isOpen) return this.#refuse('all', undefined, fn)
       debug('Fetching all sessions')
 
-      if (this.store.held() > AT_ONCE) return later(fn, this.#collectAll())
       const pairs = []
-      this.store.all(pairs, Date.now())
       const sessions = Object.create(null)
       try {
+        if (this.store.held() > AT_ONCE) return later(fn, this.#collectAll())
+        this.store.all(pairs, Date.now())
         if (this.#dispose) this.#disposeOfRemoved()
         for (let i = 0; i < pairs.length; i += 2) {
           sessions[pairs[i]] = parse(this.serializer, pairs[i + 1])
@@ -230,7 +260,7 @@ function createMemoryStore(session) {
 
     async *keys() {
       this.#assertOpen('keys')
-      for await (const sids of eachSlice(this.store.list(), SIDS_A_TURN)) {
+      for await (const sids of eachSlice(this.#list(), SIDS_A_TURN)) {
         for (const sid of sids) {
           this.#assertOpen('keys')
           yield sid
@@ -240,10 +270,10 @@ function createMemoryStore(session) {
 
     async *entries() {
       this.#assertOpen('entries')
-      for await (const sids of eachSlice(this.store.list(), SESSIONS_A_TURN)) {
+      for await (const sids of eachSlice(this.#list(), SESSIONS_A_TURN)) {
         for (const sid of sids) {
           this.#assertOpen('entries')
-          const data = this.store.peek(sid, Date.now())
+          const data = inThisRealm(() => this.store.peek(sid, Date.now()))
           if (this.#dispose) this.#disposeOfRemoved()
           if (data) yield [sid, parse(this.serializer, data)]
         }
@@ -254,7 +284,11 @@ function createMemoryStore(session) {
       if (!this.#isOpen) return this.#refuse('clear', undefined, fn)
       debug('Delete all sessions from the store')
 
-      this.store.clear(Date.now())
+      try {
+        this.store.clear(Date.now())
+      } catch (err) {
+        return fail(fn, err)
+      }
       if (this.#dispose) this.#disposeOfRemoved()
       return done(fn)
     }
@@ -263,19 +297,24 @@ function createMemoryStore(session) {
       if (!this.#isOpen) return this.#refuse('length', undefined, fn)
       debug('Getting length')
 
-      const length = this.store.length()
+      let length
+      try {
+        length = this.store.length()
+      } catch (err) {
+        return fail(fn, err)
+      }
       if (length >= 0) return give(fn, length)
       // A long prune is under way. What it removes does not count, so wait how much that is.
       return later(
         fn,
-        until(() => this.store.lengthAfterPrune(-length)),
+        until(() => inThisRealm(() => this.store.lengthAfterPrune(-length))),
       )
     }
 
     stats() {
       this.#assertOpen('stats')
       const figures = []
-      this.store.stats(figures)
+      inThisRealm(() => this.store.stats(figures))
       return Object.fromEntries(STATS.map((name, i) => [name, figures[i]]))
     }
 
@@ -283,17 +322,20 @@ function createMemoryStore(session) {
       if (!this.#isOpen) return this.#refuse('prune', undefined, fn)
       debug('Pruning expired entries')
 
-      if (this.#dispose) {
-        this.store.prune(Date.now())
-        this.#disposeOfRemoved()
-        return done(fn)
+      try {
+        if (this.#dispose) this.store.prune(Date.now())
+        else this.store.pruneLater(Date.now())
+        if (!this.#dispose && this.store.isPruning()) {
+          return later(
+            fn,
+            whenOver(() => this.store.isPruning()),
+          )
+        }
+      } catch (err) {
+        return fail(fn, err)
       }
-      this.store.pruneLater(Date.now())
-      if (!this.store.isPruning()) return done(fn)
-      return later(
-        fn,
-        until(() => (this.store.isPruning() ? undefined : null)).then(() => undefined),
-      )
+      if (this.#dispose) this.#disposeOfRemoved()
+      return done(fn)
     }
 
     startInterval() {
@@ -319,6 +361,7 @@ function createMemoryStore(session) {
       debug('Closing the store')
 
       this.stopInterval()
+      this.#stopSyncs()
       this.#isOpen = false
       const isLast = this.store.close(Date.now())
       if (this.#dispose) {
@@ -327,7 +370,13 @@ function createMemoryStore(session) {
         this.store.takeRemoved(pairs)
         this.#disposeOf(pairs)
       }
-      return done(fn)
+      // Where the sessions are in a file, that is synced and let go by the background thread.
+      const isClosing = () => this.store.isClosing()
+      try {
+        return isClosing() ? later(fn, whenOver(isClosing)) : done(fn)
+      } catch (err) {
+        return fail(fn, err)
+      }
     }
 
     /** How long `session` is to live, in milliseconds; `Infinity` is for ever. */
@@ -369,7 +418,7 @@ function createMemoryStore(session) {
           body = merged || data
           if (!this.#isOpen) throw closedError('set')
         }
-        if (written === TOO_LARGE) throw tooLargeError()
+        if (written === TOO_LARGE) throw tooLargeError(this.options)
       } catch (err) {
         if (this.#dispose) this.#disposeOfRemoved()
         return fail(fn, err)
@@ -399,7 +448,12 @@ function createMemoryStore(session) {
     #rewrite(key, session, ttl, fn) {
       const { serializer, store } = this
       for (let attempt = 1; ; attempt++) {
-        const data = store.fetch(key, Date.now())
+        let data
+        try {
+          data = store.fetch(key, Date.now())
+        } catch (err) {
+          return fail(fn, err)
+        }
         const version = attempt < MAX_ATTEMPTS ? store.version() : LAST_VERSION
         if (this.#dispose) this.#disposeOfRemoved()
         if (data === undefined) return done(fn)
@@ -411,7 +465,7 @@ function createMemoryStore(session) {
           const body = toBody(serializer.stringify(stored))
           if (!this.#isOpen) throw closedError('touch')
           written = store.rewrite(key, body, Date.now(), ttl, bodyKind(serializer, body), version)
-          if (written === TOO_LARGE) throw tooLargeError()
+          if (written === TOO_LARGE) throw tooLargeError(this.options)
           if (this.#dispose) this.#disposeOfRemoved()
         } catch (err) {
           return fail(fn, err)
@@ -423,7 +477,7 @@ function createMemoryStore(session) {
 
     async #collectIds() {
       const ids = []
-      await listInto(ids, this.store.list(), SIDS_A_TURN)
+      await listInto(ids, this.#list(), SIDS_A_TURN)
       this.#assertOpen('ids')
       return ids
     }
@@ -432,6 +486,12 @@ function createMemoryStore(session) {
       const sessions = Object.create(null)
       for await (const [sid, session] of this.entries()) sessions[sid] = session
       return sessions
+    }
+
+    /** Begins to list the sids in the background. */
+    #list() {
+      const take = inThisRealm(() => this.store.list())
+      return (sids, limit) => inThisRealm(() => take(sids, limit))
     }
 
     #assertOpen(method) {
@@ -465,8 +525,24 @@ function createMemoryStore(session) {
 
     #pruneInBackground() {
       debug('Pruning expired entries')
-      const hasPruned = this.store.pruneLater(Date.now())
+      let hasPruned
+      try {
+        hasPruned = this.store.pruneLater(Date.now())
+      } catch (err) {
+        // Nobody asked for it. Whoever calls the store next is told.
+        debug('Pruning failed: %s', err.message)
+        return
+      }
       if (hasPruned && !this.#isDisposing) this.#disposeOfPrunedLater()
+    }
+
+    #syncInBackground() {
+      try {
+        this.store.syncLater()
+      } catch (err) {
+        if (!this.#hasWarnedOfSync) warnOfSync(err)
+        this.#hasWarnedOfSync = true
+      }
     }
 
     /**
@@ -493,6 +569,39 @@ function createMemoryStore(session) {
 
 function debugRefused(key) {
   if (debug.enabled) debug('REFUSED %s: it was destroyed', tag(key))
+}
+
+/** Calls a native function whose errors go to whoever awaits. */
+function inThisRealm(call) {
+  try {
+    return call()
+  } catch (err) {
+    throw ofThisRealm(err)
+  }
+}
+
+/** Waits until what the background thread does is over. */
+function whenOver(isUnderWay) {
+  const probe = () => (inThisRealm(isUnderWay) ? undefined : null)
+  return until(probe).then(() => undefined)
+}
+
+function warnOfDamage(path, setAside) {
+  warn(
+    'MEMORYSTORE_RS_DAMAGED',
+    `the file of the sessions in ${path} is damaged, or of another version. It is now ${setAside}, and the store is empty.`,
+  )
+}
+
+function warnOfSync(err) {
+  warn(
+    'MEMORYSTORE_RS_SYNC',
+    `${err.message.replace('memorystore-rs: ', '')}. What was written since the last time may not survive a power failure.`,
+  )
+}
+
+function warn(code, message) {
+  process.emitWarning(`memorystore-rs: ${message}`, { type: 'MemoryStoreWarning', code })
 }
 
 /** The text by which a sid is kept; undefined where it is not one. */
@@ -574,12 +683,13 @@ function promiseOf(value) {
 }
 
 /** Delivers an error: to the callback, or by a promise that need not be awaited. */
-function fail(fn, ...args) {
+function fail(fn, err, ...args) {
+  const error = ofThisRealm(err)
   if (typeof fn === 'function') {
-    setImmediate(fn, ...args)
+    setImmediate(fn, error, ...args)
     return
   }
-  const promise = new Promise((_resolve, reject) => setImmediate(reject, args[0]))
+  const promise = new Promise((_resolve, reject) => setImmediate(reject, error))
   promise.catch(() => {})
   return promise
 }
@@ -592,19 +702,13 @@ function sidError(method, sid) {
   return error
 }
 
-function tooLargeError() {
+function tooLargeError({ path }) {
   const error = new RangeError(
-    'memorystore-rs: the session alone takes more memory than the option `maxBytes` allows; it was not stored',
+    path === undefined
+      ? 'memorystore-rs: the session alone takes more memory than the option `maxBytes` allows; it was not stored'
+      : 'memorystore-rs: the session alone takes more than the options `maxBytes` and `mapSize` allow, or its sid has more than 503 bytes; it was not stored',
   )
   error.code = 'ERR_MEMORYSTORE_TOO_LARGE'
-  return error
-}
-
-function sharedError(name, option) {
-  const error = new Error(
-    `memorystore-rs: the store named ${JSON.stringify(name)} is open with another \`${option}\`; all that open it have to give the same`,
-  )
-  error.code = 'ERR_MEMORYSTORE_NAME'
   return error
 }
 

@@ -1,5 +1,8 @@
 'use strict'
 
+const { resolve } = require('node:path')
+const { fileURLToPath } = require('node:url')
+
 /**
  * Reads the options of a MemoryStore.
  *
@@ -8,6 +11,13 @@
  */
 
 module.exports = { kindOf, readOptions }
+
+/** How large the file of a store on a path may become, and how large it has to be allowed to. */
+const MAP_SIZE = 4 * 1024 ** 3
+const LEAST_MAP_SIZE = 1024 ** 2
+
+/** How often what was written to that file is put on the disk, in milliseconds. */
+const SYNC_PERIOD = 1000
 
 const MILLISECONDS = 'a positive number of milliseconds'
 
@@ -51,8 +61,15 @@ const CHECKS = {
   stale: checkBoolean,
   conflict: checkOneOf(['merge', 'overwrite']),
   destroyed: checkOneOf(['forgotten', 'final']),
-  // What is wrong with it is an error; see nativeOptions.
+  // What is wrong with these is an error; see nativeOptions.
   name: () => undefined,
+  path: () => undefined,
+  mapSize: (_value, { path }) => (isGiven(path) ? undefined : WITHOUT_PATH),
+  syncPeriod: (value, { path }) => {
+    if (!isGiven(path)) return WITHOUT_PATH
+    if (value === false || (value >= 0 && Number.isFinite(value))) return undefined
+    return `a number of milliseconds, or 0; it acts as ${SYNC_PERIOD}`
+  },
   touchAfter: (value, { ttl }) => {
     if (typeof ttl === 'number' && ttl > 0 && value >= ttl) {
       return 'well below the `ttl`; sessions in use expire'
@@ -72,11 +89,15 @@ const CHECKS = {
   },
 }
 
+/** What an option should be that is for stores on a path. */
+const WITHOUT_PATH = 'given together with `path` only; it is ignored'
+
 /**
- * Returns the `values` that become `store.options`, and the options as the `native` store takes
- * them.
+ * Returns the `values` that become `store.options`, the options as the `native` store takes them,
+ * and the `syncPeriod` in milliseconds, 0 where there is none.
  *
- * @throws {TypeError} where `options` is null, or `name` is no name
+ * @throws {TypeError} where `options` is null, or `name`, `path` or `mapSize` cannot be used
+ * @throws {RangeError} where `mapSize` is too small
  */
 function readOptions(options) {
   if (options === null) {
@@ -96,21 +117,32 @@ function readOptions(options) {
     noDisposeOnSet: given.noDisposeOnSet,
   }
   // What memorystore does not know is there only if it was given.
-  for (const name of ['maxBytes', 'conflict', 'destroyed', 'touchAfter', 'name']) {
+  for (const name of BEYOND_MEMORYSTORE) {
     if (given[name] !== undefined) values[name] = given[name]
   }
-  return { values, native: nativeOptions(values) }
+  return { values, native: nativeOptions(values), syncPeriod: syncPeriodOf(values) }
 }
+
+/** The options that memorystore does not know. */
+const BEYOND_MEMORYSTORE = [
+  'maxBytes',
+  'conflict',
+  'destroyed',
+  'touchAfter',
+  'name',
+  'path',
+  'mapSize',
+  'syncPeriod',
+]
 
 /** The options as the native store takes them. */
 function nativeOptions(values) {
-  const { name, touchAfter } = values
+  const { name, path, touchAfter } = values
   // Sessions that were meant to be shared must not silently be each thread's own.
-  if (name !== undefined && (typeof name !== 'string' || name === '' || !name.isWellFormed())) {
-    const kind =
-      typeof name === 'string' ? (name === '' ? 'empty' : 'not well-formed') : kindOf(name)
+  if (name !== undefined) assertText('name', name)
+  if (name !== undefined && path !== undefined) {
     throw new TypeError(
-      `memorystore-rs: the option \`name\` is ${kind}; it has to be a string that is not empty`,
+      'memorystore-rs: of the options `name` and `path` only one can be given; all stores on one path have the same sessions',
     )
   }
   return {
@@ -122,11 +154,55 @@ function nativeOptions(values) {
     isFinal: values.destroyed === 'final',
     touchAfter: typeof touchAfter === 'number' && touchAfter > 0 ? touchAfter : 0,
     name,
+    path: path === undefined ? undefined : folderOf(path),
+    mapSize: mapSizeOf(values),
   }
+}
+
+function assertText(option, value) {
+  if (typeof value === 'string' && value !== '' && value.isWellFormed() && !value.includes('\0')) {
+    return
+  }
+  let kind = kindOf(value)
+  if (typeof value === 'string') kind = value === '' ? 'empty' : 'not well-formed'
+  throw new TypeError(
+    `memorystore-rs: the option \`${option}\` is ${kind}; it has to be a string that is not empty`,
+  )
+}
+
+/** The folder that the option `path` names: a path, or a `file:` URL. */
+function folderOf(path) {
+  const isUrl = path instanceof URL || (typeof path === 'string' && path.startsWith('file://'))
+  const folder = isUrl ? fileURLToPath(path) : path
+  assertText('path', folder)
+  return resolve(folder)
+}
+
+function mapSizeOf({ path, mapSize }) {
+  if (path === undefined || mapSize === undefined) return MAP_SIZE
+  const expected = `it has to be a whole number of bytes, ${LEAST_MAP_SIZE} or more`
+  if (!Number.isSafeInteger(mapSize)) {
+    throw new TypeError(
+      `memorystore-rs: the option \`mapSize\` is ${describe(mapSize)}; ${expected}`,
+    )
+  }
+  if (mapSize < LEAST_MAP_SIZE) {
+    throw new RangeError(`memorystore-rs: the option \`mapSize\` is ${mapSize}; ${expected}`)
+  }
+  return mapSize
+}
+
+function syncPeriodOf({ path, syncPeriod }) {
+  if (path === undefined || syncPeriod === false) return 0
+  return syncPeriod >= 0 && Number.isFinite(syncPeriod) ? syncPeriod : SYNC_PERIOD
 }
 
 function limit(value) {
   return typeof value === 'number' && value > 0 ? Math.floor(value) : Infinity
+}
+
+function isGiven(value) {
+  return value !== undefined && value !== null
 }
 
 function warnOfNonsense(given) {

@@ -19,7 +19,7 @@ const MAX_TEMPLATES: usize = 64;
 const MAX_LENGTH: usize = 1000;
 
 /// How `JSON.stringify` begins a session of express-session, where the cookie comes first.
-const BEFORE_COOKIE: &[u8] = br#"{"cookie":"#;
+pub(crate) const BEFORE_COOKIE: &[u8] = br#"{"cookie":"#;
 
 /// The number of a template that is in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -274,7 +274,12 @@ pub(crate) struct CookieText<'a> {
     after: &'a [u8],
 }
 
-impl CookieText<'_> {
+impl<'a> CookieText<'a> {
+    /// A text in one piece.
+    pub(crate) fn whole(text: &'a [u8]) -> Self {
+        Self { before: text, time: None, after: &[] }
+    }
+
     pub(crate) fn write_to(&self, text: &mut Vec<u8>) {
         text.extend_from_slice(self.before);
         text.extend_from_slice(self.time.as_ref().map_or(&[], |time| &time[..]));

@@ -85,7 +85,7 @@ impl Drop for Lease {
 }
 
 /// The first option in which the two differ.
-fn difference(one: Options, other: Options) -> Option<&'static str> {
+pub(crate) fn difference(one: Options, other: Options) -> Option<&'static str> {
     let same = [
         ("max", one.max == other.max),
         ("maxBytes", one.max_bytes == other.max_bytes),

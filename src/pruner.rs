@@ -59,7 +59,8 @@ struct State {
 
 enum Job {
     Prune(Weak<dyn Prunable>),
-    Free(Box<dyn Send>),
+    /// Done even if the last environment detaches before.
+    Finish(Box<dyn FnOnce() + Send>),
     /// Called until it returns false.
     Steps(Box<dyn FnMut() -> bool + Send>),
 }
@@ -91,7 +92,7 @@ impl Pruner {
     }
 
     /// An environment is about to unload the addon. The last one waits for the thread to end:
-    /// prunes stop after the step they are at, memory is freed to the end.
+    /// prunes stop after the step they are at, memory is freed and work finished to the end.
     pub fn detach(&self) {
         let mut state = self.state.lock();
         state.environments -= 1;
@@ -106,7 +107,7 @@ impl Pruner {
         drop(state);
         join(thread);
         for job in jobs {
-            if matches!(job, Job::Free(_)) {
+            if matches!(job, Job::Finish(_)) {
                 run(job);
             }
         }
@@ -130,7 +131,12 @@ impl Pruner {
 
     /// Has the thread drop `garbage`, so that the caller need not wait for it.
     pub fn free(&'static self, garbage: Box<dyn Send>) {
-        self.submit(Job::Free(garbage));
+        self.finish(Box::new(move || drop(garbage)));
+    }
+
+    /// Has the thread do `work` in one go, even if the last environment detaches before.
+    pub fn finish(&'static self, work: Box<dyn FnOnce() + Send>) {
+        self.submit(Job::Finish(work));
     }
 
     fn submit(&'static self, job: Job) {
@@ -225,8 +231,8 @@ fn run(job: Job) -> Option<Job> {
     catch_unwind(AssertUnwindSafe(|| match job {
         Job::Steps(mut step) => step().then_some(Job::Steps(step)),
         Job::Prune(store) => store.upgrade()?.prune_step().then_some(Job::Prune(store)),
-        Job::Free(garbage) => {
-            drop(garbage);
+        Job::Finish(work) => {
+            work();
             None
         }
     }))

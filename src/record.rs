@@ -44,6 +44,11 @@ pub struct Body {
 }
 
 impl Body {
+    /// Nothing, in place of a body that nobody reads.
+    pub(crate) fn none() -> Self {
+        Self { bytes: Vec::new(), encoding: Encoding::Ascii }
+    }
+
     pub(crate) fn new(body: BodyRef<'_>) -> Self {
         Self { bytes: body.bytes.to_vec(), encoding: body.encoding }
     }
@@ -71,7 +76,20 @@ pub struct BodyView<'a> {
     read: u64,
 }
 
-impl BodyView<'_> {
+impl<'a> BodyView<'a> {
+    /// A body without its cookie, in the text of which `cookie` belongs at `at`, read at the
+    /// version `read`.
+    pub(crate) fn of_parts(
+        bytes: &'a [u8],
+        cookie: Option<(usize, &'a [u8])>,
+        encoding: Encoding,
+        read: u64,
+    ) -> Option<Self> {
+        let (head, tail) = bytes.split_at_checked(cookie.map_or(bytes.len(), |(at, _)| at))?;
+        let cookie = cookie.map(|(_, text)| CookieText::whole(text));
+        Some(Self { head, cookie, tail, encoding, read })
+    }
+
     /// The version at which the body was read.
     #[must_use]
     pub fn read(&self) -> u64 {

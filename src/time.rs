@@ -4,7 +4,7 @@
 //! JavaScript that called it, so a faked clock rules expiry just as a real one does.
 
 use std::ops::RangeInclusive;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use time::{Date, Month};
 
@@ -30,6 +30,13 @@ pub fn expires_at(now: Millis, ttl: f64) -> Millis {
 #[expect(clippy::disallowed_methods, reason = "durations for the statistics come from here alone")]
 pub(crate) fn stopwatch() -> Instant {
     Instant::now()
+}
+
+/// The time by the system's clock, for names of files. Nothing is decided by it.
+#[expect(clippy::disallowed_methods, reason = "it is told to people only")]
+pub(crate) fn wall_clock() -> Millis {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Millis::try_from(since.as_millis()).unwrap_or(0)
 }
 
 /// A JavaScript number of milliseconds as an integer: rounded down, NaN as 0, numbers out of

@@ -202,8 +202,13 @@ impl World {
         if !is_touch {
             self.note_written(sid);
             let request = &mut self.requests[index];
-            (request.version, request.is_changed, request.is_any_destroyed) =
-                (version, false, false);
+            *request = Request {
+                sid,
+                version,
+                is_changed: false,
+                destroyed: None,
+                is_any_destroyed: false,
+            };
         }
     }
 }

@@ -12,17 +12,17 @@ use crate::sid::{SidHash, UseSidHash};
 use crate::time::Millis;
 
 /// How long a destroyed sid is remembered: longer than a request takes.
-const REMEMBERED: Millis = 10 * 60 * 1000;
+pub(super) const REMEMBERED: Millis = 10 * 60 * 1000;
 
 /// The most sids to remember: more than log out in that time, and 7 MB.
-const MOST: usize = 100_000;
+pub(super) const MOST: usize = 100_000;
 
 /// What a sid takes: 25 bytes in a map of which between 7/16 and 7/8 are in use, and 24 in a
 /// queue that is between half and quite full.
 const COST: usize = 38 + 34;
 
 /// The part of the budget that the sids may take.
-const SHARE: usize = 16;
+pub(super) const SHARE: usize = 16;
 
 /// How many sids are forgotten in one call, so that none takes long.
 const FORGOTTEN_AT_ONCE: usize = 32;
@@ -39,6 +39,48 @@ pub(super) struct Destroyed {
     forgotten: Version,
     /// The version at which all sessions were destroyed at once.
     cleared: Version,
+}
+
+/// What is known of a sid's past.
+#[derive(Clone, Copy)]
+pub(super) struct Past {
+    /// The version at which it was destroyed, as far as that is remembered.
+    pub(super) death: Option<Version>,
+    /// The version at which all sessions were destroyed at once.
+    pub(super) cleared: Version,
+    /// The version at which the latest of those that were forgotten had been destroyed.
+    pub(super) forgotten: Version,
+}
+
+impl Past {
+    /// Whether the session that was read at version `read`, and may be gone, was destroyed since.
+    fn is_destroyed_since(self, read: Version, is_gone: bool) -> bool {
+        read < self.cleared
+            || is_gone && read < self.forgotten
+            || self.death.is_some_and(|death| read < death)
+    }
+}
+
+/// Whether a write under `condition` may be done in place of the version `stored`, if there is
+/// anything, to a sid of that past. Every engine asks this.
+pub(super) fn judge(
+    condition: Condition,
+    stored: Option<Version>,
+    past: Past,
+) -> Result<(), Refused> {
+    let (read, expected) = match condition {
+        Condition::None => return Ok(()),
+        Condition::NotDestroyed { read } => (read, Version::MAX),
+        Condition::Unchanged { read, expected } => (read, expected),
+        Condition::Touch { read } => (read, read),
+    };
+    if past.is_destroyed_since(read, stored.is_none()) {
+        return Err(Refused::Destroyed);
+    }
+    if stored.is_some_and(|version| version > expected) {
+        return Err(Refused::Changed);
+    }
+    Ok(())
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -71,26 +113,18 @@ impl Destroyed {
         if self.is_final && self.is_remembered(sid, now) {
             return Err(Refused::Destroyed);
         }
-        let (read, expected) = match condition {
-            Condition::None => return Ok(()),
-            Condition::NotDestroyed { read } => (read, Version::MAX),
-            Condition::Unchanged { read, expected } => (read, expected),
-            Condition::Touch { read } => (read, read),
-        };
-        if self.is_destroyed_since(sid, read, stored.is_none()) {
-            return Err(Refused::Destroyed);
+        if condition == Condition::None {
+            return Ok(());
         }
-        if stored.is_some_and(|version| version > expected) {
-            return Err(Refused::Changed);
-        }
-        Ok(())
+        judge(condition, stored, self.past_of(sid))
     }
 
-    /// Whether the session that was read at version `read`, and may be gone, was destroyed since.
-    fn is_destroyed_since(&self, sid: SidHash, read: Version, is_gone: bool) -> bool {
-        read < self.cleared
-            || is_gone && read < self.forgotten
-            || self.deaths.get(&sid).is_some_and(|death| read < death.version)
+    fn past_of(&self, sid: SidHash) -> Past {
+        Past {
+            death: self.deaths.get(&sid).map(|death| death.version),
+            cleared: self.cleared,
+            forgotten: self.forgotten,
+        }
     }
 
     /// Whether the sid was destroyed within the last minutes.
@@ -186,12 +220,12 @@ mod tests {
         let sids = hashes(2);
         let mut destroyed = unlimited();
         destroyed.add(sids[0], 10, 0);
-        assert!(destroyed.is_destroyed_since(sids[0], 9, GONE));
-        assert!(destroyed.is_destroyed_since(sids[0], 9, THERE));
-        assert!(!destroyed.is_destroyed_since(sids[0], 11, GONE));
-        assert!(!destroyed.is_destroyed_since(sids[1], 9, GONE));
+        assert!(destroyed.past_of(sids[0]).is_destroyed_since(9, GONE));
+        assert!(destroyed.past_of(sids[0]).is_destroyed_since(9, THERE));
+        assert!(!destroyed.past_of(sids[0]).is_destroyed_since(11, GONE));
+        assert!(!destroyed.past_of(sids[1]).is_destroyed_since(9, GONE));
         destroyed.add(sids[0], 20, 0);
-        assert!(destroyed.is_destroyed_since(sids[0], 11, GONE));
+        assert!(destroyed.past_of(sids[0]).is_destroyed_since(11, GONE));
     }
 
     #[test]
@@ -205,11 +239,14 @@ mod tests {
         destroyed.forget_old(REMEMBERED + 1);
         assert_eq!(destroyed.bytes(), COST);
         for sid in [0, 2] {
-            assert!(destroyed.is_destroyed_since(sids[sid], 9, GONE));
-            assert!(!destroyed.is_destroyed_since(sids[sid], 9, THERE), "it is the very session");
-            assert!(!destroyed.is_destroyed_since(sids[sid], 10, GONE));
+            assert!(destroyed.past_of(sids[sid]).is_destroyed_since(9, GONE));
+            assert!(
+                !destroyed.past_of(sids[sid]).is_destroyed_since(9, THERE),
+                "it is the very session"
+            );
+            assert!(!destroyed.past_of(sids[sid]).is_destroyed_since(10, GONE));
         }
-        assert!(destroyed.is_destroyed_since(sids[1], 19, GONE));
+        assert!(destroyed.past_of(sids[1]).is_destroyed_since(19, GONE));
     }
 
     #[test]
@@ -219,7 +256,7 @@ mod tests {
         destroyed.add(sids[0], 10, 0);
         destroyed.add(sids[0], 20, 1000);
         destroyed.forget_old(REMEMBERED + 1);
-        assert!(destroyed.is_destroyed_since(sids[0], 19, GONE));
+        assert!(destroyed.past_of(sids[0]).is_destroyed_since(19, GONE));
         assert!(destroyed.is_remembered(sids[0], REMEMBERED + 1000));
     }
 
@@ -233,11 +270,11 @@ mod tests {
         assert_eq!(destroyed.order.len(), MOST);
         assert_eq!(destroyed.deaths.len(), MOST);
         assert_eq!(destroyed.forgotten, 1000);
-        assert!(destroyed.is_destroyed_since(sids[999], 999, GONE));
-        assert!(destroyed.is_destroyed_since(sids[1000], 1000, GONE));
+        assert!(destroyed.past_of(sids[999]).is_destroyed_since(999, GONE));
+        assert!(destroyed.past_of(sids[1000]).is_destroyed_since(1000, GONE));
         destroyed.forget_all();
         assert_eq!((destroyed.bytes(), destroyed.deaths.len()), (0, 0));
-        assert!(destroyed.is_destroyed_since(sids[5], MOST as u64 + 999, GONE));
+        assert!(destroyed.past_of(sids[5]).is_destroyed_since(MOST as u64 + 999, GONE));
     }
 
     #[test]
@@ -264,7 +301,7 @@ mod tests {
             destroyed.add(*sid, version, 0);
         }
         assert_eq!(destroyed.bytes(), 3 * COST);
-        let is_safe = |sid: &SidHash| destroyed.is_destroyed_since(*sid, 0, GONE);
+        let is_safe = |sid: &SidHash| destroyed.past_of(*sid).is_destroyed_since(0, GONE);
         assert!(sids.iter().all(is_safe), "none is let through");
     }
 
@@ -322,8 +359,8 @@ mod tests {
         let mut destroyed = unlimited();
         destroyed.clear(10);
         for is_gone in [GONE, THERE] {
-            assert!(destroyed.is_destroyed_since(sids[0], 9, is_gone));
+            assert!(destroyed.past_of(sids[0]).is_destroyed_since(9, is_gone));
         }
-        assert!(!destroyed.is_destroyed_since(sids[0], 11, GONE));
+        assert!(!destroyed.past_of(sids[0]).is_destroyed_since(11, GONE));
     }
 }

@@ -4,11 +4,15 @@
 
 use std::cmp::Reverse;
 use std::hash::RandomState;
+use std::sync::{Arc, Weak};
 
 use parking_lot::{Mutex, MutexGuard};
 
 use super::table::{self, Table};
-use super::{Condition, NewCookie, Options, Refused, Removed, Stats, Touched, Version};
+use super::{
+    Condition, Engine, Leftover, Length, Listing, NewCookie, Options, Refused, Removed, Result,
+    Stats, Touched, Version,
+};
 use crate::cookie::TemplateHandle;
 use crate::pruner::Prunable;
 use crate::record::{Body, BodyRef, BodyView};
@@ -22,6 +26,9 @@ const STEP: usize = 32;
 /// How many tickets a caller looks at itself, rather than have the background thread do it:
 /// half a millisecond's work, measured at a million sessions.
 const STEPS_AT_ONCE: usize = 256;
+
+/// Freeing more records than this is left to the background thread.
+const QUICK_TO_FREE: usize = 1000;
 
 /// A store of sessions in this process's memory. See the [module above](super) for the rules.
 ///
@@ -275,6 +282,173 @@ impl MemoryEngine {
             return Vec::new();
         }
         std::mem::take(&mut table.pruned)
+    }
+}
+
+impl Engine for MemoryEngine {
+    fn sid(&self, bytes: &[u8]) -> Sid {
+        self.sid(bytes)
+    }
+
+    fn is_durable(&self) -> bool {
+        false
+    }
+
+    fn takes_long_to_drop(&self) -> bool {
+        self.held() > QUICK_TO_FREE
+    }
+
+    fn get(
+        &self,
+        sid: &Sid,
+        now: Millis,
+        removed: &mut Vec<Removed>,
+        read: &mut dyn FnMut(BodyView<'_>),
+    ) -> Result<bool> {
+        Ok(self.get(sid, now, removed, read).is_some())
+    }
+
+    fn fetch(
+        &self,
+        sid: &Sid,
+        now: Millis,
+        removed: &mut Vec<Removed>,
+        read: &mut dyn FnMut(BodyView<'_>),
+    ) -> Result<bool> {
+        Ok(self.fetch(sid, now, removed, read).is_some())
+    }
+
+    fn peek(
+        &self,
+        sid: &Sid,
+        now: Millis,
+        removed: &mut Vec<Removed>,
+        read: &mut dyn FnMut(BodyView<'_>),
+    ) -> Result<bool> {
+        Ok(self.peek(sid, now, removed, read).is_some())
+    }
+
+    fn set(
+        &self,
+        sid: Sid,
+        body: BodyRef<'_>,
+        condition: Condition,
+        times: (Millis, Millis),
+        removed: &mut Vec<Removed>,
+    ) -> Result<Result<Version, Refused>> {
+        Ok(self.set(sid, body, condition, times, removed))
+    }
+
+    fn note_merge(&self) {
+        self.note_merge();
+    }
+
+    fn touch(
+        &self,
+        sid: &Sid,
+        cookie: NewCookie<'_>,
+        now: Millis,
+        expires: Millis,
+        removed: &mut Vec<Removed>,
+    ) -> Result<Touched> {
+        Ok(self.touch(sid, cookie, now, expires, removed))
+    }
+
+    fn template(&self, cookie: &[u8]) -> Option<TemplateHandle> {
+        self.template(cookie)
+    }
+
+    fn destroy(&self, sid: &Sid, now: Millis, removed: &mut Vec<Removed>) -> Result<bool> {
+        Ok(self.destroy(sid, now, removed))
+    }
+
+    fn length(&self) -> Result<Length> {
+        Ok(self.len_now().map_or_else(Length::Later, Length::Now))
+    }
+
+    fn length_after_prune(&self, asked: usize) -> Result<Option<usize>> {
+        Ok(self.len_after_prune(asked))
+    }
+
+    fn held(&self) -> Result<usize> {
+        Ok(self.held())
+    }
+
+    fn stats(&self) -> Result<Stats> {
+        Ok(self.stats())
+    }
+
+    fn ids(&self) -> Result<Vec<Sid>> {
+        Ok(self.ids())
+    }
+
+    fn listing(self: Arc<Self>) -> Result<Box<dyn Listing>> {
+        Ok(Box::new(PartListing { engine: Arc::downgrade(&self), part: 0 }))
+    }
+
+    fn all(&self, now: Millis, removed: &mut Vec<Removed>) -> Result<Vec<(Sid, Body)>> {
+        Ok(self.all(now, removed))
+    }
+
+    fn clear(self: Arc<Self>, now: Millis, removed: &mut Vec<Removed>) -> Result<Option<Leftover>> {
+        let mut cleared = MemoryEngine::clear(&self, now);
+        if self.keep_removed {
+            removed.extend(cleared.into_removed());
+            return Ok(None);
+        }
+        let is_long = cleared.len() > QUICK_TO_FREE;
+        Ok(is_long.then(|| -> Leftover { Box::new(move || cleared.free_step()) }))
+    }
+
+    fn prune(&self, now: Millis, removed: &mut Vec<Removed>) -> Result<()> {
+        self.prune(now, removed);
+        Ok(())
+    }
+
+    fn begin_prune(&self, now: Millis) -> Result<bool> {
+        Ok(self.begin_prune(now))
+    }
+
+    fn prune_first(&self) -> Result<bool> {
+        Ok(self.prune_first())
+    }
+
+    fn is_pruning(&self) -> Result<bool> {
+        Ok(self.is_pruning())
+    }
+
+    fn take_pruned(&self, limit: usize, removed: &mut Vec<Removed>) -> bool {
+        self.take_pruned(limit, removed)
+    }
+
+    fn has_pruned(&self) -> bool {
+        self.has_pruned()
+    }
+
+    fn is_dirty(&self) -> bool {
+        false
+    }
+
+    fn sync(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Lists the sids part by part. A sid never moves from one part to another.
+struct PartListing {
+    /// Gone where nobody wants the sids any more.
+    engine: Weak<MemoryEngine>,
+    part: usize,
+}
+
+impl Listing for PartListing {
+    fn step(&mut self, listed: &mut Vec<(u64, Sid)>) -> Result<bool> {
+        let Some(engine) = self.engine.upgrade() else {
+            return Ok(false);
+        };
+        let more = engine.list_part(self.part, listed);
+        self.part += 1;
+        Ok(more)
     }
 }
 

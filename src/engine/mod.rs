@@ -8,25 +8,254 @@
 //!   `all`, a prune, or an eviction.
 //! - Whatever an operation removes it hands to its caller, who frees it or disposes of it.
 //!
-//! [`MemoryEngine`] is the one engine so far. It keeps its records in this process.
+//! [`MemoryEngine`] keeps its records in this process. [`SharedEngine`] keeps them in a file that
+//! all processes of a machine share, and tells where its rules differ.
 
 #[cfg(test)]
 mod conflict_tests;
 mod destroyed;
 mod memory;
 mod part;
+pub mod shared;
 mod table;
 #[cfg(test)]
 mod tests;
 
 pub use crate::cookie::TemplateHandle;
-pub use memory::{Cleared, MemoryEngine};
+pub use memory::MemoryEngine;
+pub use shared::{Error, SharedEngine};
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::record::{Body, BodyRef};
+use crate::pruner::Prunable;
+use crate::record::{Body, BodyRef, BodyView};
 use crate::sid::Sid;
 use crate::time::Millis;
+
+/// What an operation of an engine comes to.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A store of sessions. See the [module](self) for the rules.
+///
+/// Any number of threads may use it. `now` is the caller's time. Operations append what they
+/// removed to `removed`, in the order in which it is to be disposed of. An engine in memory never
+/// fails; see [`SharedEngine`] for what the errors of the other one say.
+pub trait Engine: Prunable {
+    /// The sid that `bytes` stand for, for use with this engine.
+    fn sid(&self, bytes: &[u8]) -> Sid;
+
+    /// Whether the sessions stay when the engine goes.
+    fn is_durable(&self) -> bool;
+
+    /// Whether dropping the engine takes so long that it is better left to the background thread.
+    fn takes_long_to_drop(&self) -> bool;
+
+    /// Reads and uses the record of `sid`. Returns whether there was one. `read` is called once if
+    /// there was, maybe under a lock: it should only copy.
+    ///
+    /// # Errors
+    /// See [`Engine`].
+    fn get(
+        &self,
+        sid: &Sid,
+        now: Millis,
+        removed: &mut Vec<Removed>,
+        read: &mut dyn FnMut(BodyView<'_>),
+    ) -> Result<bool>;
+
+    /// As [`Self::get`], but does not count as a hit or a miss: the first half of a touch for
+    /// which the caller rewrites the session.
+    ///
+    /// # Errors
+    /// See [`Engine`].
+    fn fetch(
+        &self,
+        sid: &Sid,
+        now: Millis,
+        removed: &mut Vec<Removed>,
+        read: &mut dyn FnMut(BodyView<'_>),
+    ) -> Result<bool>;
+
+    /// As [`Self::fetch`], but the record is not used: its place in the order stays.
+    ///
+    /// # Errors
+    /// See [`Engine`].
+    fn peek(
+        &self,
+        sid: &Sid,
+        now: Millis,
+        removed: &mut Vec<Removed>,
+        read: &mut dyn FnMut(BodyView<'_>),
+    ) -> Result<bool>;
+
+    /// Writes the record of `sid`, if `condition` holds, and evicts down to the limits. `times` are
+    /// when it is now and until when the record is alive. The condition is judged and the record written in one step: no other write
+    /// comes between. Returns the version of what was written, or why it was not; but for its
+    /// place in the order nothing has changed then.
+    ///
+    /// A new record may have expired when it is written: it counts until it is come across.
+    ///
+    /// # Errors
+    /// See [`Engine`].
+    fn set(
+        &self,
+        sid: Sid,
+        body: BodyRef<'_>,
+        condition: Condition,
+        times: (Millis, Millis),
+        removed: &mut Vec<Removed>,
+    ) -> Result<Result<Version, Refused>>;
+
+    /// Counts what was just set as a merge.
+    fn note_merge(&self);
+
+    /// Gives the record of `sid` a new cookie and expiry, without the rest of the session being
+    /// read or written, where that is sure to give the bytes that parsing, assigning and
+    /// stringifying would.
+    ///
+    /// # Errors
+    /// See [`Engine`].
+    fn touch(
+        &self,
+        sid: &Sid,
+        cookie: NewCookie<'_>,
+        now: Millis,
+        expires: Millis,
+        removed: &mut Vec<Removed>,
+    ) -> Result<Touched>;
+
+    /// The handle by which [`Self::touch`] takes cookies that differ from `cookie`, JSON text,
+    /// in their `expires` only. `None` where it takes them as text alone.
+    fn template(&self, cookie: &[u8]) -> Option<TemplateHandle>;
+
+    /// Removes the record of `sid`. Returns whether there was one. From here on, nobody who has
+    /// read it before can write it.
+    ///
+    /// # Errors
+    /// See [`Engine`].
+    fn destroy(&self, sid: &Sid, now: Millis, removed: &mut Vec<Removed>) -> Result<bool>;
+
+    /// How many records there are, including expired ones that nothing has come across yet, but
+    /// not those that a prune is about to remove.
+    ///
+    /// # Errors
+    /// See [`Engine`].
+    fn length(&self) -> Result<Length>;
+
+    /// What [`Self::length`] was when it gave the number `asked`, once the prune has ended. It is
+    /// told once.
+    ///
+    /// # Errors
+    /// See [`Engine`].
+    fn length_after_prune(&self, asked: usize) -> Result<Option<usize>>;
+
+    /// How many records there are, those that a prune is about to remove included.
+    ///
+    /// # Errors
+    /// See [`Engine`].
+    fn held(&self) -> Result<usize>;
+
+    /// What the engine holds, and what it has done in this process.
+    ///
+    /// # Errors
+    /// See [`Engine`].
+    fn stats(&self) -> Result<Stats>;
+
+    /// The sids in order, the one that would be evicted last first, expired ones included.
+    ///
+    /// # Errors
+    /// See [`Engine`].
+    fn ids(&self) -> Result<Vec<Sid>>;
+
+    /// Begins to list the sids, for very many of them.
+    ///
+    /// # Errors
+    /// See [`Engine`].
+    fn listing(self: Arc<Self>) -> Result<Box<dyn Listing>>;
+
+    /// Copies of all sids and bodies, in the order of [`Self::ids`]. Expired ones are removed, and
+    /// listed once more only if the store is `stale`.
+    ///
+    /// # Errors
+    /// See [`Engine`].
+    fn all(&self, now: Millis, removed: &mut Vec<Removed>) -> Result<Vec<(Sid, Body)>>;
+
+    /// Removes all records. From here on, nobody who has read one before can write it. They are
+    /// appended to `removed` if the engine keeps what is removed. Returns what is left to do, in
+    /// the background.
+    ///
+    /// # Errors
+    /// See [`Engine`].
+    fn clear(self: Arc<Self>, now: Millis, removed: &mut Vec<Removed>) -> Result<Option<Leftover>>;
+
+    /// Removes what has expired by `now` before it returns.
+    ///
+    /// # Errors
+    /// See [`Engine`].
+    fn prune(&self, now: Millis, removed: &mut Vec<Removed>) -> Result<()>;
+
+    /// Lets what has expired by `now` count as removed from here on. Removing it is left to
+    /// [`Self::prune_first`] and [`Prunable::prune_step`]. Returns whether there is anything to
+    /// look at.
+    ///
+    /// # Errors
+    /// See [`Engine`].
+    fn begin_prune(&self, now: Millis) -> Result<bool>;
+
+    /// Does as much of a prune as a caller may do itself. Returns whether there is more to do.
+    ///
+    /// # Errors
+    /// See [`Engine`]. The prune is over then.
+    fn prune_first(&self) -> Result<bool>;
+
+    /// Whether a prune that was begun has not ended.
+    ///
+    /// # Errors
+    /// Why it has ended early, once.
+    fn is_pruning(&self) -> Result<bool>;
+
+    /// Moves up to `limit` of the sessions that prunes in the background have removed into
+    /// `removed`. Returns whether there are more, or may be soon. Only an engine with
+    /// `keep_removed` has any.
+    fn take_pruned(&self, limit: usize, removed: &mut Vec<Removed>) -> bool;
+
+    /// Whether [`Self::take_pruned`] has anything to give, or may have soon.
+    fn has_pruned(&self) -> bool;
+
+    /// Whether this process has written something that [`Self::sync`] is to put on the disk.
+    fn is_dirty(&self) -> bool;
+
+    /// Writes to the disk what the system has not yet written: what comes before this call
+    /// survives a power failure.
+    ///
+    /// # Errors
+    /// See [`Engine`].
+    fn sync(&self) -> Result<()>;
+}
+
+/// The sids of an engine, listed a few at a time.
+pub trait Listing: Send {
+    /// Appends a few to `listed`, each with a number that is larger the earlier it comes in the
+    /// order. Returns whether there are more. Each that is there all the while is listed once.
+    ///
+    /// # Errors
+    /// See [`Engine`].
+    fn step(&mut self, listed: &mut Vec<(u64, Sid)>) -> Result<bool>;
+}
+
+/// A step of what is left to do. Returns whether there is more.
+pub type Leftover = Box<dyn FnMut() -> bool + Send>;
+
+/// How many records there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Length {
+    /// So many.
+    Now(usize),
+    /// It is known when the prune that is under way has ended: the number to ask
+    /// [`Engine::length_after_prune`] with.
+    Later(usize),
+}
 
 /// How an engine is to behave.
 #[derive(Clone, Copy, Debug)]
@@ -177,14 +406,14 @@ pub enum NewCookie<'a> {
     Text(BodyRef<'a>),
     /// The text of a template.
     Cut {
-        /// What [`MemoryEngine::template`] gave.
+        /// What [`Engine::template`] gave.
         template: TemplateHandle,
         /// The time that belongs into it, where it has a place for one.
         time: Option<Millis>,
     },
 }
 
-/// What [`MemoryEngine::touch`] did.
+/// What [`Engine::touch`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Touched {
     /// There is no such session, or it has expired.

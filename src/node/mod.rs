@@ -10,6 +10,7 @@ mod allocator;
 mod ops;
 #[expect(unsafe_code, reason = "N-API is a C interface; this module makes it a safe one")]
 mod raw;
+mod task;
 
 use napi::bindgen_prelude::Object;
 use napi::{Env, Result};
@@ -18,7 +19,7 @@ use napi_derive::napi;
 use crate::engine::Options;
 use crate::pruner::PRUNER;
 use crate::time::whole;
-use ops::Store;
+use ops::{Place, Refusal, Store};
 
 /// The options of a store, as `index.js` has read them.
 #[napi(object, object_to_js = false)]
@@ -36,18 +37,27 @@ pub(crate) struct StoreOptions {
     pub touch_after: f64,
     /// The name by which the process's threads share the store.
     pub name: Option<String>,
+    /// The folder of the file in which the sessions are, and how large the file may become.
+    pub path: Option<String>,
+    pub map_size: f64,
 }
 
-/// Fills `target` with the functions of a store: a new one, or that of the name.
-///
-/// Gives the name of the option that differs from those by which the named store was made;
-/// undefined where all is well.
+/// How a store was opened, or why it was not.
+#[napi(object, object_from_js = false)]
+#[derive(Default)]
+pub(crate) struct Opening {
+    /// The option in which it differs from another store of the process that has its sessions.
+    pub differing: Option<&'static str>,
+    /// What is wrong with its path.
+    pub error: Option<String>,
+    pub code: Option<&'static str>,
+    /// What its file, which was damaged, is called now.
+    pub set_aside: Option<String>,
+}
+
+/// Fills `target` with the functions of a store: a new one, or that of the name or the path.
 #[napi]
-pub(crate) fn create_store(
-    env: Env,
-    target: Object,
-    options: StoreOptions,
-) -> Result<Option<&'static str>> {
+pub(crate) fn create_store(env: Env, target: Object, options: StoreOptions) -> Result<Opening> {
     let engine_options = Options {
         max: whole_count(options.max),
         max_bytes: whole_count(options.max_bytes),
@@ -57,11 +67,23 @@ pub(crate) fn create_store(
         destroyed_is_final: options.is_final,
         touch_after: whole(options.touch_after),
     };
-    let name = options.name;
-    match Store::open(engine_options, name.as_deref()) {
-        Err(option) => Ok(Some(option)),
-        Ok(store) => store.bind(env, &target).map(|()| None),
-    }
+    let place = match (options.path, options.name) {
+        (Some(path), _) => Place::Path(path, whole_count(options.map_size)),
+        (None, Some(name)) => Place::Name(name),
+        (None, None) => Place::Own,
+    };
+    Ok(match Store::open(engine_options, place) {
+        Ok((store, set_aside)) => {
+            store.bind(env, &target)?;
+            Opening { set_aside, ..Opening::default() }
+        }
+        Err(Refusal::Differs(option)) => Opening { differing: Some(option), ..Opening::default() },
+        Err(Refusal::Failed(error)) => Opening {
+            error: Some(format!("memorystore-rs: {error}")),
+            code: error.code(),
+            ..Opening::default()
+        },
+    })
 }
 
 /// A count from JavaScript: fractions are dropped, what is beyond `usize` is its largest.

@@ -1,35 +1,39 @@
 //! The functions of a store, one for each operation: read the arguments, call the engine,
 //! give back the result. What they mean is told in `index.js` and in [`crate::engine`].
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell};
+use std::path::Path;
 use std::rc::Rc;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use napi::bindgen_prelude::Object;
 use napi::{Env, Result};
 use parking_lot::Mutex;
 
 use super::raw::{self, Call, Failure, Text, Value};
+use super::task::Task;
 use crate::engine::{
-    Condition, MemoryEngine, NewCookie, Options, Refused, Removed, Touched, Version,
+    self, Condition, Engine, Error, Length, MemoryEngine, NewCookie, Options, Refused, Removed,
+    SharedEngine, Touched, Version,
 };
 use crate::named::Lease;
-use crate::pruner::{OpenStore, PRUNER};
+use crate::pruner::{OpenStore, PRUNER, Prunable};
 use crate::record::{Body, BodyRef, BodyView, Encoding};
 use crate::sid::Sid;
 use crate::time::{Millis, expires_at, from_iso, whole};
-
-/// Freeing more records than this is left to the background thread.
-const QUICK_TO_FREE: usize = 1000;
 
 /// A buffer that has grown beyond this many bytes is not kept.
 const BUFFER_TO_KEEP: usize = 256 * 1024;
 
 /// A store as one JavaScript object has it. It is used by that object's thread only.
 pub(super) struct Store {
-    engine: Arc<MemoryEngine>,
+    /// An empty one once the store is closed and its sessions are in a file, which is let go.
+    engine: RefCell<Arc<dyn Engine>>,
     /// Of an engine that has a name, until the store is closed.
     lease: RefCell<Option<Lease>>,
+    /// A sync that goes on, and the closing of the file.
+    sync: Task,
+    closing: Task,
     dispose: bool,
     buffers: RefCell<Buffers>,
     /// The version at which something was read last.
@@ -50,31 +54,64 @@ struct Buffers {
 type Done = std::result::Result<Value, Failure>;
 type Operation = fn(&Store, &Call) -> Done;
 
+/// Where a store's sessions are.
+pub(super) enum Place {
+    /// In memory, for this store alone.
+    Own,
+    /// In memory, for all stores of the process that are given the name.
+    Name(String),
+    /// In a file in the folder, which is not to outgrow so many bytes.
+    Path(String, usize),
+}
+
+/// Why a store cannot be opened.
+pub(super) enum Refusal {
+    /// In this option it differs from another store that has the same sessions.
+    Differs(&'static str),
+    Failed(Error),
+}
+
 impl Store {
-    /// A store of its own, or that of `name`. Fails with the option in which the latter differs.
+    /// A store, and what a file that was found damaged is called now.
     pub(super) fn open(
         options: Options,
-        name: Option<&str>,
-    ) -> std::result::Result<Rc<Self>, &'static str> {
-        let lease = name.map(|name| Lease::open(name, options)).transpose()?;
-        let engine = match &lease {
-            Some(lease) => Arc::clone(lease.engine()),
-            None => Arc::new(MemoryEngine::new(options)),
+        place: Place,
+    ) -> std::result::Result<(Rc<Self>, Option<String>), Refusal> {
+        let mut set_aside = None;
+        let mut lease = None;
+        let engine: Arc<dyn Engine> = match place {
+            Place::Own => Arc::new(MemoryEngine::new(options)),
+            Place::Name(name) => {
+                let lease = lease.insert(Lease::open(&name, options).map_err(Refusal::Differs)?);
+                Arc::clone(lease.engine()) as _
+            }
+            Place::Path(path, map_size) => {
+                let opened = SharedEngine::open(Path::new(&path), map_size, options)?;
+                set_aside = opened.set_aside.map(|path| path.to_string_lossy().into_owned());
+                opened.engine
+            }
         };
-        Ok(Rc::new(Self {
-            engine,
+        let store = Self {
+            engine: RefCell::new(engine),
             lease: RefCell::new(lease),
+            sync: Task::default(),
+            closing: Task::default(),
             dispose: options.keep_removed,
             buffers: RefCell::default(),
             version: Cell::default(),
             removed: RefCell::default(),
             _open: PRUNER.open(),
-        }))
+        };
+        Ok((Rc::new(store), set_aside))
+    }
+
+    fn engine(&self) -> Ref<'_, Arc<dyn Engine>> {
+        self.engine.borrow()
     }
 
     /// Gives `target` this store's functions.
     pub(super) fn bind(self: &Rc<Self>, env: Env, target: &Object) -> Result<()> {
-        let functions: [(&str, Operation); 25] = [
+        let functions: [(&str, Operation); 27] = [
             ("get", Store::get),
             ("fetch", Store::fetch),
             ("peek", Store::peek),
@@ -94,6 +131,8 @@ impl Store {
             ("all", Store::all),
             ("clear", Store::clear),
             ("close", Store::close),
+            ("isClosing", Store::is_closing),
+            ("syncLater", Store::sync_later),
             ("prune", Store::prune),
             ("pruneLater", Store::prune_later),
             ("isPruning", Store::is_pruning),
@@ -109,44 +148,46 @@ impl Store {
 
     /// `get(sid, now)`: the body or undefined.
     fn get(&self, call: &Call) -> Done {
-        self.read(call, |sid, now, removed, copy| self.engine.get(sid, now, removed, copy))
+        self.read(call, |engine, sid, now, removed, copy| engine.get(sid, now, removed, copy))
     }
 
     /// `fetch(sid, now)`: as `get`, but is not counted.
     fn fetch(&self, call: &Call) -> Done {
-        self.read(call, |sid, now, removed, copy| self.engine.fetch(sid, now, removed, copy))
+        self.read(call, |engine, sid, now, removed, copy| engine.fetch(sid, now, removed, copy))
     }
 
     /// `peek(sid, now)`: as `fetch`, but the session does not count as used.
     fn peek(&self, call: &Call) -> Done {
-        self.read(call, |sid, now, removed, copy| self.engine.peek(sid, now, removed, copy))
+        self.read(call, |engine, sid, now, removed, copy| engine.peek(sid, now, removed, copy))
     }
 
     fn read(
         &self,
         call: &Call,
         operation: impl FnOnce(
+            &dyn Engine,
             &Sid,
             Millis,
             &mut Vec<Removed>,
-            &mut dyn FnMut(BodyView<'_>) -> Encoding,
-        ) -> Option<Encoding>,
+            &mut dyn FnMut(BodyView<'_>),
+        ) -> engine::Result<bool>,
     ) -> Done {
         let buffers = &mut *self.buffers.borrow_mut();
         let sid = self.sid(call, &mut buffers.sid)?;
         let now = whole(call.number(1)?);
         let body = &mut buffers.body;
+        let mut encoding = Encoding::Ascii;
         let mut copy = |read: BodyView<'_>| {
             self.version.set(read.read());
             body.clear();
             read.write_to(body);
-            read.encoding()
+            encoding = read.encoding();
         };
-        let found = self.removing(|removed| operation(&sid, now, removed, &mut copy));
-        let value = match found {
-            Some(encoding) => call.body(&buffers.body, encoding),
-            None => Ok(Value::UNDEFINED),
-        };
+        let engine = self.engine();
+        let is_found =
+            self.removing(|removed| operation(&**engine, &sid, now, removed, &mut copy))?;
+        let value =
+            if is_found { call.body(&buffers.body, encoding) } else { Ok(Value::UNDEFINED) };
         buffers.trim();
         value
     }
@@ -194,11 +235,13 @@ impl Store {
         let is_buffer = kind == Kind::Buffer;
         let written = call.with_body(1, is_buffer, &mut buffers.text, |bytes, encoding| {
             let body = BodyRef { bytes, encoding, is_json: kind == Kind::Json };
-            self.removing(|removed| self.engine.set(sid, body, condition, (now, expires), removed))
-        })?;
+            self.removing(|removed| {
+                self.engine().set(sid, body, condition, (now, expires), removed)
+            })
+        })??;
         buffers.trim();
         if is_merge && written.is_ok() {
-            self.engine.note_merge();
+            self.engine().note_merge();
         }
         call.double(written_code(written))
     }
@@ -219,7 +262,7 @@ impl Store {
         };
         let cookie = NewCookie::Text(BodyRef { bytes, encoding, is_json: true });
         let touched =
-            self.removing(|removed| self.engine.touch(&sid, cookie, now, expires, removed));
+            self.removing(|removed| self.engine().touch(&sid, cookie, now, expires, removed))?;
         call.integer(touched_code(touched))
     }
 
@@ -238,7 +281,7 @@ impl Store {
         };
         let cookie = NewCookie::Cut { template, time };
         let touched =
-            self.removing(|removed| self.engine.touch(&sid, cookie, now, expires, removed));
+            self.removing(|removed| self.engine().touch(&sid, cookie, now, expires, removed))?;
         call.integer(touched_code(touched))
     }
 
@@ -247,7 +290,7 @@ impl Store {
     fn template(&self, call: &Call) -> Done {
         let text = &mut self.buffers.borrow_mut().text;
         call.string(0, text)?;
-        let template = held_cookie(text).and_then(|cookie| self.engine.template(cookie));
+        let template = held_cookie(text).and_then(|cookie| self.engine().template(cookie));
         #[expect(clippy::cast_precision_loss, reason = "they are counted from 1")]
         call.double(template.unwrap_or(0) as f64)
     }
@@ -256,23 +299,23 @@ impl Store {
     fn destroy(&self, call: &Call) -> Done {
         let sid = self.sid(call, &mut self.buffers.borrow_mut().sid)?;
         let now = whole(call.number(1)?);
-        self.removing(|removed| self.engine.destroy(&sid, now, removed));
+        self.removing(|removed| self.engine().destroy(&sid, now, removed))?;
         Ok(Value::UNDEFINED)
     }
 
     /// `length()`: expired ones that nothing has come across included. While a long prune is
     /// under way, minus the number to ask `lengthAfterPrune` with.
     fn length(&self, call: &Call) -> Done {
-        match self.engine.len_now() {
-            Ok(length) => call.count(length),
-            Err(asked) => call.negative_count(asked),
+        match self.engine().length()? {
+            Length::Now(length) => call.count(length),
+            Length::Later(asked) => call.negative_count(asked),
         }
     }
 
     /// `lengthAfterPrune(asked)`: what the length was; undefined while the prune goes on.
     fn length_after_prune(&self, call: &Call) -> Done {
         let asked = super::whole_count(call.number(0)?);
-        match self.engine.len_after_prune(asked) {
+        match self.engine().length_after_prune(asked)? {
             Some(length) => call.count(length),
             None => Ok(Value::UNDEFINED),
         }
@@ -280,12 +323,12 @@ impl Store {
 
     /// `held()`: how many sessions take memory, those that a prune will remove included.
     fn held(&self, call: &Call) -> Done {
-        call.count(self.engine.held())
+        call.count(self.engine().held()?)
     }
 
     /// `ids(array)`: appends the sids, most recently used first.
     fn ids(&self, call: &Call) -> Done {
-        call.append(self.engine.ids(), Call::sid)
+        call.append(self.engine().ids()?, Call::sid)
     }
 
     /// `list()`: has the background thread list the sids, most recently used first, expired
@@ -293,42 +336,65 @@ impl Store {
     /// gives how many are left; undefined while they are being listed.
     fn list(&self, call: &Call) -> Done {
         let listing = Rc::new(Listing::default());
-        listing.begin(&self.engine);
+        listing.begin(Arc::clone(&self.engine()).listing()?);
         call.function("take", listing, Listing::take)
     }
 
     /// `all(array, now)`: appends sid, body, sid, body, ..., most recently used first.
     fn all(&self, call: &Call) -> Done {
         let now = whole(call.number(1)?);
-        let listed = self.removing(|removed| self.engine.all(now, removed));
+        let listed = self.removing(|removed| self.engine().all(now, removed))?;
         call.append_pairs(listed.iter().map(|(sid, body)| (sid, body)))
     }
 
     /// `clear(now)`.
     fn clear(&self, call: &Call) -> Done {
-        let mut cleared = self.engine.clear(whole(call.number(0)?));
-        if self.dispose {
-            self.removed.borrow_mut().extend(cleared.into_removed());
-        } else if cleared.len() > QUICK_TO_FREE {
-            PRUNER.run(Box::new(move || cleared.free_step()));
+        let now = whole(call.number(0)?);
+        let engine = Arc::clone(&self.engine());
+        if let Some(step) = self.removing(|removed| engine.clear(now, removed))? {
+            PRUNER.run(step);
         }
         Ok(Value::UNDEFINED)
     }
 
-    /// `close(now)`: clears the store, unless others have it by its name still. Gives whether it
-    /// did.
+    /// `close(now)`: clears the store, unless others have it by its name still, or its sessions
+    /// are in a file: that is let go. Gives whether it cleared the store.
     fn close(&self, call: &Call) -> Done {
         let is_last = self.lease.take().is_none_or(Lease::end);
+        if self.engine().is_durable() {
+            self.let_go();
+            return call.truth(false);
+        }
         if is_last {
             self.clear(call)?;
         }
         call.truth(is_last)
     }
 
+    fn let_go(&self) {
+        let engine = self.engine.replace(nothing());
+        self.closing.begin(move || if engine.is_dirty() { engine.sync() } else { Ok(()) });
+    }
+
+    /// `isClosing()`: whether the background thread still has to let go of the file.
+    fn is_closing(&self, call: &Call) -> Done {
+        call.truth(self.closing.is_under_way()?)
+    }
+
+    /// `syncLater()`: has the background thread put on the disk what was written, if anything was.
+    /// Throws what the last time failed with.
+    fn sync_later(&self, _: &Call) -> Done {
+        if !self.sync.is_under_way()? && self.engine().is_dirty() {
+            let engine = Arc::downgrade(&self.engine());
+            self.sync.begin(move || engine.upgrade().map_or(Ok(()), |engine| engine.sync()));
+        }
+        Ok(Value::UNDEFINED)
+    }
+
     /// `prune(now)`: removes what has expired before it returns.
     fn prune(&self, call: &Call) -> Done {
         let now = whole(call.number(0)?);
-        self.removing(|removed| self.engine.prune(now, removed));
+        self.removing(|removed| self.engine().prune(now, removed))?;
         Ok(Value::UNDEFINED)
     }
 
@@ -336,21 +402,22 @@ impl Store {
     /// little, the background thread removes it. Gives whether `takePruned` has something to
     /// give, or may have soon.
     fn prune_later(&self, call: &Call) -> Done {
-        if self.engine.begin_prune(whole(call.number(0)?)) && self.engine.prune_first() {
-            let engine: Weak<MemoryEngine> = Arc::downgrade(&self.engine);
-            PRUNER.prune(engine);
+        let engine = self.engine();
+        if engine.begin_prune(whole(call.number(0)?))? && engine.prune_first()? {
+            let engine: Arc<dyn Prunable> = Arc::clone(&*engine) as _;
+            PRUNER.prune(Arc::downgrade(&engine));
         }
-        call.truth(self.dispose && self.engine.has_pruned())
+        call.truth(self.dispose && engine.has_pruned())
     }
 
     /// `isPruning()`: whether the background thread still has to remove what has expired.
     fn is_pruning(&self, call: &Call) -> Done {
-        call.truth(self.engine.is_pruning())
+        call.truth(self.engine().is_pruning()?)
     }
 
     /// `stats(array)`: appends the figures in the order in which `index.js` names them.
     fn stats(&self, call: &Call) -> Done {
-        let stats = self.engine.stats();
+        let stats = self.engine().stats()?;
         let counters = stats.counters;
         #[expect(clippy::cast_precision_loss, reason = "JavaScript's numbers are doubles")]
         let figures = [
@@ -383,13 +450,13 @@ impl Store {
     fn take_pruned(&self, call: &Call) -> Done {
         let mut pruned = Vec::new();
         let limit = super::whole_count(call.number(1)?);
-        let more = self.engine.take_pruned(limit, &mut pruned);
+        let more = self.engine().take_pruned(limit, &mut pruned);
         call.append_pairs(pruned.iter().map(|removed| (&removed.sid, &removed.body)))?;
         call.truth(more)
     }
 
     fn sid(&self, call: &Call, text: &mut Text) -> std::result::Result<Sid, Failure> {
-        let sid = self.engine.sid(call.sid_bytes(0, text)?);
+        let sid = self.engine().sid(call.sid_bytes(0, text)?);
         text.trim();
         Ok(sid)
     }
@@ -465,29 +532,28 @@ fn touched_code(touched: Touched) -> i32 {
 /// The sids of a store, listed by the background thread.
 #[derive(Default)]
 struct Listing {
-    /// The least recently used first, so that the next is taken from the end.
-    listed: Arc<Mutex<Option<Vec<Sid>>>>,
+    /// The last of them in the order, first, so that the next is taken from the end.
+    listed: Arc<Mutex<Option<engine::Result<Vec<Sid>>>>>,
 }
 
 impl Listing {
-    fn begin(&self, engine: &Arc<MemoryEngine>) {
-        let engine = Arc::downgrade(engine);
+    fn begin(&self, mut listing: Box<dyn engine::Listing>) {
         let listed = Arc::downgrade(&self.listed);
         let mut sids = Vec::new();
-        let mut part = 0;
         PRUNER.run(Box::new(move || {
-            // Either is gone where nobody can ask for the sids any more.
-            let (Some(engine), Some(listed)) = (engine.upgrade(), listed.upgrade()) else {
+            // It is gone where nobody can ask for the sids any more.
+            let Some(listed) = listed.upgrade() else {
                 return false;
             };
-            let more = engine.list_part(part, &mut sids);
-            part += 1;
-            if !more {
-                let mut sids = std::mem::take(&mut sids);
-                sids.sort_unstable_by_key(|(last_use, _)| *last_use);
-                *listed.lock() = Some(sids.into_iter().map(|(_, sid)| sid).collect());
+            let step = listing.step(&mut sids);
+            if matches!(step, Ok(true)) {
+                return true;
             }
-            more
+            let mut sids = std::mem::take(&mut sids);
+            sids.sort_unstable_by_key(|(order, _)| *order);
+            let sids = sids.into_iter().map(|(_, sid)| sid).collect();
+            *listed.lock() = Some(step.map(|_| sids));
+            false
         }));
     }
 
@@ -495,8 +561,13 @@ impl Listing {
     fn take(&self, call: &Call) -> Done {
         let limit = super::whole_count(call.number(1)?);
         let mut listed = self.listed.lock();
-        let Some(sids) = listed.as_mut() else {
-            return Ok(Value::UNDEFINED);
+        let sids = match &mut *listed {
+            None => return Ok(Value::UNDEFINED),
+            Some(Ok(sids)) => sids,
+            Some(failed) => {
+                std::mem::replace(failed, Ok(Vec::new()))?;
+                return call.count(0);
+            }
         };
         let left = sids.len().saturating_sub(limit);
         call.append(sids.drain(left..).rev(), Call::sid)?;
@@ -504,10 +575,25 @@ impl Listing {
     }
 }
 
+/// An engine without sessions.
+fn nothing() -> Arc<dyn Engine> {
+    Arc::new(MemoryEngine::new(Options::default()))
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        match error.differing_option() {
+            Some(option) => Self::Differs(option),
+            None => Self::Failed(error),
+        }
+    }
+}
+
 impl Drop for Store {
     fn drop(&mut self) {
-        if self.engine.held() > QUICK_TO_FREE {
-            PRUNER.free(Box::new(Arc::clone(&self.engine)));
+        let engine = self.engine.get_mut();
+        if engine.takes_long_to_drop() {
+            PRUNER.free(Box::new(std::mem::replace(engine, nothing())));
         }
     }
 }

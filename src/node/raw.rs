@@ -10,7 +10,7 @@
 //! - Every status is looked at. A failed call leaves an exception pending or becomes a
 //!   [`Failure`], which [`trampoline`] throws.
 
-use std::ffi::{CStr, c_char, c_void};
+use std::ffi::{CStr, CString, c_char, c_void};
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
@@ -19,6 +19,7 @@ use std::rc::Rc;
 use napi::bindgen_prelude::Object;
 use napi::{Env, Error, JsValue, Result, check_status, sys};
 
+use crate::engine;
 use crate::record::Encoding;
 use crate::sid::Sid;
 
@@ -49,6 +50,14 @@ pub(super) enum Failure {
     /// N-API refused, as when a string is too long or memory has run out. If it left an
     /// exception pending, that one is thrown.
     Node,
+    /// The engine failed.
+    Engine(engine::Error),
+}
+
+impl From<engine::Error> for Failure {
+    fn from(error: engine::Error) -> Self {
+        Self::Engine(error)
+    }
 }
 
 /// What a call gives back.
@@ -178,6 +187,7 @@ extern "C" fn trampoline<T>(env: sys::napi_env, info: sys::napi_callback_info) -
     match done {
         Ok(Ok(value)) => value.0,
         Ok(Err(Failure::Argument(message))) => call.throw_type_error(message),
+        Ok(Err(Failure::Engine(error))) => call.throw_engine_error(&error),
         Ok(Err(Failure::Node)) => call.throw_error(c"memorystore-rs: Node.js refused a value"),
         Err(_panic) => call.throw_error(c"memorystore-rs: internal error, please report it"),
     }
@@ -557,6 +567,22 @@ impl Call<'_> {
         // SAFETY: the environment is valid during the call; both strings end in a NUL.
         let _ = unsafe {
             sys::napi_throw_type_error(self.env, c"ERR_INVALID_ARG_TYPE".as_ptr(), message.as_ptr())
+        };
+        ptr::null_mut()
+    }
+
+    fn throw_engine_error(&self, error: &engine::Error) -> sys::napi_value {
+        // Paths have no NUL, nor have the system's texts.
+        let message = CString::new(format!("memorystore-rs: {error}")).unwrap_or_default();
+        let code = error.code().and_then(|code| CString::new(code).ok());
+        // SAFETY: the environment is valid during the call; both strings end in a NUL, or the
+        // code is null, which is for none.
+        let _ = unsafe {
+            sys::napi_throw_error(
+                self.env,
+                code.as_ref().map_or(ptr::null(), |code| code.as_ptr()),
+                message.as_ptr(),
+            )
         };
         ptr::null_mut()
     }

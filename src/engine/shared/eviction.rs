@@ -1,0 +1,140 @@
+//! What goes by itself: what has expired, and what there is no room for.
+
+use super::Lmdb;
+use super::layout;
+use super::writing::{STEP, Stored, Writing};
+use crate::time::Millis;
+
+/// How many sessions one transaction evicts because the file's pages run out. Pages are only
+/// given back when the sessions of a whole one are gone, so this is not to be done all at once.
+pub(super) const STEP_FOR_PAGES: usize = 8;
+
+/// What there is room for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) max: usize,
+    pub(super) max_bytes: usize,
+    /// How many pages may be in use.
+    pub(super) max_pages: usize,
+}
+
+/// What there is too much of.
+enum Excess {
+    Sessions,
+    Bytes,
+    Pages,
+}
+
+impl Writing<'_> {
+    /// Removes some of what was cleared or has expired by `now`. Returns whether there may be more.
+    pub(super) fn prune(&mut self, now: Millis) -> Lmdb<bool> {
+        if self.sweep(STEP)? {
+            return Ok(true);
+        }
+        let first = layout::order_of(now);
+        let mut keys = Vec::new();
+        for entry in self.sessions.expiry.iter(&self.transaction)?.take(STEP) {
+            let (key, _) = entry?;
+            match layout::read_expiry_key(key) {
+                Some((expires, _)) if layout::order_of(expires) >= first => break,
+                _ => keys.push(key.to_vec()),
+            }
+        }
+        for key in &keys {
+            self.take_due(key, Self::expire)?;
+        }
+        Ok(keys.len() == STEP)
+    }
+
+    /// Deals with an expiry that comes up. One that no session has is damage, and goes.
+    fn take_due(
+        &mut self,
+        key: &[u8],
+        remove: impl FnOnce(&mut Self, &[u8], &Stored) -> Lmdb<()>,
+    ) -> Lmdb<bool> {
+        if let Some((expires, sid)) = layout::read_expiry_key(key).filter(|due| !due.1.is_empty())
+            && let Some(stored) = self.find(sid)?.filter(|stored| stored.expires == expires)
+        {
+            remove(self, sid, &stored)?;
+            return Ok(true);
+        }
+        self.sessions.expiry.delete(&mut self.transaction, key)?;
+        Ok(false)
+    }
+
+    /// Evicts some of what expires soonest while there is too much, but not the session `kept`.
+    pub(super) fn evict(&mut self, kept: &[u8]) -> Lmdb<()> {
+        let mut for_pages = 0;
+        for _ in 0..STEP {
+            let Some(excess) = self.excess()? else {
+                return Ok(());
+            };
+            if matches!(excess, Excess::Pages) {
+                for_pages += 1;
+                if for_pages > STEP_FOR_PAGES {
+                    return Ok(());
+                }
+                if self.sweep(STEP_FOR_PAGES)? {
+                    continue;
+                }
+            }
+            let is_found = self.evict_first(kept)?;
+            match excess {
+                _ if !is_found => return self.forget_for_room(),
+                Excess::Sessions => self.counters.evictions_by_count += 1,
+                Excess::Bytes | Excess::Pages => self.counters.evictions_by_bytes += 1,
+            }
+        }
+        self.is_over = matches!(self.excess()?, Some(Excess::Sessions | Excess::Bytes));
+        Ok(())
+    }
+
+    /// A session has the right to all of the budget.
+    fn forget_for_room(&mut self) -> Lmdb<()> {
+        for _ in 0..STEP {
+            if self.taken() <= self.limits.max_bytes as u64 || !self.forget_first()? {
+                return Ok(());
+            }
+        }
+        self.is_over = true;
+        Ok(())
+    }
+
+    fn excess(&self) -> Lmdb<Option<Excess>> {
+        if self.sessions.heads.len(&self.transaction)? > self.limits.max as u64 {
+            return Ok(Some(Excess::Sessions));
+        }
+        if self.taken() > self.limits.max_bytes as u64 {
+            return Ok(Some(Excess::Bytes));
+        }
+        if !self.is_file_used_up {
+            return Ok(None);
+        }
+        let pages = self.databases.pages(&self.transaction)?;
+        Ok((pages > self.limits.max_pages).then_some(Excess::Pages))
+    }
+
+    fn taken(&self) -> u64 {
+        self.state.bytes.saturating_add(self.state.dead_bytes)
+    }
+
+    /// Removes the session that expires soonest, other than `kept`. Returns whether there was one.
+    pub(super) fn evict_first(&mut self, kept: &[u8]) -> Lmdb<bool> {
+        loop {
+            let mut due = None;
+            for entry in self.sessions.expiry.iter(&self.transaction)?.take(2) {
+                let (key, _) = entry?;
+                if layout::read_expiry_key(key).is_none_or(|(_, sid)| sid != kept) {
+                    due = Some(key.to_vec());
+                    break;
+                }
+            }
+            let Some(key) = due else {
+                return Ok(false);
+            };
+            if self.take_due(&key, Self::remove)? {
+                return Ok(true);
+            }
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! How sessions lie in the file: the bytes of every kind of entry.
+//!
+//! | database    | key                         | value                                        |
+//! | ----------- | --------------------------- | -------------------------------------------- |
+//! | `heads`     | sid                         | [`Head`]: what a touch renews                |
+//! | `bodies`    | sid                         | checksum, then the body without its cookie   |
+//! | `expiry`    | expiry, then sid            | nothing                                      |
+//! | `destroyed` | sid                         | version at which, and time when              |
+//! | `deaths`    | version at which, then sid  | nothing                                      |
+//! | `state`     | one                         | [`State`]: counts, and the format's version  |
+//!
+//! There are two of each of the first three: `clear` has all processes go on with the other ones,
+//! and what was in use until then is removed bit by bit.
+//!
+//! A touch writes a head and an expiry, whatever the size of the body. Numbers in values are
+//! little-endian; in keys big-endian, so that the order of the bytes is theirs.
+
+use crate::record::Encoding;
+use crate::sid::Sid;
+use crate::time::Millis;
+
+use super::super::Version;
+
+/// The version of all of this. A file of another one is set aside.
+pub(super) const FORMAT: u64 = 1;
+
+/// LMDB's keys have at most 511 bytes, of which the expiry takes eight.
+const MAX_KEY: usize = 511 - 8;
+
+/// A page of the file, and what of it is for nodes.
+pub(super) const PAGE: usize = 4096;
+const ROOM: usize = PAGE - 16;
+
+/// What a node takes beside its key and value: its header, and a pointer to it.
+const NODE: usize = 8 + 2;
+
+/// A node that would take more than this has its value on pages of its own.
+const MAX_NODE: usize = 2038;
+
+/// What a node takes of the file. The pages of a B+ tree that grows at random places are about
+/// two thirds full (Yao, 1978: ln 2).
+const fn node_cost(key: usize, value: usize) -> usize {
+    if NODE + key + value > MAX_NODE {
+        return (16 + value).div_ceil(PAGE) * PAGE + node_cost(key, 8);
+    }
+    3 * PAGE / 2 / (ROOM / (NODE + key + value))
+}
+
+/// What a session of these lengths takes of the file: a node in each of three trees.
+pub(super) const fn cost(key: usize, cookie: usize, body: usize) -> usize {
+    node_cost(key, HEAD + cookie) + node_cost(key, CHECKSUM + body) + node_cost(8 + key, 0)
+}
+
+/// What a destroyed sid takes while it is remembered.
+pub(super) const fn death_cost(key: usize) -> usize {
+    node_cost(key, DEATH) + node_cost(8 + key, 0)
+}
+
+/// The key of a sid. `None` where it is too long for one.
+pub(super) fn key_of(sid: &Sid) -> Option<&[u8]> {
+    let key = sid.as_bytes();
+    (key.len() <= MAX_KEY && !key.is_empty()).then_some(key)
+}
+
+/// What a head takes without the cookie, what is before a body, and a destroyed sid's value.
+pub(super) const HEAD: usize = 28;
+pub(super) const CHECKSUM: usize = 4;
+const DEATH: usize = 16;
+
+/// Whether JSON would write the rest of the session as it stands, so that a touch may replace the
+/// cookie alone; see [`crate::json`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cookie {
+    /// Not to be replaced.
+    Fixed,
+    /// In the body, if there is one.
+    Unseen,
+    /// In the head; whether it may be replaced is not known.
+    CutUnseen,
+    /// In the head, and may be replaced.
+    Cut,
+}
+
+/// The part of a session that a touch renews.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Head<'a> {
+    /// The version that wrote the body.
+    pub(super) version: Version,
+    pub(super) expires: Millis,
+    /// How long the body is, without its checksum: what the session takes is known without it.
+    pub(super) body: u32,
+    /// Where in the body the cookie belongs that was cut out.
+    pub(super) cookie_at: u32,
+    pub(super) place: Cookie,
+    pub(super) encoding: Encoding,
+    /// The text that was cut out.
+    pub(super) cookie: &'a [u8],
+}
+
+const PLACES: [Cookie; 4] = [Cookie::Fixed, Cookie::Unseen, Cookie::CutUnseen, Cookie::Cut];
+const ENCODINGS: [Encoding; 5] =
+    [Encoding::Ascii, Encoding::Utf8, Encoding::Utf16, Encoding::Buffer, Encoding::Uint8Array];
+
+impl<'a> Head<'a> {
+    /// Where the cookie belongs that was cut out, and its text.
+    pub(super) fn cut(&self) -> Option<(usize, &'a [u8])> {
+        match self.place {
+            Cookie::Fixed | Cookie::Unseen => None,
+            Cookie::CutUnseen | Cookie::Cut => Some((self.cookie_at as usize, self.cookie)),
+        }
+    }
+
+    /// `None` where the bytes are no head.
+    pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
+        let (fixed, cookie) = bytes.split_at_checked(HEAD)?;
+        Some(Self {
+            version: number_at(fixed, 0)?,
+            expires: number_at(fixed, 8)?.cast_signed(),
+            body: u32::from_le_bytes(fixed.get(16..20)?.try_into().ok()?),
+            cookie_at: u32::from_le_bytes(fixed.get(20..24)?.try_into().ok()?),
+            place: *PLACES.get(usize::from(fixed[24]))?,
+            encoding: *ENCODINGS.get(usize::from(fixed[25]))?,
+            cookie,
+        })
+    }
+
+    pub(super) fn write_to(&self, bytes: &mut Vec<u8>) {
+        bytes.clear();
+        bytes.extend_from_slice(&self.version.to_le_bytes());
+        bytes.extend_from_slice(&self.expires.to_le_bytes());
+        bytes.extend_from_slice(&self.body.to_le_bytes());
+        bytes.extend_from_slice(&self.cookie_at.to_le_bytes());
+        let place = PLACES.iter().position(|place| *place == self.place).unwrap_or(0);
+        let encoding = ENCODINGS.iter().position(|known| *known == self.encoding).unwrap_or(0);
+        #[expect(clippy::cast_possible_truncation, reason = "there are five at the most")]
+        bytes.extend_from_slice(&[place as u8, encoding as u8, 0, 0]);
+        bytes.extend_from_slice(self.cookie);
+    }
+}
+
+/// The body as it is stored: with a checksum, because a flipped bit in it breaks nothing else.
+pub(super) fn write_body(parts: [&[u8]; 2], bytes: &mut Vec<u8>) {
+    bytes.clear();
+    bytes.extend_from_slice(&[0; 4]);
+    bytes.extend(parts.into_iter().flatten());
+    let sum = crc32fast::hash(&bytes[4..]);
+    bytes[..4].copy_from_slice(&sum.to_le_bytes());
+}
+
+/// The body that was written; `None` where it is not what was written any more.
+pub(super) fn read_body(bytes: &[u8]) -> Option<&[u8]> {
+    let (sum, body) = bytes.split_at_checked(4)?;
+    (crc32fast::hash(body).to_le_bytes() == sum).then_some(body)
+}
+
+/// The key by which a session is found when it expires.
+pub(super) fn expiry_key(expires: Millis, sid: &[u8], key: &mut Vec<u8>) {
+    numbered_key(order_of(expires), sid, key);
+}
+
+/// The expiry and the sid of such a key.
+pub(super) fn read_expiry_key(key: &[u8]) -> Option<(Millis, &[u8])> {
+    let (order, sid) = key.split_at_checked(8)?;
+    let order = u64::from_be_bytes(order.try_into().ok()?);
+    Some(((order ^ SIGN).cast_signed(), sid))
+}
+
+/// The key by which a destroyed sid is found when it is to be forgotten.
+pub(super) fn death_key(version: Version, sid: &[u8], key: &mut Vec<u8>) {
+    numbered_key(version, sid, key);
+}
+
+/// The version and the sid of such a key.
+pub(super) fn read_death_key(key: &[u8]) -> Option<(Version, &[u8])> {
+    let (version, sid) = key.split_at_checked(8)?;
+    Some((u64::from_be_bytes(version.try_into().ok()?), sid))
+}
+
+fn numbered_key(number: u64, sid: &[u8], key: &mut Vec<u8>) {
+    key.clear();
+    key.extend_from_slice(&number.to_be_bytes());
+    key.extend_from_slice(sid);
+}
+
+/// Flipping the sign makes the order of the bytes that of the numbers.
+const SIGN: u64 = 1 << 63;
+
+/// A number whose order is that of expiries.
+pub(super) fn order_of(expires: Millis) -> u64 {
+    expires.cast_unsigned() ^ SIGN
+}
+
+/// When a sid was destroyed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Death {
+    pub(super) version: Version,
+    pub(super) at: Millis,
+}
+
+impl Death {
+    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+        Some(Self { version: number_at(bytes, 0)?, at: number_at(bytes, 8)?.cast_signed() })
+    }
+
+    pub(super) fn bytes(self) -> [u8; DEATH] {
+        let mut bytes = [0; DEATH];
+        bytes[..8].copy_from_slice(&self.version.to_le_bytes());
+        bytes[8..].copy_from_slice(&self.at.to_le_bytes());
+        bytes
+    }
+}
+
+/// What all processes have in common beside the sessions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct State {
+    pub(super) format: u64,
+    /// The latest version.
+    pub(super) version: Version,
+    /// What the sessions take, by [`cost`].
+    pub(super) bytes: u64,
+    /// What the destroyed sids take, by [`death_cost`].
+    pub(super) dead_bytes: u64,
+    /// The version at which all sessions were destroyed at once.
+    pub(super) cleared: Version,
+    /// The version of the latest death that was forgotten.
+    pub(super) forgotten: Version,
+    /// How much of the file the system has given blocks for.
+    pub(super) allocated: u64,
+    /// How often all sessions were destroyed at once: tells which databases have the sessions.
+    pub(super) generation: u64,
+}
+
+impl State {
+    pub(super) const LENGTH: usize = 64;
+
+    /// One whose databases of sessions are the other ones.
+    pub(super) fn before(&self) -> Self {
+        Self { generation: self.generation ^ 1, ..*self }
+    }
+
+    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+        Some(Self {
+            format: number_at(bytes, 0)?,
+            version: number_at(bytes, 8)?,
+            bytes: number_at(bytes, 16)?,
+            dead_bytes: number_at(bytes, 24)?,
+            cleared: number_at(bytes, 32)?,
+            forgotten: number_at(bytes, 40)?,
+            allocated: number_at(bytes, 48)?,
+            generation: number_at(bytes, 56)?,
+        })
+    }
+
+    pub(super) fn bytes(self) -> [u8; Self::LENGTH] {
+        let numbers = [
+            self.format,
+            self.version,
+            self.bytes,
+            self.dead_bytes,
+            self.cleared,
+            self.forgotten,
+            self.allocated,
+            self.generation,
+        ];
+        let mut bytes = [0; Self::LENGTH];
+        for (place, number) in bytes.chunks_exact_mut(8).zip(numbers) {
+            place.copy_from_slice(&number.to_le_bytes());
+        }
+        bytes
+    }
+}
+
+fn number_at(bytes: &[u8], at: usize) -> Option<u64> {
+    Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_again(
+            version in any::<u64>(), expires in any::<i64>(), cookie_at in any::<u32>(),
+            body in any::<u32>(),
+            place in 0..4_usize, encoding in 0..5_usize, text in any::<Vec<u8>>(),
+        ) {
+            let head = Head {
+                version, expires, cookie_at, body,
+                place: PLACES[place], encoding: ENCODINGS[encoding], cookie: &text,
+            };
+            let bytes = &mut Vec::new();
+            head.write_to(bytes);
+            prop_assert_eq!(Head::read(bytes), Some(head));
+            let death = Death { version, at: expires };
+            prop_assert_eq!(Death::read(&death.bytes()), Some(death));
+            let state = State {
+                format: version, version, bytes: 1, dead_bytes: 2, cleared: 3, forgotten: 4,
+                allocated: 5, generation: 6,
+            };
+            prop_assert_eq!(State::read(&state.bytes()), Some(state));
+            write_body([&text, b"rest"], bytes);
+            prop_assert_eq!(read_body(bytes), Some(&[&text[..], b"rest"].concat()[..]));
+            expiry_key(expires, &text, bytes);
+            prop_assert_eq!(read_expiry_key(bytes), Some((expires, &text[..])));
+            death_key(version, &text, bytes);
+            prop_assert_eq!(read_death_key(bytes), Some((version, &text[..])));
+        }
+
+        #[test]
+        fn keys_are_in_the_order_of_their_expiry(one in any::<i64>(), other in any::<i64>()) {
+            let (mut a, mut b) = (Vec::new(), Vec::new());
+            expiry_key(one, b"z", &mut a);
+            expiry_key(other, b"a", &mut b);
+            prop_assert_eq!(one < other, one != other && a < b);
+        }
+
+        #[test]
+        fn a_body_with_a_flipped_bit_is_no_body(text in any::<Vec<u8>>(), bit in any::<usize>()) {
+            let bytes = &mut Vec::new();
+            write_body([&text, b"x"], bytes);
+            let bit = bit % (8 * bytes.len());
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            prop_assert_eq!(read_body(bytes), None);
+        }
+
+        #[test]
+        fn no_bytes_make_reading_panic(bytes in any::<Vec<u8>>()) {
+            let _ = (Head::read(&bytes), Death::read(&bytes), State::read(&bytes));
+            let _ = (read_body(&bytes), read_expiry_key(&bytes), read_death_key(&bytes));
+        }
+    }
+}

@@ -1,0 +1,548 @@
+//! The engine that keeps its sessions in a file, which all processes of a machine share: LMDB, by
+//! way of `heed`. Every operation is one transaction.
+//!
+//! The rules are those of [`MemoryEngine`](super::MemoryEngine), but for these:
+//!
+//! - The order is that of expiry, not of use: what expires soonest is evicted first, though never
+//!   the session that is being written, and listed last. Where all have one lifetime and are
+//!   touched when they are used, that is the same.
+//! - Reading writes nothing, unless it comes across a session that has expired.
+//! - A sid has to have between 1 and 503 bytes. Another is never found, and too large to set.
+//! - A prune also removes what is written while it goes on and has expired by then.
+//! - The file has a size that it does not outgrow, and `max_bytes` is a share of it at the most.
+//! - Counters, and what a prune has removed, are those of this process.
+//!
+//! The modules: `layout` has the bytes of each entry; `file` opens the file, on a disk that
+//! `network` has nothing against, of which `check` tells whether LMDB can use it, unless `closing`
+//! knows; `transaction` begins, ends and repeats transactions; `writing` is one that writes, and
+//! `session`, `deaths`, `clearing` and `eviction` are what is done in it; `pruning` and `listing`
+//! are what takes more than one.
+
+mod check;
+mod clearing;
+mod closing;
+mod deaths;
+mod error;
+mod eviction;
+mod file;
+mod layout;
+mod listing;
+mod network;
+mod pruning;
+mod session;
+#[cfg(test)]
+mod tests;
+mod transaction;
+mod writing;
+
+use std::hash::RandomState;
+use std::ops::Bound;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use heed::types::Bytes;
+use heed::{Database, Env, RoTxn, WithoutTls};
+use parking_lot::Mutex;
+
+use self::error::Attempt;
+pub use self::error::Error;
+use self::eviction::Limits;
+pub use self::file::Opened;
+use self::layout::{Head, State};
+use self::listing::KeyListing;
+use self::pruning::Pruning;
+use self::session::{NewBody, Renewal};
+use self::writing::{Buffers, STEP, count_of};
+use super::{
+    Condition, Counters, Engine, Leftover, Length, Listing, NewCookie, Options, Refused, Removed,
+    Result, Stats, Touched, Version,
+};
+use crate::cookie::TemplateHandle;
+use crate::record::{Body, BodyRef, BodyView};
+use crate::sid::Sid;
+use crate::time::Millis;
+
+type Lmdb<T> = Result<T, heed::Error>;
+type Entries = Database<Bytes, Bytes>;
+
+/// A transaction that reads does not belong to a thread. If it did, each thread that ends would
+/// run code of LMDB, which may not be there any more.
+type Environment = Env<WithoutTls>;
+
+/// The databases of the file; see [`layout`].
+#[derive(Clone, Copy)]
+struct Databases {
+    /// One generation's and the next one's.
+    sessions: [Sessions; 2],
+    destroyed: Entries,
+    deaths: Entries,
+    state: Entries,
+}
+
+/// The databases that have the sessions.
+#[derive(Clone, Copy)]
+struct Sessions {
+    heads: Entries,
+    bodies: Entries,
+    expiry: Entries,
+}
+
+/// The one key in `state`.
+const STATE: &[u8] = b"state";
+
+/// What is stored of a session.
+enum Session<'t> {
+    Missing,
+    /// Not what was written, or not all of it.
+    Damaged,
+    /// Its head, and its body with the checksum.
+    Found(Head<'t>, &'t [u8]),
+}
+
+/// What a transaction that reads sees.
+struct Snapshot<'t> {
+    transaction: &'t RoTxn<'t>,
+    /// Its version is that of the reader: what it reads was written no later, and whatever
+    /// happens afterwards gets a larger number.
+    state: State,
+    sessions: Sessions,
+}
+
+impl Databases {
+    /// Those that have the sessions in a state.
+    fn sessions(&self, state: &State) -> Sessions {
+        self.sessions[usize::from(state.generation % 2 == 1)]
+    }
+
+    fn state(&self, transaction: &RoTxn<'_>) -> Lmdb<State> {
+        let stored = self.state.get(transaction, STATE)?.and_then(State::read);
+        Ok(stored.unwrap_or(State { format: layout::FORMAT, ..State::default() }))
+    }
+
+    fn are_empty(&self, transaction: &RoTxn<'_>) -> Lmdb<bool> {
+        let [even, odd] = &self.sessions;
+        Ok(even.heads.is_empty(transaction)? && odd.heads.is_empty(transaction)?)
+    }
+
+    fn snapshot<'t>(&self, transaction: &'t RoTxn<'t>) -> Lmdb<Snapshot<'t>> {
+        let state = self.state(transaction)?;
+        Ok(Snapshot { transaction, state, sessions: self.sessions(&state) })
+    }
+
+    /// How many pages the databases use.
+    fn pages(&self, transaction: &RoTxn<'_>) -> Lmdb<usize> {
+        let Self { sessions, destroyed, deaths, state } = self;
+        let sessions = sessions.iter().flat_map(|one| [one.heads, one.bodies, one.expiry]);
+        let mut pages = 0;
+        for database in sessions.chain([*destroyed, *deaths, *state]) {
+            let stat = database.stat(transaction)?;
+            pages += stat.branch_pages + stat.leaf_pages + stat.overflow_pages;
+        }
+        Ok(pages)
+    }
+}
+
+impl Sessions {
+    fn get<'t>(&self, transaction: &'t RoTxn<'_>, key: &[u8]) -> Lmdb<Session<'t>> {
+        let head = self.heads.get(transaction, key)?;
+        let body = self.bodies.get(transaction, key)?;
+        Ok(match (head, body) {
+            (None, None) => Session::Missing,
+            (Some(head), Some(body)) => {
+                Head::read(head).map_or(Session::Damaged, |head| Session::Found(head, body))
+            }
+            _ => Session::Damaged,
+        })
+    }
+}
+
+impl Snapshot<'_> {
+    fn len(&self) -> Lmdb<usize> {
+        Ok(count_of(self.sessions.heads.len(self.transaction)?))
+    }
+
+    /// The sids of sessions that do not expire before `first`, the latest expiry first.
+    fn latest_first(
+        &self,
+        first: Millis,
+    ) -> Lmdb<impl Iterator<Item = Lmdb<(Millis, &[u8])>> + use<'_>> {
+        let mut from = Vec::new();
+        layout::expiry_key(first, &[], &mut from);
+        let range = (Bound::Included(&from[..]), Bound::Unbounded);
+        let entries = self.sessions.expiry.rev_range(self.transaction, &range)?;
+        Ok(entries.filter_map(|entry| match entry {
+            Ok((key, _)) => layout::read_expiry_key(key).filter(|due| !due.1.is_empty()).map(Ok),
+            Err(error) => Some(Err(error)),
+        }))
+    }
+}
+
+/// What the serializer had returned, read at the version `read`. `None` where the body is not what
+/// was written.
+fn view<'t>(head: &Head<'t>, body: &'t [u8], read: Version) -> Option<BodyView<'t>> {
+    BodyView::of_parts(layout::read_body(body)?, head.cut(), head.encoding, read)
+}
+
+/// What a reader found.
+enum Found {
+    Missing,
+    Alive,
+    /// Something that is to be removed.
+    Over,
+}
+
+/// A store of sessions in a file. See the [module's description](self).
+///
+/// Any number of threads and processes may use it. The errors it gives say what LMDB or the system
+/// says, or that this process was forked off the one that opened the file; nothing has been done
+/// then, but for sessions that were evicted to make room.
+pub struct SharedEngine {
+    path: PathBuf,
+    env: Environment,
+    databases: Databases,
+    options: Options,
+    map_size: usize,
+    limits: Limits,
+    hasher: RandomState,
+    /// The process that opened the file.
+    process: u32,
+    /// What this process has done.
+    counters: Mutex<Counters>,
+    pruning: Mutex<Pruning>,
+    /// Whether this process has written something since it synced last.
+    is_dirty: AtomicBool,
+    buffers: Mutex<Buffers>,
+    _lock: closing::InUse,
+}
+
+impl SharedEngine {
+    /// Opens the file in the folder `path`, and makes both if need be. It will not grow beyond
+    /// `map_size` bytes. Stores of this process that have one path share one engine.
+    ///
+    /// # Errors
+    /// What is wrong with the path, or in which option the engine of this path differs.
+    pub fn open(path: &Path, map_size: usize, options: Options) -> Result<Opened> {
+        file::open(path, map_size, options)
+    }
+
+    /// The folder that the file is in.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Removes what has expired or is damaged. It is read if the store is `stale`, or if another
+    /// process has written it since.
+    fn take_over(
+        &self,
+        key: &[u8],
+        now: Millis,
+        removed: &mut Vec<Removed>,
+        read: &mut dyn FnMut(BodyView<'_>),
+    ) -> Result<bool> {
+        let pruned = self.pruned_before();
+        let mut is_read = false;
+        self.writing(key, 0, removed, |writing| {
+            let Some(stored) = writing.find(key)? else {
+                return writing.discard(key);
+            };
+            let session = writing.sessions.get(&writing.transaction, key)?;
+            let Session::Found(head, body) = session else {
+                return writing.discard(key);
+            };
+            let Some(view) = view(&head, body, writing.state.version) else {
+                return writing.discard(key);
+            };
+            let is_expired = stored.is_expired(now);
+            let is_stale = self.options.stale && stored.expires >= pruned;
+            if !is_read && (!is_expired || is_stale) {
+                read(view);
+                is_read = true;
+            }
+            if is_expired { writing.expire(key, &stored) } else { Ok(()) }
+        })?;
+        Ok(is_read)
+    }
+
+    /// Whether a touch is to be left out, told without waiting for those that write.
+    fn is_too_soon(&self, key: &[u8], now: Millis, expires: Millis) -> Result<bool> {
+        self.reading(|snapshot| {
+            let head = snapshot.sessions.heads.get(snapshot.transaction, key)?;
+            let alive = head.and_then(Head::read).filter(|head| now <= head.expires);
+            Ok(alive.is_some_and(|head| self.options.is_too_soon(head.expires, expires)))
+        })
+    }
+
+    /// How many sessions there are, and the state.
+    fn sums(&self) -> Result<(usize, State)> {
+        self.reading(|snapshot| Ok((snapshot.len()?, snapshot.state)))
+    }
+
+    /// Removes those of the sessions that have expired or are damaged.
+    fn remove_over(&self, keys: &[Vec<u8>], now: Millis, removed: &mut Vec<Removed>) -> Result<()> {
+        for keys in keys.chunks(STEP) {
+            self.writing(&[], 0, removed, |writing| {
+                for key in keys {
+                    match writing.find(key)? {
+                        Some(stored) if stored.is_expired(now) => writing.expire(key, &stored)?,
+                        Some(_) if writing.is_whole(key)? => {}
+                        _ => writing.discard(key)?,
+                    }
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Gives back a few of the sessions that were cleared. Returns whether there may be more.
+    fn sweep_step(&self) -> Result<bool> {
+        self.writing(&[], 0, &mut Vec::new(), |writing| writing.sweep(STEP))
+    }
+
+    /// Gives up what processes that died while they were reading still hold of the file. Returns
+    /// how many there were.
+    fn clear_stale_readers(&self) -> Result<usize> {
+        self.belongs_here(Attempt::Read)?;
+        self.env.clear_stale_readers().map_err(|cause| self.error(Attempt::Read, cause))
+    }
+}
+
+impl Engine for SharedEngine {
+    fn sid(&self, bytes: &[u8]) -> Sid {
+        Sid::new(bytes, &self.hasher)
+    }
+
+    fn is_durable(&self) -> bool {
+        true
+    }
+
+    /// The map of a large file takes milliseconds to go.
+    fn takes_long_to_drop(&self) -> bool {
+        true
+    }
+
+    fn get(
+        &self,
+        sid: &Sid,
+        now: Millis,
+        removed: &mut Vec<Removed>,
+        read: &mut dyn FnMut(BodyView<'_>),
+    ) -> Result<bool> {
+        let is_found = self.fetch(sid, now, removed, read)?;
+        let counters = &mut self.counters.lock();
+        if is_found {
+            counters.hits += 1;
+        } else {
+            counters.misses += 1;
+        }
+        Ok(is_found)
+    }
+
+    fn fetch(
+        &self,
+        sid: &Sid,
+        now: Millis,
+        removed: &mut Vec<Removed>,
+        read: &mut dyn FnMut(BodyView<'_>),
+    ) -> Result<bool> {
+        let Some(key) = layout::key_of(sid) else {
+            return Ok(false);
+        };
+        let found = self.reading(|snapshot| {
+            let (head, body) = match snapshot.sessions.get(snapshot.transaction, key)? {
+                Session::Missing => return Ok(Found::Missing),
+                Session::Damaged => return Ok(Found::Over),
+                Session::Found(head, body) => (head, body),
+            };
+            if now > head.expires {
+                return Ok(Found::Over);
+            }
+            let Some(view) = view(&head, body, snapshot.state.version) else {
+                return Ok(Found::Over);
+            };
+            read(view);
+            Ok(Found::Alive)
+        })?;
+        match found {
+            Found::Missing => Ok(false),
+            Found::Alive => Ok(true),
+            Found::Over => self.take_over(key, now, removed, read),
+        }
+    }
+
+    /// As [`Self::fetch`]: reading a session does not change its place in the order.
+    fn peek(
+        &self,
+        sid: &Sid,
+        now: Millis,
+        removed: &mut Vec<Removed>,
+        read: &mut dyn FnMut(BodyView<'_>),
+    ) -> Result<bool> {
+        self.fetch(sid, now, removed, read)
+    }
+
+    fn set(
+        &self,
+        sid: Sid,
+        body: BodyRef<'_>,
+        condition: Condition,
+        times: (Millis, Millis),
+        removed: &mut Vec<Removed>,
+    ) -> Result<Result<Version, Refused>> {
+        let new = NewBody::new(body);
+        let key =
+            layout::key_of(&sid).filter(|key| new.cost(key) <= self.limits.max_bytes && new.fits());
+        let Some(key) = key else {
+            return Ok(Err(Refused::TooLarge));
+        };
+        self.writing(key, new.len(), removed, |writing| writing.set(key, &new, condition, times))
+    }
+
+    fn note_merge(&self) {
+        self.counters.lock().merges += 1;
+    }
+
+    fn touch(
+        &self,
+        sid: &Sid,
+        cookie: NewCookie<'_>,
+        now: Millis,
+        expires: Millis,
+        removed: &mut Vec<Removed>,
+    ) -> Result<Touched> {
+        let NewCookie::Text(cookie) = cookie else {
+            return Ok(Touched::NeedsText);
+        };
+        let Some(key) = layout::key_of(sid) else {
+            return Ok(Touched::Missing);
+        };
+        if self.options.touch_after > 0 && self.is_too_soon(key, now, expires)? {
+            return Ok(Touched::Renewed);
+        }
+        let renewal = Renewal { cookie, now, expires };
+        self.writing(key, cookie.bytes.len(), removed, |writing| writing.touch(key, renewal))
+    }
+
+    /// None: a template would have to be known to all processes.
+    fn template(&self, _: &[u8]) -> Option<TemplateHandle> {
+        None
+    }
+
+    fn destroy(&self, sid: &Sid, now: Millis, removed: &mut Vec<Removed>) -> Result<bool> {
+        let Some(key) = layout::key_of(sid) else {
+            return Ok(false);
+        };
+        self.writing(&[], 0, removed, |writing| writing.destroy(key, now))
+    }
+
+    fn length(&self) -> Result<Length> {
+        self.length_without_expired()
+    }
+
+    fn length_after_prune(&self, asked: usize) -> Result<Option<usize>> {
+        self.pruning.lock().take_length(asked)
+    }
+
+    fn held(&self) -> Result<usize> {
+        Ok(self.sums()?.0)
+    }
+
+    fn stats(&self) -> Result<Stats> {
+        let (sessions, state) = self.sums()?;
+        let bytes = count_of(state.bytes.saturating_add(state.dead_bytes));
+        Ok(Stats { sessions, bytes, counters: *self.counters.lock() })
+    }
+
+    fn ids(&self) -> Result<Vec<Sid>> {
+        let pruned = self.pruned_before();
+        self.reading(|snapshot| {
+            snapshot.latest_first(pruned)?.map(|due| Ok(self.sid(due?.1))).collect()
+        })
+    }
+
+    fn listing(self: Arc<Self>) -> Result<Box<dyn Listing>> {
+        Ok(Box::new(KeyListing::new(self)?))
+    }
+
+    fn all(&self, now: Millis, removed: &mut Vec<Removed>) -> Result<Vec<(Sid, Body)>> {
+        let pruned = self.pruned_before();
+        let (listed, over) = self.reading(|snapshot| {
+            let (mut listed, mut over) = (Vec::new(), Vec::new());
+            for due in snapshot.latest_first(Millis::MIN)? {
+                let (_, key) = due?;
+                let session = snapshot.sessions.get(snapshot.transaction, key)?;
+                let found = match &session {
+                    Session::Found(head, body) => {
+                        view(head, body, 0).map(|view| (view, head.expires))
+                    }
+                    Session::Missing | Session::Damaged => None,
+                };
+                if found.is_none_or(|(_, expires)| now > expires) {
+                    over.push(key.to_vec());
+                }
+                let is_listed = |expires| now <= expires || self.options.stale && expires >= pruned;
+                if let Some((view, _)) = found.filter(|(_, expires)| is_listed(*expires)) {
+                    listed.push((self.sid(key), view.to_body()));
+                }
+            }
+            Ok((listed, over))
+        })?;
+        self.remove_over(&over, now, removed)?;
+        Ok(listed)
+    }
+
+    fn clear(self: Arc<Self>, now: Millis, removed: &mut Vec<Removed>) -> Result<Option<Leftover>> {
+        self.writing(&[], 0, removed, |writing| writing.clear(now))?;
+        let engine = Arc::downgrade(&self);
+        // Where it fails, the next prune goes on with it.
+        let step =
+            move || engine.upgrade().is_some_and(|engine| engine.sweep_step().unwrap_or(false));
+        Ok(Some(Box::new(step)))
+    }
+
+    fn prune(&self, now: Millis, removed: &mut Vec<Removed>) -> Result<()> {
+        self.prune_to_the_end(now, removed)
+    }
+
+    fn begin_prune(&self, now: Millis) -> Result<bool> {
+        self.note_prune(now)
+    }
+
+    fn prune_first(&self) -> Result<bool> {
+        self.prune_a_little()
+    }
+
+    fn is_pruning(&self) -> Result<bool> {
+        self.pruning.lock().is_under_way()
+    }
+
+    fn take_pruned(&self, limit: usize, removed: &mut Vec<Removed>) -> bool {
+        self.pruning.lock().take_pruned(limit, removed)
+    }
+
+    fn has_pruned(&self) -> bool {
+        self.pruning.lock().has_pruned()
+    }
+
+    fn is_dirty(&self) -> bool {
+        self.is_dirty.load(Ordering::Relaxed)
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.belongs_here(Attempt::Sync)?;
+        // Before it begins, so that what is written meanwhile counts.
+        self.is_dirty.store(false, Ordering::Relaxed);
+        self.env.force_sync().map_err(|cause| {
+            self.is_dirty.store(true, Ordering::Relaxed);
+            self.error(Attempt::Sync, cause)
+        })
+    }
+}
+
+impl std::fmt::Debug for SharedEngine {
+    fn fmt(&self, text: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        text.debug_struct("SharedEngine").field("path", &self.path).finish_non_exhaustive()
+    }
+}

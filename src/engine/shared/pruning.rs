@@ -1,0 +1,218 @@
+//! Prunes that are under way: what has expired by their beginning counts as gone from then on, and
+//! goes in small transactions, for others that write wait for each.
+
+use std::collections::HashMap;
+use std::ops::Bound;
+use std::time::Instant;
+
+use heed::{RoTxn, WithoutTls};
+
+use super::error::Attempt;
+use super::layout;
+use super::{Error, Lmdb, Result, Sessions, SharedEngine, Snapshot};
+use crate::engine::{Length, Removed};
+use crate::pruner::Prunable;
+use crate::time::{Millis, stopwatch};
+
+/// How many expired sessions a caller counts itself, rather than have the background thread do it.
+const COUNTED_AT_ONCE: usize = 2000;
+
+/// A prune that is under way: what has expired by then is to go, and when it began.
+type Prune = (Millis, Instant);
+
+/// What prunes of this process are doing and have done.
+#[derive(Default)]
+pub(super) struct Pruning {
+    prune: Option<Prune>,
+    /// What they have removed, until it is taken.
+    pruned: Vec<Removed>,
+    /// Why the last one ended early, until it is told.
+    failure: Option<Error>,
+    lengths: Lengths,
+}
+
+/// The lengths that were asked for while a prune was under way and have to be counted.
+#[derive(Default)]
+struct Lengths {
+    asked: usize,
+    waiting: Vec<Uncounted>,
+    known: HashMap<usize, Result<usize>>,
+}
+
+/// A length that is to be counted, as things were when it was asked for.
+struct Uncounted {
+    asked: usize,
+    transaction: RoTxn<'static, WithoutTls>,
+    /// What expires before does not count.
+    first: Millis,
+}
+
+impl Pruning {
+    /// Fails, once, if it has ended early.
+    pub(super) fn is_under_way(&mut self) -> Result<bool> {
+        if self.prune.is_some() {
+            return Ok(true);
+        }
+        self.failure.take().map_or(Ok(false), Err)
+    }
+
+    pub(super) fn take_pruned(&mut self, limit: usize, removed: &mut Vec<Removed>) -> bool {
+        let count = limit.min(self.pruned.len());
+        removed.extend(self.pruned.drain(..count));
+        self.has_pruned()
+    }
+
+    pub(super) fn has_pruned(&self) -> bool {
+        !self.pruned.is_empty() || self.prune.is_some()
+    }
+
+    pub(super) fn take_length(&mut self, asked: usize) -> Result<Option<usize>> {
+        self.lengths.known.remove(&asked).transpose()
+    }
+}
+
+impl Snapshot<'_> {
+    /// How many sessions expire before `first`, if that is less than `limit`.
+    fn count_before(&self, first: Millis, limit: usize) -> Lmdb<Option<usize>> {
+        let mut end = Vec::new();
+        layout::expiry_key(first, &[], &mut end);
+        let range = (Bound::Unbounded, Bound::Excluded(&end[..]));
+        let mut count = 0;
+        for entry in self.sessions.expiry.range(self.transaction, &range)? {
+            entry?;
+            count += 1;
+            if count == limit {
+                return Ok(None);
+            }
+        }
+        Ok(Some(count))
+    }
+
+    /// Whether a prune would find anything to do.
+    fn has_due(&self, now: Millis, swept: Sessions) -> Lmdb<bool> {
+        let is_swept = swept.heads.is_empty(self.transaction)?
+            && swept.bodies.is_empty(self.transaction)?
+            && swept.expiry.is_empty(self.transaction)?;
+        Ok(!is_swept || self.count_before(now, 1)?.is_none())
+    }
+}
+
+impl SharedEngine {
+    /// What expires before this counts as gone, for a prune is about to remove it.
+    pub(super) fn pruned_before(&self) -> Millis {
+        self.pruning.lock().prune.map_or(Millis::MIN, |(now, _)| now)
+    }
+
+    /// From here on what has expired by `now` counts as gone. Returns whether there is any.
+    /// Another prune that is under way is given up: it went by a clock that has gone on, or has
+    /// been set back, since.
+    pub(super) fn note_prune(&self, now: Millis) -> Result<bool> {
+        let began = stopwatch();
+        let has_due = self.reading(|snapshot| {
+            let swept = self.databases.sessions(&snapshot.state.before());
+            snapshot.has_due(now, swept)
+        })?;
+        let mut pruning = self.pruning.lock();
+        pruning.failure = None;
+        pruning.prune = has_due.then_some((now, began));
+        drop(pruning);
+        if !has_due {
+            self.count_lengths();
+            self.count_prune(began);
+        }
+        Ok(has_due)
+    }
+
+    pub(super) fn prune_to_the_end(&self, now: Millis, removed: &mut Vec<Removed>) -> Result<()> {
+        let began = stopwatch();
+        while self.writing(&[], 0, removed, |writing| writing.prune(now))? {}
+        self.count_prune(began);
+        Ok(())
+    }
+
+    /// Does a step of the prune that is under way. Returns whether there is more to do. Where it
+    /// fails the prune is over.
+    pub(super) fn prune_a_little(&self) -> Result<bool> {
+        let Some(prune) = self.pruning.lock().prune else {
+            return Ok(false);
+        };
+        let (now, began) = prune;
+        let mut removed = Vec::new();
+        let more = self.writing(&[], 0, &mut removed, |writing| writing.prune(now));
+        let mut pruning = self.pruning.lock();
+        if self.options.keep_removed {
+            pruning.pruned.append(&mut removed);
+        }
+        // Another one may have begun meanwhile.
+        if matches!(more, Ok(true)) || pruning.prune != Some(prune) {
+            return Ok(pruning.prune.is_some());
+        }
+        pruning.prune = None;
+        drop(pruning);
+        self.count_lengths();
+        if more.is_ok() {
+            self.count_prune(began);
+        }
+        more
+    }
+
+    /// Counts the lengths that waited for the end of the prune.
+    fn count_lengths(&self) {
+        let waiting = std::mem::take(&mut self.pruning.lock().lengths.waiting);
+        for uncounted in waiting {
+            let length = self.databases.snapshot(&uncounted.transaction).and_then(|snapshot| {
+                let before = snapshot.count_before(uncounted.first, usize::MAX)?;
+                Ok(snapshot.len()?.saturating_sub(before.unwrap_or(0)))
+            });
+            let length = length.map_err(|cause| self.error(Attempt::Read, cause));
+            self.pruning.lock().lengths.known.insert(uncounted.asked, length);
+        }
+    }
+
+    fn count_prune(&self, began: Instant) {
+        let counters = &mut self.counters.lock();
+        counters.prunes += 1;
+        counters.last_prune = began.elapsed();
+    }
+
+    /// How many sessions there are, without those that a prune is about to remove.
+    pub(super) fn length_without_expired(&self) -> Result<Length> {
+        let first = self.pruned_before();
+        let counted = self.reading(|snapshot| {
+            let before = snapshot.count_before(first, COUNTED_AT_ONCE)?;
+            let len = snapshot.len()?;
+            Ok(before.map(|before| len.saturating_sub(before)))
+        })?;
+        if let Some(len) = counted {
+            return Ok(Length::Now(len));
+        }
+        let mut pruning = self.pruning.lock();
+        if pruning.prune.is_none() {
+            // It has just ended.
+            drop(pruning);
+            return self.reading(|snapshot| Ok(Length::Now(snapshot.len()?)));
+        }
+        let transaction = self.read_on()?;
+        let lengths = &mut pruning.lengths;
+        lengths.asked += 1;
+        let asked = lengths.asked;
+        lengths.waiting.push(Uncounted { asked, transaction, first });
+        Ok(Length::Later(asked))
+    }
+}
+
+impl Prunable for SharedEngine {
+    fn prune_step(&self) -> bool {
+        match self.prune_a_little() {
+            Ok(true) => true,
+            Ok(false) => {
+                let _ = self.clear_stale_readers();
+                false
+            }
+            Err(error) => {
+                self.pruning.lock().failure = Some(error);
+                false
+            }
+        }
+    }
+}

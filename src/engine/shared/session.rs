@@ -1,0 +1,249 @@
+//! Writing one session, whole or its cookie alone.
+
+use super::Lmdb;
+use super::layout::{self, Cookie, Head};
+use super::writing::{Stored, Writing};
+use crate::cookie::BEFORE_COOKIE;
+use crate::engine::{Condition, Refused, Touched, Version};
+use crate::json;
+use crate::record::{Body, BodyRef, Encoding};
+use crate::time::Millis;
+
+/// A body in pieces, as it is to be stored.
+#[derive(Clone, Copy)]
+pub(super) struct NewBody<'a> {
+    before: &'a [u8],
+    cookie: &'a [u8],
+    after: &'a [u8],
+    place: Cookie,
+    encoding: Encoding,
+    given: BodyRef<'a>,
+}
+
+impl<'a> NewBody<'a> {
+    pub(super) fn new(given: BodyRef<'a>) -> Self {
+        let BodyRef { bytes, encoding, is_json } = given;
+        let is_text = is_json && matches!(encoding, Encoding::Ascii | Encoding::Utf8);
+        let place = if is_text { Cookie::Unseen } else { Cookie::Fixed };
+        let whole = Self { before: bytes, cookie: &[], after: &[], place, encoding, given };
+        if !is_text {
+            return whole;
+        }
+        let Some(rest) = bytes.strip_prefix(BEFORE_COOKIE) else {
+            return whole;
+        };
+        let Some(flat) = json::flat_object(rest, b"expires") else {
+            return whole;
+        };
+        let (cookie, after) = rest.split_at(flat.length);
+        let before = &bytes[..BEFORE_COOKIE.len()];
+        Self { before, cookie, after, place: Cookie::CutUnseen, ..whole }
+    }
+
+    pub(super) fn cost(&self, key: &[u8]) -> usize {
+        layout::cost(key.len(), self.cookie.len(), self.before.len() + self.after.len())
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.given.bytes.len()
+    }
+
+    /// Whether its length is one that can be stored.
+    pub(super) fn fits(&self) -> bool {
+        length_of(self.len()).is_some()
+    }
+
+    fn cookie_at(&self) -> u32 {
+        match self.place {
+            Cookie::Fixed | Cookie::Unseen => 0,
+            Cookie::CutUnseen | Cookie::Cut => u32::try_from(self.before.len()).unwrap_or(0),
+        }
+    }
+}
+
+/// A cookie that takes the place of another, and until when the session lives.
+#[derive(Clone, Copy)]
+pub(super) struct Renewal<'a> {
+    pub(super) cookie: BodyRef<'a>,
+    pub(super) now: Millis,
+    pub(super) expires: Millis,
+}
+
+impl Writing<'_> {
+    /// See [`MemoryEngine::set`](crate::engine::MemoryEngine::set).
+    pub(super) fn set(
+        &mut self,
+        key: &[u8],
+        new: &NewBody<'_>,
+        condition: Condition,
+        (now, expires): (Millis, Millis),
+    ) -> Lmdb<Result<Version, Refused>> {
+        self.forget_old(now)?;
+        let is_touch = matches!(condition, Condition::Touch { .. });
+        let found = self.find(key)?;
+        let stored = found.filter(|stored| !stored.is_expired(now));
+        if let Err(refused) = self.check(key, condition, stored.map(|one| one.version), now)? {
+            self.counters.refused += u64::from(refused == Refused::Destroyed && !is_touch);
+            return Ok(Err(refused));
+        }
+        if is_touch && stored.is_none() && !self.options.stale {
+            return Ok(Err(Refused::Missing));
+        }
+        if is_touch && stored.is_some_and(|one| self.options.is_too_soon(one.expires, expires)) {
+            return Ok(Err(Refused::TooSoon));
+        }
+        let counter = if is_touch { &mut self.counters.touches } else { &mut self.counters.sets };
+        *counter += 1;
+        let next = self.next_version();
+        if self.options.max == 0 {
+            // Nothing fits, so what is set falls out at once.
+            self.note_removed(key, Body::new(new.given));
+            return Ok(Ok(next));
+        }
+        if self.options.keep_replaced && found.is_some() {
+            let old = self.body(key)?;
+            self.note_removed(key, old);
+        }
+        let version = found.filter(|_| is_touch).map_or(next, |found| found.version);
+        self.write(key, new, (version, expires), found.as_ref())?;
+        if found.is_some() && expires < now {
+            self.settle_expiry(key, now)?;
+        }
+        self.evict(key)?;
+        Ok(Ok(next))
+    }
+
+    /// Writes a session in place of `old`, if that is there.
+    fn write(
+        &mut self,
+        key: &[u8],
+        new: &NewBody<'_>,
+        (version, expires): (Version, Millis),
+        old: Option<&Stored>,
+    ) -> Lmdb<()> {
+        let head = Head {
+            version,
+            expires,
+            body: length_of(new.before.len() + new.after.len()).unwrap_or(0),
+            cookie_at: new.cookie_at(),
+            place: new.place,
+            encoding: new.encoding,
+            cookie: new.cookie,
+        };
+        head.write_to(&mut self.buffers.head);
+        layout::write_body([new.before, new.after], &mut self.buffers.body);
+        self.sessions.heads.put(&mut self.transaction, key, &self.buffers.head)?;
+        self.sessions.bodies.put(&mut self.transaction, key, &self.buffers.body)?;
+        self.give_back(old.map_or(0, |old| old.cost));
+        self.state.bytes += new.cost(key) as u64;
+        self.move_expiry(key, old.map(|old| old.expires), expires)
+    }
+
+    fn move_expiry(&mut self, key: &[u8], from: Option<Millis>, to: Millis) -> Lmdb<()> {
+        if from == Some(to) {
+            return Ok(());
+        }
+        if let Some(from) = from {
+            self.delete_expiry(from, key)?;
+        }
+        self.put_expiry(to, key)
+    }
+
+    /// What was overwritten with something that has expired goes at once.
+    fn settle_expiry(&mut self, key: &[u8], now: Millis) -> Lmdb<()> {
+        if let Some(written) = self.find(key)?.filter(|written| written.is_expired(now)) {
+            self.expire(key, &written)?;
+        }
+        Ok(())
+    }
+
+    /// Gives a session another cookie, where that can be done without its body being written.
+    pub(super) fn touch(&mut self, key: &[u8], renewal: Renewal<'_>) -> Lmdb<Touched> {
+        let Some(stored) = self.find(key)? else {
+            return Ok(Touched::Missing);
+        };
+        if stored.is_expired(renewal.now) {
+            if self.options.stale {
+                return Ok(Touched::NeedsRewrite);
+            }
+            self.expire(key, &stored)?;
+            return Ok(Touched::Missing);
+        }
+        if self.options.is_too_soon(stored.expires, renewal.expires) {
+            return Ok(Touched::Renewed);
+        }
+        if !self.renew(key, &stored, renewal)? {
+            return Ok(Touched::NeedsRewrite);
+        }
+        self.counters.touches += 1;
+        if renewal.expires < renewal.now {
+            self.settle_expiry(key, renewal.now)?;
+        }
+        self.evict(key)?;
+        Ok(Touched::Renewed)
+    }
+
+    /// Returns false, having changed nothing, where the cookie cannot be replaced.
+    fn renew(&mut self, key: &[u8], old: &Stored, renewal: Renewal<'_>) -> Lmdb<bool> {
+        let head = self.sessions.heads.get(&self.transaction, key)?.and_then(Head::read);
+        let Some(head) = head else {
+            return Ok(false);
+        };
+        let body = match head.place {
+            Cookie::Fixed | Cookie::Cut => None,
+            Cookie::Unseen | Cookie::CutUnseen => {
+                self.sessions.bodies.get(&self.transaction, key)?.and_then(layout::read_body)
+            }
+        };
+        let cut = match head.place {
+            Cookie::Fixed => None,
+            Cookie::Cut => Some((head.cookie_at, None)),
+            Cookie::CutUnseen => body
+                .filter(|body| json::is_cut_from_canonical(body, head.cookie_at as usize))
+                .map(|_| (head.cookie_at, None)),
+            Cookie::Unseen => body.and_then(cut_cookie),
+        };
+        let Some((cookie_at, rest)) = cut else {
+            return Ok(false);
+        };
+        let encoding = match renewal.cookie.encoding {
+            Encoding::Ascii => head.encoding,
+            _ => Encoding::Utf8,
+        };
+        let cookie = renewal.cookie.bytes;
+        let Some(length) =
+            rest.map_or(Some(head.body), |[one, other]| length_of(one.len() + other.len()))
+        else {
+            return Ok(false);
+        };
+        let cost = layout::cost(key.len(), cookie.len(), length as usize) as u64;
+        if cost > self.limits.max_bytes as u64 {
+            return Ok(false);
+        }
+        let expires = renewal.expires;
+        let (version, place) = (head.version, Cookie::Cut);
+        let head = Head { version, expires, body: length, cookie_at, place, encoding, cookie };
+        head.write_to(&mut self.buffers.head);
+        if let Some(parts) = rest {
+            layout::write_body(parts, &mut self.buffers.body);
+            self.sessions.bodies.put(&mut self.transaction, key, &self.buffers.body)?;
+        }
+        self.sessions.heads.put(&mut self.transaction, key, &self.buffers.head)?;
+        self.give_back(old.cost);
+        self.state.bytes += cost;
+        self.move_expiry(key, Some(old.expires), expires)?;
+        Ok(true)
+    }
+}
+
+/// What is longer does not fit into a node of LMDB.
+fn length_of(body: usize) -> Option<u32> {
+    u32::try_from(body).ok()
+}
+
+/// Where the cookie of a whole text belongs, and what is before and behind it.
+fn cut_cookie(body: &[u8]) -> Option<(u32, Option<[&[u8]; 2]>)> {
+    let place = json::cookie_value(body)?;
+    let at = u32::try_from(place.start).ok()?;
+    Some((at, Some([&body[..place.start], &body[place.end..]])))
+}

@@ -1,0 +1,348 @@
+//! Writers of one session at the same time: what each condition lets through, held against flags
+//! that are raised as things happen, and threads that merge into one session while others
+//! destroy it.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use proptest::prelude::*;
+use proptest::test_runner::Config;
+
+use super::super::SharedEngine;
+use super::{Folder, START, body_ref};
+use crate::engine::destroyed::REMEMBERED;
+use crate::engine::{Condition, Engine, NewCookie, Options, Refused, Touched, Version};
+use crate::sid::Sid;
+use crate::time::{Millis, NEVER};
+
+fn read(engine: &SharedEngine, sid: &Sid, now: Millis) -> Option<(String, Version)> {
+    engine.found(sid, now, |body| (super::read(body), body.read()))
+}
+
+fn write(
+    engine: &SharedEngine,
+    sid: &Sid,
+    body: &str,
+    condition: Condition,
+    times: (Millis, Millis),
+) -> Result<Version, Refused> {
+    engine.set(sid.clone(), body_ref(body), condition, times, &mut Vec::new()).unwrap()
+}
+
+#[derive(Clone, Debug)]
+enum Op {
+    /// A request begins: it reads the session.
+    Begin(usize),
+    /// One of the requests under way writes, and goes on from what it wrote.
+    End(usize, Ending),
+    Set(usize, Millis),
+    Touch(usize, Millis),
+    Destroy(usize),
+    Clear,
+    Clock(Millis),
+    Prune,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Ending {
+    Compare,
+    Overwrite,
+    Touch,
+}
+
+/// A request under way: what happened to its session since it read or wrote it.
+struct Request {
+    sid: usize,
+    version: Version,
+    is_changed: bool,
+    is_destroyed: bool,
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let sid = 0..3_usize;
+    let life = 0..50_i64;
+    let ending = prop_oneof![4 => Just(Ending::Compare), 1 => Just(Ending::Overwrite), 1 => Just(Ending::Touch)];
+    prop_oneof![
+        6 => sid.clone().prop_map(Op::Begin),
+        6 => (0..6_usize, ending).prop_map(|(request, ending)| Op::End(request, ending)),
+        3 => (sid.clone(), life.clone()).prop_map(|(sid, life)| Op::Set(sid, life)),
+        2 => (sid.clone(), life).prop_map(|(sid, life)| Op::Touch(sid, life)),
+        2 => sid.prop_map(Op::Destroy),
+        1 => Just(Op::Clear),
+        2 => (0..30_i64).prop_map(Op::Clock),
+        1 => Just(Op::Prune),
+    ]
+}
+
+struct World {
+    _folder: Folder,
+    engine: Arc<SharedEngine>,
+    sids: Vec<Sid>,
+    requests: Vec<Request>,
+    now: Millis,
+    refused: u64,
+}
+
+impl World {
+    fn new(options: Options) -> Self {
+        let folder = Folder::new();
+        let engine = folder.open(options);
+        let sids = (0..3_u64).map(|number| engine.sid(&number.to_le_bytes())).collect();
+        Self { _folder: folder, engine, sids, requests: Vec::new(), now: START, refused: 0 }
+    }
+
+    fn is_stored(&self, sid: usize) -> bool {
+        let sid = &self.sids[sid];
+        self.engine.peek(sid, self.now, &mut Vec::new(), &mut |_| ()).unwrap()
+    }
+
+    fn note_written(&mut self, sid: usize) {
+        for request in self.requests.iter_mut().filter(|request| request.sid == sid) {
+            request.is_changed = true;
+        }
+    }
+
+    fn note_destroyed(&mut self, is_it: impl Fn(usize) -> bool) {
+        for request in self.requests.iter_mut().filter(|request| is_it(request.sid)) {
+            request.is_destroyed = true;
+        }
+    }
+
+    fn apply(&mut self, op: &Op) {
+        let now = self.now;
+        match *op {
+            Op::Begin(sid) => {
+                if let Some((_, version)) = read(&self.engine, &self.sids[sid], now) {
+                    let request = Request { sid, version, is_changed: false, is_destroyed: false };
+                    self.requests.push(request);
+                }
+            }
+            Op::End(index, ending) if index < self.requests.len() => self.end(index, ending),
+            Op::End(..) => {}
+            Op::Set(sid, life) => {
+                let times = (now, now + life);
+                write(&self.engine, &self.sids[sid], "{}", Condition::None, times).unwrap();
+                self.note_written(sid);
+            }
+            Op::Touch(sid, life) => {
+                let cookie = NewCookie::Text(body_ref("1"));
+                let existed = self.is_stored(sid);
+                let sid = &self.sids[sid];
+                let touched = self.engine.touch(sid, cookie, now, now + life, &mut Vec::new());
+                assert_eq!(touched.unwrap() == Touched::Missing, !existed);
+                assert!(existed || read(&self.engine, sid, now).is_none(), "brought back");
+            }
+            Op::Destroy(sid) => {
+                self.engine.destroy(&self.sids[sid], now, &mut Vec::new()).unwrap();
+                self.note_destroyed(|other| other == sid);
+            }
+            Op::Clear => {
+                self.engine.clear_all(now);
+                self.note_destroyed(|_| true);
+            }
+            Op::Clock(millis) => self.now += millis,
+            Op::Prune => self.engine.prune(now, &mut Vec::new()).unwrap(),
+        }
+        self.engine.validate();
+        assert_eq!(self.engine.stats().unwrap().counters.refused, self.refused);
+    }
+
+    fn end(&mut self, index: usize, ending: Ending) {
+        let Request { sid, version, is_changed, is_destroyed } = self.requests[index];
+        let condition = match ending {
+            Ending::Compare => Condition::Unchanged { read: version, expected: version },
+            Ending::Overwrite => Condition::NotDestroyed { read: version },
+            Ending::Touch => Condition::Touch { read: version },
+        };
+        let is_stored = self.is_stored(sid);
+        let times = (self.now, self.now + 40);
+        let done = write(&self.engine, &self.sids[sid], "{}", condition, times);
+        let is_touch = matches!(ending, Ending::Touch);
+        let may_overwrite = matches!(ending, Ending::Overwrite);
+        let expected = if is_destroyed {
+            Err(Refused::Destroyed)
+        } else if is_stored && is_changed && !may_overwrite {
+            Err(Refused::Changed)
+        } else if is_touch && !is_stored {
+            Err(Refused::Missing)
+        } else {
+            Ok(())
+        };
+        assert_eq!(done.map(drop), expected);
+        self.refused += u64::from(expected == Err(Refused::Destroyed) && !is_touch);
+        assert_eq!(self.is_stored(sid), is_stored || expected.is_ok());
+        let Ok(version) = done else { return };
+        if !is_touch {
+            self.note_written(sid);
+            let request = &mut self.requests[index];
+            (request.version, request.is_changed) = (version, false);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(Config { cases: 100, ..Config::default() })]
+
+    #[test]
+    fn a_write_is_judged_by_what_happened_since_the_session_was_read(
+        max in prop_oneof![Just(usize::MAX), Just(2)],
+        ops in proptest::collection::vec(op(), 0..80),
+    ) {
+        let mut world = World::new(Options { max, ..Options::default() });
+        for op in &ops {
+            world.apply(op);
+        }
+    }
+}
+
+#[test]
+fn where_destroyed_is_final_nobody_writes_the_sid_for_minutes() {
+    let folder = Folder::new();
+    let engine = folder.open(Options { destroyed_is_final: true, ..Options::default() });
+    let sids: Vec<Sid> = (0..3_u64).map(|number| engine.sid(&number.to_le_bytes())).collect();
+    let set = |sid: &Sid, now: Millis| write(&engine, sid, "{}", Condition::None, (now, NEVER));
+    set(&sids[0], START).unwrap();
+    set(&sids[1], START).unwrap();
+    engine.destroy(&sids[0], START, &mut Vec::new()).unwrap();
+    assert_eq!(set(&sids[0], START + REMEMBERED), Err(Refused::Destroyed));
+    engine.clear_all(START);
+    assert_eq!(set(&sids[1], START), Err(Refused::Destroyed));
+    assert!(set(&sids[2], START).is_ok(), "it was not there");
+    engine.validate();
+    for sid in &sids {
+        assert!(set(sid, START + REMEMBERED + 1).is_ok());
+    }
+    assert_eq!(engine.validate().dead_bytes, 0, "and then they are forgotten");
+}
+
+#[test]
+fn a_destroyed_sid_is_forgotten_after_minutes_and_what_was_read_before_it_is_not() {
+    let folder = Folder::new();
+    let engine = folder.open(Options::default());
+    let (sid, other) = (engine.sid(b"sid"), engine.sid(b"other"));
+    let read = write(&engine, &sid, "{}", Condition::None, (START, NEVER)).unwrap();
+    engine.destroy(&sid, START, &mut Vec::new()).unwrap();
+    let later = START + REMEMBERED + 1;
+    let kept = write(&engine, &other, "{}", Condition::None, (later, NEVER)).unwrap();
+    assert_eq!(engine.validate().dead_bytes, 0);
+    let late = write(&engine, &sid, "{}", Condition::NotDestroyed { read }, (later, NEVER));
+    assert_eq!(late, Err(Refused::Destroyed));
+    // Somebody has logged in under that sid.
+    write(&engine, &sid, "{}", Condition::None, (later, NEVER)).unwrap();
+    let unchanged = Condition::Unchanged { read, expected: read };
+    let late = write(&engine, &sid, "{}", unchanged, (later, NEVER));
+    assert_eq!(late, Err(Refused::Changed));
+    let current = Condition::Unchanged { read: kept, expected: kept };
+    assert!(write(&engine, &other, "{}", current, (later, NEVER)).is_ok());
+}
+
+#[test]
+fn what_is_remembered_of_destroyed_sids_counts_and_makes_room() {
+    let folder = Folder::new();
+    let options = Options { max_bytes: 20_000, ..Options::default() };
+    let engine = folder.open(options);
+    for number in 0..1000_u64 {
+        engine.destroy(&engine.sid(&number.to_le_bytes()), START, &mut Vec::new()).unwrap();
+    }
+    let remembered = engine.stats().unwrap().bytes;
+    assert!(remembered > 0 && remembered <= 20_000 / 16);
+    for number in 0..500_u64 {
+        let sid = engine.sid(&number.to_le_bytes());
+        write(&engine, &sid, "{}", Condition::None, (START, NEVER)).unwrap();
+        assert!(engine.stats().unwrap().bytes <= 20_000);
+    }
+    assert_eq!(engine.validate().dead_bytes, remembered as u64);
+    // A session may take the whole budget.
+    let large = "1".repeat(13_000);
+    write(&engine, &engine.sid(b"large"), &large, Condition::None, (START, NEVER)).unwrap();
+    let large = "1".repeat(15_000);
+    write(&engine, &engine.sid(b"large"), &large, Condition::None, (START, NEVER)).unwrap();
+    let large = "1".repeat(20_000);
+    let refused = write(&engine, &engine.sid(b"large"), &large, Condition::None, (START, NEVER));
+    assert_eq!(refused, Err(Refused::TooLarge));
+    assert!(!engine.is_empty());
+    engine.validate();
+}
+
+const THREADS: u64 = 4;
+
+/// Adds `word` to the session as a request does: reads, changes, writes; where another one came
+/// between, takes in what is stored by then. Returns whether it was written.
+pub(super) fn add_word(engine: &SharedEngine, sid: &Sid, word: &str) -> bool {
+    let Some((mut body, read)) = self::read(engine, sid, START) else {
+        return false;
+    };
+    let mut expected = read;
+    loop {
+        let longer = format!("{body} {word}");
+        let condition = Condition::Unchanged { read, expected };
+        match write(engine, sid, &longer, condition, (START, NEVER)) {
+            Ok(_) => return true,
+            Err(Refused::Changed) => {}
+            Err(Refused::Destroyed) => return false,
+            Err(refused) => panic!("{refused:?}"),
+        }
+        if let Some((newer, version)) = self::read(engine, sid, START) {
+            (body, expected) = (newer, version);
+        }
+    }
+}
+
+#[test]
+fn no_write_of_threads_that_merge_into_one_session_is_lost() {
+    let folder = Folder::new();
+    let engine = &folder.open(Options::default());
+    let sid = &engine.sid(b"sid");
+    write(engine, sid, "0", Condition::None, (START, NEVER)).unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            scope.spawn(move || {
+                for number in 0..300 {
+                    assert!(add_word(engine, sid, &format!("{thread}:{number}")));
+                }
+            });
+        }
+    });
+    let (body, _) = read(engine, sid, START).unwrap();
+    let words: HashSet<&str> = body.split(' ').collect();
+    assert_eq!(words.len() as u64, 1 + 300 * THREADS);
+    assert_eq!(engine.stats().unwrap().counters.sets, 1 + 300 * THREADS);
+}
+
+#[test]
+fn nothing_that_was_destroyed_comes_back_whatever_threads_write() {
+    let folder = Folder::new();
+    let engine = &folder.open(Options::default());
+    let sid = &engine.sid(b"sid");
+    let is_over = &AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            scope.spawn(move || {
+                let mut number = 0;
+                while !is_over.load(Ordering::Relaxed) {
+                    add_word(engine, sid, &format!("{thread}:{number}"));
+                    number += 1;
+                }
+            });
+        }
+        scope.spawn(move || {
+            for login in 1..=1000_u64 {
+                // A login begins with its own name; whatever words are added stay behind it.
+                let body = format!("login{login}");
+                write(engine, sid, &body, Condition::None, (START, NEVER)).unwrap();
+                if login % 3 == 0 {
+                    engine.clear_all(START);
+                } else {
+                    engine.destroy(sid, START, &mut Vec::new()).unwrap();
+                }
+                // Those who read this login are still writing.
+                for _ in 0..20 {
+                    assert_eq!(read(engine, sid, START), None, "login {login} came back");
+                }
+            }
+            is_over.store(true, Ordering::Relaxed);
+        });
+    });
+    assert_eq!(read(engine, sid, START), None);
+}

@@ -1,0 +1,419 @@
+//! The file itself: who opens it, what becomes of a damaged one, and of one that is full.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Barrier};
+use std::time::Duration;
+
+use super::super::{STATE, SharedEngine, closing, layout};
+use super::{Folder, MAP, START, State, body_ref, read};
+use crate::engine::{Condition, Engine, NewCookie, Options, Refused, Removed};
+use crate::sid::Sid;
+use crate::time::NEVER;
+
+fn set(engine: &SharedEngine, sid: &Sid, body: &str) -> Result<(), String> {
+    let times = (START, NEVER);
+    let done = engine.set(sid.clone(), body_ref(body), Condition::None, times, &mut Vec::new());
+    done.map_err(|error| error.to_string())?.map(drop).map_err(|refused| format!("{refused:?}"))
+}
+
+fn get(engine: &SharedEngine, sid: &Sid) -> Option<String> {
+    engine.found(sid, START, read)
+}
+
+/// A folder with a store of `count` sessions, closed.
+fn filled(count: u64) -> Folder {
+    let folder = Folder::new();
+    let engine = folder.open(Options::default());
+    for number in 0..count {
+        let body = "x".repeat(usize::try_from(number * 7 % 5000).unwrap());
+        set(&engine, &engine.sid(&number.to_le_bytes()), &body).unwrap();
+    }
+    folder
+}
+
+fn data(folder: &Folder) -> PathBuf {
+    folder.path().join("data.mdb")
+}
+
+#[test]
+fn a_path_has_one_engine_in_a_process_until_its_last_store_is_dropped() {
+    let folder = Folder::new();
+    let one = folder.open(Options::default());
+    let other = folder.open(Options::default());
+    assert!(Arc::ptr_eq(&one, &other));
+    #[cfg(unix)]
+    {
+        let link = Folder::new();
+        std::os::unix::fs::symlink(folder.path(), link.path()).unwrap();
+        assert!(Arc::ptr_eq(&one, &link.open(Options::default())));
+        fs::remove_file(link.path()).unwrap();
+    }
+    set(&one, &one.sid(b"sid"), "kept").unwrap();
+    drop((one, other));
+    let anew = folder.open(Options { max: 5, ..Options::default() });
+    assert_eq!(get(&anew, &anew.sid(b"sid")).as_deref(), Some("kept"));
+}
+
+#[test]
+fn threads_may_open_and_close_a_path_at_any_time() {
+    let folder = &Folder::new();
+    std::thread::scope(|scope| {
+        for thread in 0..4_u64 {
+            scope.spawn(move || {
+                for round in 0..50 {
+                    let engine = folder.open(Options::default());
+                    let sid = engine.sid(&thread.to_le_bytes());
+                    let expected = (round > 0).then(|| format!("round {}", round - 1));
+                    assert_eq!(get(&engine, &sid), expected);
+                    set(&engine, &sid, &format!("round {round}")).unwrap();
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn whoever_has_other_options_is_told_which() {
+    let folder = Folder::new();
+    let options = Options::default();
+    let _engine = folder.open(options);
+    for (name, map_size, options) in [
+        ("max", MAP, Options { max: 5, ..options }),
+        ("stale", MAP, Options { stale: true, ..options }),
+        ("mapSize", 2 * MAP, options),
+    ] {
+        let error = SharedEngine::open(folder.path(), map_size, options).unwrap_err();
+        assert_eq!(error.differing_option(), Some(name));
+        assert!(error.to_string().contains(name), "{error}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn nobody_else_may_read_what_it_makes() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = filled(1);
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(folder.path()), 0o700);
+    for file in fs::read_dir(folder.path()).unwrap() {
+        assert_eq!(mode(&file.unwrap().path()), 0o600);
+    }
+}
+
+#[test]
+fn a_path_that_cannot_be_a_folder_is_an_error_that_names_it() {
+    let folder = filled(1);
+    let wrong = data(&folder);
+    let error = SharedEngine::open(&wrong, MAP, Options::default()).unwrap_err();
+    assert!(error.to_string().contains(&*wrong.to_string_lossy()), "{error}");
+    assert!(wrong.is_file());
+}
+
+#[test]
+fn a_process_that_was_forked_off_is_told_to_open_the_store_itself() {
+    let folder = Folder::new();
+    let mut engine = Arc::into_inner(folder.open(Options::default())).unwrap();
+    // As it is in another process.
+    engine.process += 1;
+    let sid = engine.sid(b"sid");
+    let errors = [
+        engine.get(&sid, START, &mut Vec::new(), &mut |_| ()).unwrap_err(),
+        engine.destroy(&sid, START, &mut Vec::new()).unwrap_err(),
+        engine.sync().unwrap_err(),
+    ];
+    for error in errors {
+        assert!(error.to_string().contains("after the fork"), "{error}");
+    }
+}
+
+/// Opens a store whose file was damaged: it is empty, works, and the old file is kept.
+fn is_set_aside(folder: &Folder, damage: &str) {
+    let before = fs::read(data(folder)).unwrap_or_default();
+    let opened = SharedEngine::open(folder.path(), MAP, Options::default()).unwrap();
+    let aside = opened.set_aside.unwrap_or_else(|| panic!("{damage}: was opened as it is"));
+    let name = aside.file_name().unwrap().to_string_lossy();
+    assert!(name.starts_with("data.mdb.damaged-20"), "{name}");
+    assert!(aside.is_dir() || fs::read(&aside).unwrap() == before);
+    let engine = opened.engine;
+    assert!(engine.is_empty());
+    let sid = engine.sid(b"sid");
+    set(&engine, &sid, "new").unwrap();
+    assert_eq!(get(&engine, &sid).as_deref(), Some("new"));
+    engine.validate();
+}
+
+#[test]
+fn a_file_that_is_not_lmdbs_is_set_aside() {
+    let no_files: [(&str, &[u8]); 3] =
+        [("text", b"not a database"), ("a page of nothing", &[0; 4096]), ("noise", &[0xA5; 9000])];
+    for (damage, bytes) in no_files {
+        let folder = filled(3);
+        fs::write(data(&folder), bytes).unwrap();
+        is_set_aside(&folder, damage);
+        // The next one has another name.
+        fs::write(data(&folder), bytes).unwrap();
+        is_set_aside(&folder, damage);
+        assert!(fs::read_dir(folder.path()).unwrap().count() >= 5);
+    }
+    let folder = filled(3);
+    fs::remove_file(data(&folder)).unwrap();
+    fs::create_dir(data(&folder)).unwrap();
+    is_set_aside(&folder, "a folder");
+}
+
+/// Whatever there is, nothing goes wrong with it but that sessions are missing.
+fn goes_on(folder: &Folder) -> bool {
+    let opened = SharedEngine::open(folder.path(), MAP, Options::default()).unwrap();
+    let engine = opened.engine;
+    engine.stats().unwrap();
+    let mut sids = engine.ids().unwrap();
+    engine.all(START, &mut Vec::new()).unwrap();
+    sids.extend((0..200_u64).map(|number| engine.sid(&number.to_le_bytes())));
+    for (number, sid) in sids.iter().enumerate() {
+        get(&engine, sid);
+        let cookie = NewCookie::Text(body_ref("1"));
+        engine.touch(sid, cookie, START, NEVER, &mut Vec::new()).unwrap();
+        if number % 3 == 0 {
+            engine.destroy(sid, START, &mut Vec::new()).unwrap();
+        } else if layout::key_of(sid).is_some() {
+            set(&engine, sid, "anew").unwrap();
+            assert_eq!(get(&engine, sid).as_deref(), Some("anew"));
+        }
+    }
+    engine.prune(NEVER, &mut Vec::new()).unwrap();
+    engine.clear_all(START);
+    opened.set_aside.is_some()
+}
+
+#[test]
+fn a_file_that_is_cut_off_or_has_other_bytes_in_it_never_stops_the_process() {
+    let whole = filled(200);
+    let bytes = fs::read(data(&whole)).unwrap();
+    let used = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    let mut random = 1_u64;
+    let mut below = |limit: usize| {
+        random = random.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(1);
+        usize::try_from((random >> 20) % limit as u64).unwrap()
+    };
+    let folder = Folder::new();
+    drop(folder.open(Options::default()));
+    let mut set_aside = 0;
+    for number in 0..150 {
+        let mut damaged = bytes[..=used].to_vec();
+        match number % 5 {
+            0 => damaged.truncate(below(used)),
+            1 => damaged[below(used)] ^= 1 << below(8),
+            2 => {
+                // Where pages have their headers and pointers.
+                let at = below(used / 4096) * 4096 + below(100);
+                damaged[at] = damaged[at].wrapping_add(1);
+            }
+            3 => {
+                let at = below(used / 4096) * 4096;
+                damaged[at..at + 4096].fill(0);
+            }
+            _ => {
+                let at = below(used - 64);
+                damaged[at..at + 64].fill(0xA5);
+            }
+        }
+        fs::write(data(&folder), &damaged).unwrap();
+        set_aside += usize::from(goes_on(&folder));
+    }
+    assert!(set_aside > 50, "{set_aside}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_is_known_where_it_was_closed_and_nobody_has_changed_it_since() {
+    let known = |folder: &Folder| closing::take_mark(folder.path()).unwrap();
+    let closed = || {
+        let folder = filled(10);
+        let engine = folder.open(Options::default());
+        assert!(!known(&folder), "it is open");
+        std::thread::sleep(Duration::from_millis(100));
+        drop(engine);
+        folder
+    };
+    let folder = closed();
+    assert!(known(&folder));
+    assert!(!known(&folder), "whoever opens it takes the note away");
+
+    let folder = closed();
+    let mut bytes = fs::read(data(&folder)).unwrap();
+    bytes[5000] ^= 1;
+    fs::write(data(&folder), &bytes).unwrap();
+    assert!(!known(&folder), "another byte");
+
+    let folder = closed();
+    fs::rename(data(&folder), folder.path().join("moved")).unwrap();
+    fs::copy(folder.path().join("moved"), data(&folder)).unwrap();
+    assert!(!known(&folder), "another file");
+}
+
+#[test]
+fn an_empty_file_is_begun_anew() {
+    let folder = filled(3);
+    fs::write(data(&folder), b"").unwrap();
+    assert!(folder.open(Options::default()).is_empty());
+}
+
+#[test]
+fn a_file_of_another_format_is_set_aside() {
+    for state in [&State { format: layout::FORMAT + 1, ..State::default() }.bytes()[..], b"?"] {
+        let folder = filled(3);
+        let engine = folder.open(Options::default());
+        let mut transaction = engine.env.write_txn().unwrap();
+        engine.databases.state.put(&mut transaction, STATE, state).unwrap();
+        transaction.commit().unwrap();
+        drop(engine);
+        is_set_aside(&folder, "another format");
+    }
+}
+
+/// The databases that have the sessions of a store that was never cleared.
+fn sessions(engine: &SharedEngine) -> super::super::Sessions {
+    engine.databases.sessions[0]
+}
+
+#[test]
+fn what_is_damaged_in_a_session_counts_as_missing_and_is_removed() {
+    type Damage = fn(&SharedEngine, &mut heed::RwTxn<'_>, &[u8]);
+    let damages: [Damage; 6] = [
+        |engine, transaction, key| {
+            let body = sessions(engine).bodies.get(transaction, key).unwrap().unwrap();
+            let mut body = body.to_vec();
+            body[9] ^= 4;
+            sessions(engine).bodies.put(transaction, key, &body).unwrap();
+        },
+        |engine, transaction, key| sessions(engine).bodies.put(transaction, key, b"1").unwrap(),
+        |engine, transaction, key| sessions(engine).heads.put(transaction, key, b"head").unwrap(),
+        |engine, transaction, key| {
+            // The cookie is to be where there is no text.
+            let head = sessions(engine).heads.get(transaction, key).unwrap().unwrap();
+            let mut head = head.to_vec();
+            head[20..24].copy_from_slice(&u32::MAX.to_le_bytes());
+            sessions(engine).heads.put(transaction, key, &head).unwrap();
+        },
+        |engine, transaction, key| {
+            assert!(sessions(engine).bodies.delete(transaction, key).unwrap());
+        },
+        |engine, transaction, key| {
+            assert!(sessions(engine).heads.delete(transaction, key).unwrap());
+        },
+    ];
+    for (number, damage) in damages.iter().enumerate() {
+        let folder = Folder::new();
+        let engine = folder.open(Options::default());
+        let sids = [engine.sid(b"damaged"), engine.sid(b"whole")];
+        for sid in &sids {
+            set(&engine, sid, r#"{"cookie":{"path":"/"},"views":1}"#).unwrap();
+        }
+        let mut transaction = engine.env.write_txn().unwrap();
+        damage(&engine, &mut transaction, b"damaged");
+        transaction.commit().unwrap();
+        if number % 2 == 0 {
+            let listed = engine.all(START, &mut Vec::new()).unwrap();
+            assert_eq!(listed.len(), 1, "damage {number}");
+        }
+        assert_eq!(get(&engine, &sids[0]), None, "damage {number}");
+        assert!(get(&engine, &sids[1]).is_some());
+        set(&engine, &sids[0], "anew").unwrap();
+        assert_eq!(get(&engine, &sids[0]).as_deref(), Some("anew"));
+        // An expiry that no session has goes when it comes up.
+        engine.prune(NEVER, &mut Vec::new()).unwrap();
+        assert_eq!(engine.held().unwrap(), 2);
+    }
+}
+
+/// The smallest there is.
+const TINY: usize = 1 << 20;
+
+#[test]
+fn a_file_that_is_full_makes_room_for_what_is_set() {
+    let folder = Folder::new();
+    let engine = folder.open_sized(TINY, Options::default());
+    let mut random = 1_u64;
+    for _ in 0..20_000 {
+        random = random.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(1);
+        let sid = engine.sid(&(random >> 50).to_le_bytes());
+        let length = (random >> 20) % [300, 3000, 100_000][(random >> 40) as usize % 3];
+        let body = "x".repeat(usize::try_from(length).unwrap());
+        set(&engine, &sid, &body).unwrap();
+        assert_eq!(get(&engine, &sid), Some(body));
+    }
+    let stats = engine.stats().unwrap();
+    assert!(stats.sessions > 5 && stats.bytes <= TINY / 2);
+    assert!(stats.counters.evictions_by_bytes > 0);
+    assert!(fs::metadata(data(&folder)).unwrap().len() <= TINY as u64);
+    engine.validate();
+    let large = "x".repeat(TINY / 2);
+    let refused = set(&engine, &engine.sid(b"large"), &large).unwrap_err();
+    assert_eq!(refused, format!("{:?}", Refused::TooLarge));
+}
+
+#[test]
+fn a_file_that_a_reader_keeps_full_is_an_error_and_then_works_again() {
+    let folder = Folder::new();
+    let engine = &folder.open_sized(TINY, Options::default());
+    let sid = &|number: u64| engine.sid(&number.to_le_bytes());
+    for number in 0..300 {
+        set(engine, &sid(number), &"x".repeat(500)).unwrap();
+    }
+    let (begun, over) = (&Barrier::new(2), &Barrier::new(2));
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            let reader = engine.env.read_txn().unwrap();
+            begun.wait();
+            over.wait();
+            drop(reader);
+        });
+        begun.wait();
+        let error = (0..100_000).find_map(|number| set(engine, &sid(number), "{}").err());
+        over.wait();
+        assert!(error.unwrap().contains("the file is full"));
+    });
+    for number in 0..1000 {
+        set(engine, &sid(number), &"x".repeat(500)).unwrap();
+    }
+    engine.validate();
+}
+
+#[test]
+fn many_are_evicted_a_few_at_a_time_when_the_limits_become_lower() {
+    let folder = filled(500);
+    let options = Options { max: 10, keep_removed: true, ..Options::default() };
+    let engine = folder.open(options);
+    let removed: &mut Vec<Removed> = &mut Vec::new();
+    let (sid, body) = (engine.sid(b"new"), body_ref("new"));
+    engine.set(sid.clone(), body, Condition::None, (START, START), removed).unwrap().unwrap();
+    assert_eq!(removed.len(), 491);
+    assert_eq!(engine.held().unwrap(), 10);
+    assert!(get(&engine, &sid).is_some(), "though it expires first");
+    engine.validate();
+}
+
+#[test]
+fn sids_that_cannot_be_keys_are_never_found_and_too_large() {
+    let folder = Folder::new();
+    let engine = folder.open(Options::default());
+    for sid in [engine.sid(b""), engine.sid(&[b'a'; 504])] {
+        assert_eq!(set(&engine, &sid, "{}"), Err(format!("{:?}", Refused::TooLarge)));
+        assert_eq!(get(&engine, &sid), None);
+        assert!(!engine.destroy(&sid, START, &mut Vec::new()).unwrap());
+    }
+    let longest = engine.sid(&[b'a'; 503]);
+    set(&engine, &longest, "{}").unwrap();
+    assert_eq!(get(&engine, &longest).as_deref(), Some("{}"));
+}
+
+#[test]
+fn what_was_written_is_synced_on_request() {
+    let folder = filled(10);
+    let engine = folder.open(Options::default());
+    engine.sync().unwrap();
+    assert_eq!(engine.clear_stale_readers().unwrap(), 0);
+    assert_eq!(engine.path(), folder.path().canonicalize().unwrap());
+}

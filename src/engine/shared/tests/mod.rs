@@ -1,0 +1,152 @@
+//! Tests of the engine as a whole: against a model, against other writers, threads and processes,
+//! and on files that are full or damaged.
+
+mod conflicts;
+mod files;
+mod model;
+mod processes;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::layout::{self, Death, State};
+use super::{Session, SharedEngine, view};
+use crate::engine::{Engine, Options, Removed, Result};
+use crate::record::{BodyRef, BodyView, Encoding};
+use crate::sid::Sid;
+use crate::time::Millis;
+
+const START: Millis = 1_700_000_000_000;
+
+/// Enough for what the tests store.
+const MAP: usize = 64 << 20;
+
+/// A folder that goes when the test ends.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("memorystore-rs-{}-{count}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        let _ = std::fs::remove_dir_all(&folder);
+        Self(folder)
+    }
+
+    fn path(&self) -> &Path {
+        &self.0
+    }
+
+    fn open(&self, options: Options) -> Arc<SharedEngine> {
+        self.open_sized(MAP, options)
+    }
+
+    fn open_sized(&self, map_size: usize, options: Options) -> Arc<SharedEngine> {
+        let opened = SharedEngine::open(&self.0, map_size, options).unwrap();
+        assert_eq!(opened.set_aside, None);
+        opened.engine
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn body_ref(body: &str) -> BodyRef<'_> {
+    BodyRef {
+        bytes: body.as_bytes(),
+        encoding: Encoding::Ascii,
+        is_json: body.starts_with('{') || body.starts_with('"'),
+    }
+}
+
+fn read(body: BodyView<'_>) -> String {
+    String::from_utf8(body.to_body().bytes().to_vec()).unwrap()
+}
+
+/// One of the operations that read.
+type Reading = fn(
+    &SharedEngine,
+    &Sid,
+    Millis,
+    &mut Vec<Removed>,
+    &mut dyn FnMut(BodyView<'_>),
+) -> Result<bool>;
+
+impl SharedEngine {
+    /// What `read` makes of the body that `operation` finds.
+    fn read_by<R>(
+        &self,
+        operation: Reading,
+        (sid, now): (&Sid, Millis),
+        removed: &mut Vec<Removed>,
+        read: impl Fn(BodyView<'_>) -> R,
+    ) -> Option<R> {
+        let mut value = None;
+        let mut keep = |body: BodyView<'_>| assert!(value.replace(read(body)).is_none(), "twice");
+        let is_found = operation(self, sid, now, removed, &mut keep).unwrap();
+        assert_eq!(is_found, value.is_some());
+        value
+    }
+
+    /// What `get` finds.
+    fn found<R>(&self, sid: &Sid, now: Millis, read: impl Fn(BodyView<'_>) -> R) -> Option<R> {
+        self.read_by(Engine::get, (sid, now), &mut Vec::new(), read)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.held().unwrap() == 0
+    }
+
+    /// Clears the store, and gives back what that left. Returns what it removed.
+    fn clear_all(self: &Arc<Self>, now: Millis) -> Vec<Removed> {
+        let mut removed = Vec::new();
+        let leftover = Arc::clone(self).clear(now, &mut removed).unwrap();
+        if let Some(mut step) = leftover {
+            while step() {}
+        }
+        removed
+    }
+
+    /// Checks that all entries belong together, and that the sums are right. Returns these.
+    fn validate(&self) -> State {
+        let databases = &self.databases;
+        self.reading(|snapshot| {
+            let (transaction, sessions) = (snapshot.transaction, snapshot.sessions);
+            let mut bytes = 0;
+            for entry in sessions.heads.iter(transaction)? {
+                let (key, _) = entry?;
+                let Session::Found(head, body) = sessions.get(transaction, key)? else {
+                    panic!("half a session");
+                };
+                assert!(view(&head, body, 0).is_some());
+                let due = &mut Vec::new();
+                layout::expiry_key(head.expires, key, due);
+                assert_eq!(sessions.expiry.get(transaction, due)?, Some(&[][..]));
+                let body = body.len() - layout::CHECKSUM;
+                assert_eq!(head.body as usize, body);
+                bytes += layout::cost(key.len(), head.cookie.len(), body) as u64;
+            }
+            let heads = sessions.heads.len(transaction)?;
+            assert_eq!(sessions.bodies.len(transaction)?, heads);
+            assert_eq!(sessions.expiry.len(transaction)?, heads);
+
+            let mut dead_bytes = 0;
+            for entry in databases.deaths.iter(transaction)? {
+                let (version, sid) = layout::read_death_key(entry?.0).unwrap();
+                let death = databases.destroyed.get(transaction, sid)?.and_then(Death::read);
+                assert_eq!(death.unwrap().version, version);
+                dead_bytes += layout::death_cost(sid.len()) as u64;
+            }
+            assert_eq!(databases.deaths.len(transaction)?, databases.destroyed.len(transaction)?);
+            let state = snapshot.state;
+            assert_eq!((state.bytes, state.dead_bytes), (bytes, dead_bytes));
+            Ok(state)
+        })
+        .unwrap()
+    }
+}

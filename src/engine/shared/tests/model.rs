@@ -1,0 +1,698 @@
+//! Holds the engine against the rules written down as plainly as possible: one list in the order
+//! of expiry.
+
+use std::cmp::Reverse;
+use std::ops::Range;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{Config, TestRunner};
+
+use super::super::writing::STEP;
+use super::super::{SharedEngine, layout};
+use super::{Folder, Reading, START, body_ref, read};
+use crate::engine::{
+    Condition, Counters, Engine, Length, NewCookie, Options, Refused, Removed, Touched,
+};
+use crate::pruner::Prunable;
+use crate::sid::Sid;
+use crate::time::{Millis, NEVER, iso};
+
+/// A session in the model: the number of its sid, and its body.
+type Session = (u32, String);
+
+struct Entry {
+    sid: u32,
+    body: String,
+    expires: Millis,
+    /// Whether the cookie is kept apart.
+    is_cut: bool,
+}
+
+impl Entry {
+    fn cost(&self) -> usize {
+        let cookie = if self.is_cut { cookie_of(&self.body).len() } else { 0 };
+        layout::cost(sid_bytes(self.sid).len(), cookie, self.body.len() - cookie)
+    }
+
+    fn order(&self) -> (Millis, Vec<u8>) {
+        (self.expires, sid_bytes(self.sid))
+    }
+}
+
+/// The rules.
+struct Model {
+    options: Options,
+    now: Millis,
+    /// In no order.
+    entries: Vec<Entry>,
+    /// Those that were destroyed. The earliest comes first.
+    deaths: Vec<u32>,
+    prune: Option<Millis>,
+    /// What prunes in the background removed and nobody has taken.
+    pruned: Vec<Session>,
+    counters: Counters,
+}
+
+impl Model {
+    fn position(&self, sid: u32) -> Option<usize> {
+        self.entries.iter().position(|entry| entry.sid == sid)
+    }
+
+    fn dead_bytes(&self) -> usize {
+        self.deaths.iter().map(|sid| layout::death_cost(sid_bytes(*sid).len())).sum()
+    }
+
+    fn bytes(&self) -> usize {
+        self.dead_bytes() + self.entries.iter().map(Entry::cost).sum::<usize>()
+    }
+
+    /// The entries' places, what expires soonest first.
+    fn by_expiry(&self) -> Vec<usize> {
+        let mut places: Vec<usize> = (0..self.entries.len()).collect();
+        places.sort_by_key(|place| self.entries[*place].order());
+        places
+    }
+
+    fn remove(&mut self, at: usize) -> Session {
+        let entry = self.entries.swap_remove(at);
+        (entry.sid, entry.body)
+    }
+
+    fn expire(&mut self, at: usize) -> Session {
+        self.counters.expirations += 1;
+        self.remove(at)
+    }
+
+    fn get(&mut self, sid: u32, removed: &mut Vec<Session>) -> Option<String> {
+        let found = self.fetch(sid, removed);
+        self.counters.hits += u64::from(found.is_some());
+        self.counters.misses += u64::from(found.is_none());
+        found
+    }
+
+    fn fetch(&mut self, sid: u32, removed: &mut Vec<Session>) -> Option<String> {
+        let at = self.position(sid)?;
+        if self.now <= self.entries[at].expires {
+            return Some(self.entries[at].body.clone());
+        }
+        let is_stale = self.options.stale && !self.is_pruned(&self.entries[at]);
+        let session = self.expire(at);
+        let body = is_stale.then(|| session.1.clone());
+        removed.push(session);
+        body
+    }
+
+    fn is_too_large(&self, sid: u32, body: &str) -> bool {
+        let is_cut = is_cut(body);
+        let entry = Entry { sid, body: body.into(), expires: 0, is_cut };
+        entry.cost() > self.options.max_bytes
+    }
+
+    fn set(
+        &mut self,
+        (sid, body): Session,
+        expires: Millis,
+        is_touch: bool,
+        removed: &mut Vec<Session>,
+    ) -> Result<(), Refused> {
+        if self.is_too_large(sid, &body) {
+            return Err(Refused::TooLarge);
+        }
+        let at = self.position(sid);
+        let counters = &mut self.counters;
+        *(if is_touch { &mut counters.touches } else { &mut counters.sets }) += 1;
+        if self.options.max == 0 {
+            removed.push((sid, body));
+            return Ok(());
+        }
+        let is_cut = is_cut(&body);
+        if let Some(at) = at {
+            let old = self.entries.swap_remove(at);
+            if self.options.keep_replaced {
+                removed.push((sid, old.body));
+            }
+        }
+        self.entries.push(Entry { sid, body, expires, is_cut });
+        if at.is_some() {
+            self.settle(sid, removed);
+        }
+        self.evict(Some(sid), removed);
+        Ok(())
+    }
+
+    /// What was overwritten with something that has expired goes at once.
+    fn settle(&mut self, sid: u32, removed: &mut Vec<Session>) {
+        if let Some(at) = self.position(sid)
+            && self.now > self.entries[at].expires
+        {
+            removed.push(self.expire(at));
+        }
+    }
+
+    fn evict(&mut self, kept: Option<u32>, removed: &mut Vec<Session>) {
+        loop {
+            let is_by_count = self.entries.len() > self.options.max;
+            if !is_by_count && self.bytes() <= self.options.max_bytes {
+                return;
+            }
+            let others = self.by_expiry();
+            let first = others.into_iter().find(|at| Some(self.entries[*at].sid) != kept);
+            let Some(at) = first else {
+                while self.bytes() > self.options.max_bytes && self.forget_first() {}
+                return;
+            };
+            if is_by_count {
+                self.counters.evictions_by_count += 1;
+            } else {
+                self.counters.evictions_by_bytes += 1;
+            }
+            removed.push(self.remove(at));
+        }
+    }
+
+    fn forget_first(&mut self) -> bool {
+        if self.deaths.is_empty() {
+            return false;
+        }
+        self.deaths.remove(0);
+        true
+    }
+
+    /// `fresh` is what is written where the cookie cannot be replaced.
+    fn touch(
+        &mut self,
+        cookie: &str,
+        fresh: Session,
+        expires: Millis,
+        removed: &mut Vec<Session>,
+    ) -> Result<bool, Refused> {
+        let sid = fresh.0;
+        let Some(at) = self.position(sid) else {
+            return Ok(false);
+        };
+        let is_too_soon = self.options.is_too_soon(self.entries[at].expires, expires);
+        if self.now <= self.entries[at].expires && is_too_soon {
+            return Ok(true);
+        }
+        if self.fetch(sid, removed).is_none() {
+            return Ok(false);
+        }
+        let Some(at) = self.position(sid) else {
+            self.set(fresh, expires, true, removed)?;
+            return Ok(true);
+        };
+        let Some(body) = with_cookie(&self.entries[at].body, cookie) else {
+            self.set(fresh, expires, true, removed)?;
+            return Ok(true);
+        };
+        let renewed = Entry { sid, body, expires, is_cut: true };
+        if renewed.cost() > self.options.max_bytes {
+            self.set(fresh, expires, true, removed)?;
+            return Ok(true);
+        }
+        self.entries[at] = renewed;
+        self.counters.touches += 1;
+        self.settle(sid, removed);
+        self.evict(Some(sid), removed);
+        Ok(true)
+    }
+
+    fn destroy(&mut self, sid: u32, removed: &mut Vec<Session>) -> bool {
+        self.deaths.retain(|other| *other != sid);
+        self.deaths.push(sid);
+        while self.dead_bytes() > self.options.max_bytes / 16 && self.forget_first() {}
+        let at = self.position(sid);
+        removed.extend(at.map(|at| self.remove(at)));
+        self.evict(None, removed);
+        at.is_some()
+    }
+
+    /// Whether a prune is about to remove it.
+    fn is_pruned(&self, entry: &Entry) -> bool {
+        self.prune.is_some_and(|now| now > entry.expires)
+    }
+
+    fn ids(&self) -> Vec<u32> {
+        let places = self.by_expiry();
+        let entries = places.iter().rev().map(|at| &self.entries[*at]);
+        entries.filter(|entry| !self.is_pruned(entry)).map(|entry| entry.sid).collect()
+    }
+
+    /// Returns whether there is anything to do.
+    fn begin_prune(&mut self) -> bool {
+        let has_due = self.entries.iter().any(|entry| self.now > entry.expires);
+        self.prune = has_due.then_some(self.now);
+        has_due
+    }
+
+    fn all(&mut self, removed: &mut Vec<Session>) -> Vec<Session> {
+        let (stale, now) = (self.options.stale, self.now);
+        let places = self.by_expiry();
+        let listed = places.iter().rev().map(|at| &self.entries[*at]);
+        let listed = listed
+            .filter(|entry| stale && !self.is_pruned(entry) || now <= entry.expires)
+            .map(|entry| (entry.sid, entry.body.clone()))
+            .collect();
+        let mut over = Vec::new();
+        self.prune(now, usize::MAX, &mut over);
+        removed.extend(over.into_iter().rev());
+        listed
+    }
+
+    fn clear(&mut self) -> Vec<Session> {
+        self.deaths.clear();
+        let mut entries = std::mem::take(&mut self.entries);
+        entries.sort_by_key(|entry| Reverse(entry.order()));
+        entries.into_iter().map(|entry| (entry.sid, entry.body)).collect()
+    }
+
+    /// Returns whether there may be more.
+    fn prune(&mut self, now: Millis, limit: usize, removed: &mut Vec<Session>) -> bool {
+        let over = self.by_expiry().into_iter().filter(|at| now > self.entries[*at].expires);
+        let sids: Vec<u32> = over.take(limit).map(|at| self.entries[at].sid).collect();
+        for sid in &sids {
+            let at = self.position(*sid).unwrap();
+            removed.push(self.expire(at));
+        }
+        sids.len() == limit
+    }
+
+    fn prune_step(&mut self) -> bool {
+        let Some(now) = self.prune else {
+            return false;
+        };
+        let mut pruned = Vec::new();
+        let more = self.prune(now, STEP, &mut pruned);
+        self.pruned.append(&mut pruned);
+        if !more {
+            self.prune = None;
+        }
+        more
+    }
+}
+
+/// A body that no other write has. Where it is JSON its cookie can be replaced.
+fn new_body(number: u64, is_json: bool, padding: usize) -> String {
+    let padding = "x".repeat(padding);
+    if is_json && number.is_multiple_of(3) {
+        format!(r#"{{"cookie":{},"n":"{number}{padding}"}}"#, timed(number))
+    } else if is_json {
+        format!(r#"{{"n":"{number}{padding}","cookie":0}}"#)
+    } else {
+        format!("body {number} {padding}")
+    }
+}
+
+fn timed(number: u64) -> String {
+    let time = iso(number.cast_signed()).unwrap();
+    format!(r#"{{"expires":"{}","path":"/"}}"#, str::from_utf8(&time).unwrap())
+}
+
+/// Whether the cookie is cut out when the body is set.
+fn is_cut(body: &str) -> bool {
+    body.starts_with(r#"{"cookie":{"#)
+}
+
+fn cookie_of(body: &str) -> &str {
+    let rest = body.split_once(r#""cookie":"#).unwrap().1;
+    &rest[..rest.find(r#","n":"#).unwrap_or(rest.len() - 1)]
+}
+
+fn with_cookie(body: &str, cookie: &str) -> Option<String> {
+    let (before, rest) = body.split_once(r#""cookie":"#)?;
+    let after = rest.find(r#","n":"#).map_or("}", |at| &rest[at..]);
+    Some(format!(r#"{before}"cookie":{cookie}{after}"#))
+}
+
+/// Sids of several lengths, in no order.
+fn sid_bytes(number: u32) -> Vec<u8> {
+    let mut bytes = number.wrapping_mul(0x9E37_79B9).to_le_bytes().to_vec();
+    bytes.extend(number.to_le_bytes());
+    if number % 4 == 3 {
+        bytes.resize(40 + number as usize % 400, b'.');
+    }
+    bytes
+}
+
+fn number_of(sid: &Sid) -> u32 {
+    u32::from_le_bytes(sid.as_bytes()[4..8].try_into().unwrap())
+}
+
+fn sessions(removed: &[Removed]) -> Vec<Session> {
+    let text = |one: &Removed| String::from_utf8(one.body.bytes().to_vec()).unwrap();
+    removed.iter().map(|one| (number_of(&one.sid), text(one))).collect()
+}
+
+fn figures(counters: &Counters) -> [u64; 8] {
+    [
+        counters.hits,
+        counters.misses,
+        counters.sets,
+        counters.refused,
+        counters.touches,
+        counters.evictions_by_count,
+        counters.evictions_by_bytes,
+        counters.expirations,
+    ]
+}
+
+#[derive(Clone, Debug)]
+enum Op {
+    Get(u32),
+    Fetch(u32),
+    Peek(u32),
+    Set(u32, Millis, bool, usize),
+    /// With a cookie that is so much longer than the shortest.
+    Touch(u32, Millis, usize),
+    Destroy(u32),
+    Ids,
+    All,
+    Clear,
+    Len,
+    List,
+    Prune,
+    BeginPrune,
+    Step,
+    TakePruned(usize),
+    /// The clock goes forward, or back.
+    Clock(Millis),
+    /// The engine is closed and opened again.
+    Reopen,
+}
+
+/// How long a session lives; [`NEVER`] stands for itself.
+fn lifetime() -> impl Strategy<Value = Millis> {
+    prop_oneof![8 => 0..60_i64, 1 => -20..0_i64, 1 => Just(NEVER)]
+}
+
+fn padding() -> impl Strategy<Value = usize> {
+    prop_oneof![4 => 0..20_usize, 2 => 20..300_usize, 1 => 300..1500_usize, 1 => 1500..9000_usize]
+}
+
+fn op(sids: Range<u32>) -> impl Strategy<Value = Op> {
+    prop_oneof![
+        10 => sids.clone().prop_map(Op::Get),
+        2 => sids.clone().prop_map(Op::Fetch),
+        3 => sids.clone().prop_map(Op::Peek),
+        24 => (sids.clone(), lifetime(), any::<bool>(), padding())
+            .prop_map(|(sid, life, is_json, padding)| Op::Set(sid, life, is_json, padding)),
+        16 => (sids.clone(), lifetime(), padding())
+            .prop_map(|(sid, life, padding)| Op::Touch(sid, life, padding)),
+        6 => sids.prop_map(Op::Destroy),
+        2 => Just(Op::Ids),
+        2 => Just(Op::All),
+        1 => Just(Op::Clear),
+        1 => Just(Op::Len),
+        2 => Just(Op::List),
+        2 => Just(Op::Prune),
+        4 => Just(Op::BeginPrune),
+        6 => Just(Op::Step),
+        2 => prop_oneof![0..4_usize, Just(usize::MAX)].prop_map(Op::TakePruned),
+        10 => (0..30_i64).prop_map(Op::Clock),
+        3 => (-60..0_i64).prop_map(Op::Clock),
+        1 => Just(Op::Reopen),
+    ]
+}
+
+fn options() -> impl Strategy<Value = Options> {
+    let max = proptest::sample::select(&[usize::MAX, 0, 1, 3, 10][..]);
+    // No budget, one that is too small for any, and some for a few.
+    let max_bytes = prop_oneof![
+        2 => Just(usize::MAX),
+        1 => 0..300_usize,
+        3 => 300..9000_usize,
+        1 => 9000..50_000_usize,
+    ];
+    let touch_after = prop_oneof![3 => Just(0), 1 => 1..30_i64];
+    let flags = any::<[bool; 3]>();
+    (max, max_bytes, touch_after, flags).prop_map(|(max, max_bytes, touch_after, flags)| {
+        let [stale, keep_removed, keep_replaced] = flags;
+        let limits = Options { max, max_bytes, touch_after, ..Options::default() };
+        Options { stale, keep_removed, keep_replaced, ..limits }
+    })
+}
+
+/// An engine and a model of it, which do the same.
+struct Pair {
+    folder: Folder,
+    engine: Arc<SharedEngine>,
+    model: Model,
+    bodies: u64,
+}
+
+impl Pair {
+    fn new(options: Options) -> Self {
+        let folder = Folder::new();
+        let engine = folder.open(options);
+        let model = Model {
+            options,
+            now: START,
+            entries: Vec::new(),
+            deaths: Vec::new(),
+            prune: None,
+            pruned: Vec::new(),
+            counters: Counters::default(),
+        };
+        Self { folder, engine, model, bodies: 0 }
+    }
+
+    fn sid(&self, number: u32) -> Sid {
+        self.engine.sid(&sid_bytes(number))
+    }
+
+    fn read_by(
+        &self,
+        operation: Reading,
+        number: u32,
+        removed: &mut Vec<Removed>,
+    ) -> Option<String> {
+        self.engine.read_by(operation, (&self.sid(number), self.model.now), removed, read)
+    }
+
+    fn next_body(&mut self, is_json: bool, padding: usize) -> String {
+        self.bodies += 1;
+        new_body(self.bodies, is_json, padding)
+    }
+
+    /// Does `op` on both sides and compares what it gives and what it removes.
+    fn apply(&mut self, op: &Op) {
+        let now = self.model.now;
+        let mut removed = Vec::new();
+        let mut expected = Vec::new();
+        match *op {
+            Op::Get(number) => {
+                let found = self.read_by(Engine::get, number, &mut removed);
+                assert_eq!(found, self.model.get(number, &mut expected));
+            }
+            Op::Fetch(number) => {
+                let found = self.read_by(Engine::fetch, number, &mut removed);
+                assert_eq!(found, self.model.fetch(number, &mut expected));
+            }
+            Op::Peek(number) => {
+                let found = self.read_by(Engine::peek, number, &mut removed);
+                assert_eq!(found, self.model.fetch(number, &mut expected));
+            }
+            Op::Set(number, life, is_json, padding) => {
+                let body = self.next_body(is_json, padding);
+                let expires = now.saturating_add(life);
+                let (sid, given) = (self.sid(number), body_ref(&body));
+                let times = (now, expires);
+                let done = self.engine.set(sid, given, Condition::None, times, &mut removed);
+                let model = self.model.set((number, body), expires, false, &mut expected);
+                assert_eq!(done.unwrap().map(drop), model);
+            }
+            Op::Touch(number, life, padding) => {
+                let fresh = self.next_body(true, padding);
+                let expires = now.saturating_add(life);
+                let cookie = if self.bodies.is_multiple_of(2) {
+                    timed(self.bodies)
+                } else {
+                    format!(r#""{}{}""#, self.bodies, "c".repeat(padding))
+                };
+                let done = self.touch(number, (&cookie, &fresh), expires, &mut removed);
+                let model = self.model.touch(&cookie, (number, fresh), expires, &mut expected);
+                assert_eq!(done, model);
+            }
+            Op::Destroy(number) => {
+                let existed = self.engine.destroy(&self.sid(number), now, &mut removed);
+                assert_eq!(existed.unwrap(), self.model.destroy(number, &mut expected));
+            }
+            Op::Ids => {
+                let ids: Vec<u32> = self.engine.ids().unwrap().iter().map(number_of).collect();
+                assert_eq!(ids, self.model.ids());
+            }
+            Op::All => {
+                let listed = self.engine.all(now, &mut removed).unwrap().into_iter();
+                let listed = listed.map(|(sid, body)| Removed { sid, body, last_use: 0 });
+                let listed = sessions(&listed.collect::<Vec<_>>());
+                assert_eq!(listed, self.model.all(&mut expected));
+            }
+            Op::Clear => {
+                removed = self.engine.clear_all(now);
+                let sessions = self.model.clear();
+                if self.model.options.keep_removed {
+                    expected = sessions;
+                }
+            }
+            Op::Len => {
+                let length = self.engine.length().unwrap();
+                assert_eq!(length, Length::Now(self.model.ids().len()));
+            }
+            Op::List => self.list(),
+            Op::Prune => {
+                self.engine.prune(now, &mut removed).unwrap();
+                self.model.prune(now, usize::MAX, &mut expected);
+            }
+            Op::BeginPrune => {
+                assert_eq!(self.engine.begin_prune(now).unwrap(), self.model.begin_prune());
+            }
+            Op::Step => {
+                assert_eq!(self.engine.prune_step(), self.model.prune_step());
+                assert_eq!(self.engine.is_pruning().unwrap(), self.model.prune.is_some());
+            }
+            Op::TakePruned(limit) => self.take_pruned(limit),
+            Op::Clock(millis) => self.model.now += millis,
+            Op::Reopen => self.reopen(),
+        }
+        if self.model.options.keep_removed {
+            assert_eq!(sessions(&removed), expected, "what {op:?} removed");
+        } else {
+            let sids: Vec<u32> = removed.iter().map(|one| number_of(&one.sid)).collect();
+            assert_eq!(sids, expected.iter().map(|one| one.0).collect::<Vec<_>>());
+        }
+        let stats = self.engine.stats().unwrap();
+        assert_eq!(figures(&stats.counters), figures(&self.model.counters));
+        assert_eq!((stats.sessions, stats.bytes), (self.model.entries.len(), self.model.bytes()));
+        assert!(stats.sessions <= self.model.options.max);
+        assert!(stats.bytes <= self.model.options.max_bytes);
+    }
+
+    /// As the boundary touches: by reading and writing where it cannot be done otherwise.
+    fn touch(
+        &self,
+        number: u32,
+        (cookie, fresh): (&str, &str),
+        expires: Millis,
+        removed: &mut Vec<Removed>,
+    ) -> Result<bool, Refused> {
+        let (sid, now) = (self.sid(number), self.model.now);
+        let cookie = NewCookie::Text(body_ref(cookie));
+        match self.engine.touch(&sid, cookie, now, expires, removed).unwrap() {
+            Touched::NeedsText => unreachable!("it has it"),
+            Touched::Missing => Ok(false),
+            Touched::Renewed => Ok(true),
+            Touched::NeedsRewrite => {
+                let found =
+                    self.engine.read_by(Engine::fetch, (&sid, now), removed, |body| body.read());
+                let Some(read) = found else {
+                    return Ok(false);
+                };
+                let condition = Condition::Touch { read };
+                let (fresh, times) = (body_ref(fresh), (now, expires));
+                self.engine.set(sid, fresh, condition, times, removed).unwrap()?;
+                Ok(true)
+            }
+        }
+    }
+
+    fn list(&self) {
+        let mut listed = Vec::new();
+        let mut listing = Arc::clone(&self.engine).listing().unwrap();
+        while listing.step(&mut listed).unwrap() {}
+        assert!(listed.is_sorted_by_key(|(order, _)| *order));
+        let listed: Vec<u32> = listed.iter().rev().map(|(_, sid)| number_of(sid)).collect();
+        assert_eq!(listed, self.model.ids());
+    }
+
+    fn take_pruned(&mut self, limit: usize) {
+        let mut taken = Vec::new();
+        let more = self.engine.take_pruned(limit, &mut taken);
+        let pruned = &mut self.model.pruned;
+        if !self.model.options.keep_removed {
+            pruned.clear();
+        }
+        let expected: Vec<Session> = pruned.drain(..limit.min(pruned.len())).collect();
+        assert_eq!(sessions(&taken), expected);
+        assert_eq!(more, !pruned.is_empty() || self.model.prune.is_some());
+    }
+
+    /// What is in the file stays. What is this process's own begins anew.
+    fn reopen(&mut self) {
+        let options = self.model.options;
+        let weak = Arc::downgrade(&self.engine);
+        self.engine = Folder::new().open(options);
+        assert!(weak.upgrade().is_none());
+        self.engine = self.folder.open(options);
+        self.model.counters = Counters::default();
+        self.model.prune = None;
+        self.model.pruned.clear();
+    }
+
+    fn finish(&mut self) {
+        for op in [Op::List, Op::Len, Op::Reopen, Op::Ids, Op::All, Op::Clear, Op::Len] {
+            self.apply(&op);
+            self.engine.validate();
+        }
+    }
+}
+
+/// The same run of operations in every run of the tests.
+fn ops_of(strategy: impl Strategy<Value = Op>, count: usize) -> Vec<Op> {
+    let runner = &mut TestRunner::deterministic();
+    let ops = proptest::collection::vec(strategy, count);
+    ops.new_tree(runner).unwrap().current()
+}
+
+fn growing(sids: Range<u32>) -> impl Strategy<Value = Op> {
+    let life = prop_oneof![9 => 0..3000_i64, 1 => -20..0_i64];
+    let set = (sids, life, any::<bool>(), padding())
+        .prop_map(|(sid, life, is_json, padding)| Op::Set(sid, life, is_json, padding));
+    prop_oneof![6 => set, 1 => (0..3_i64).prop_map(Op::Clock)]
+}
+
+fn shrinking(sids: Range<u32>) -> impl Strategy<Value = Op> {
+    prop_oneof![
+        8 => sids.clone().prop_map(Op::Destroy),
+        2 => sids.prop_map(Op::Get),
+        1 => (0..100_i64).prop_map(Op::Clock),
+        1 => Just(Op::BeginPrune),
+        4 => Just(Op::Step),
+    ]
+}
+
+proptest! {
+    #![proptest_config(Config { cases: 150, ..Config::default() })]
+
+    #[test]
+    fn an_engine_keeps_the_rules(
+        options in options(),
+        ops in proptest::collection::vec(op(0..14), 0..150),
+    ) {
+        let mut pair = Pair::new(options);
+        for op in &ops {
+            pair.apply(op);
+            pair.engine.validate();
+        }
+        pair.finish();
+    }
+}
+
+#[test]
+fn an_engine_keeps_the_rules_while_hundreds_come_and_go() {
+    const SIDS: Range<u32> = 0..600;
+    for (max, max_bytes) in [(usize::MAX, usize::MAX), (200, usize::MAX), (200, 200_000)] {
+        let options = Options { max, max_bytes, keep_removed: true, ..Options::default() };
+        let mut pair = Pair::new(options);
+        let phases =
+            [ops_of(growing(SIDS), 1000), ops_of(op(SIDS), 800), ops_of(shrinking(SIDS), 1000)];
+        for (count, op) in phases.iter().flatten().enumerate() {
+            pair.apply(op);
+            if count % 64 == 0 {
+                pair.engine.validate();
+            }
+        }
+        pair.finish();
+    }
+}

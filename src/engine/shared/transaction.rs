@@ -1,0 +1,159 @@
+//! How the engine reads and writes: a transaction at a time, in the process that opened the file,
+//! and again where the file was full.
+
+use std::sync::atomic::Ordering;
+
+use heed::{MdbError, RoTxn, WithoutTls};
+
+use super::error::Attempt;
+use super::eviction::STEP_FOR_PAGES;
+use super::writing::Writing;
+use super::{Error, Lmdb, Result, SharedEngine, Snapshot, file};
+use crate::engine::{Counters, Removed};
+
+impl SharedEngine {
+    /// LMDB's locks belong to the process that took them, not to one that it forks off.
+    pub(super) fn belongs_here(&self, attempt: Attempt) -> Result<()> {
+        if self.process == std::process::id() {
+            return Ok(());
+        }
+        Err(Error::forked(attempt, &self.path))
+    }
+
+    pub(super) fn error(&self, attempt: Attempt, cause: heed::Error) -> Error {
+        Error::lmdb(attempt, &self.path, cause)
+    }
+
+    /// One transaction that reads.
+    pub(super) fn reading<R>(&self, operation: impl FnOnce(&Snapshot<'_>) -> Lmdb<R>) -> Result<R> {
+        self.belongs_here(Attempt::Read)?;
+        self.begin(|| self.env.read_txn())
+            .and_then(|transaction| operation(&self.databases.snapshot(&transaction)?))
+            .map_err(|cause| self.error(Attempt::Read, cause))
+    }
+
+    /// A transaction that reads what is there now, for as long as it is kept.
+    pub(super) fn read_on(&self) -> Result<RoTxn<'static, WithoutTls>> {
+        self.belongs_here(Attempt::Read)?;
+        self.begin(|| self.env.clone().static_read_txn())
+            .map_err(|cause| self.error(Attempt::Read, cause))
+    }
+
+    /// Where no more can read, those that died while they did make room.
+    fn begin<T>(&self, begin: impl Fn() -> Lmdb<T>) -> Lmdb<T> {
+        match begin() {
+            Err(heed::Error::Mdb(MdbError::ReadersFull)) => {
+                self.env.clear_stale_readers()?;
+                begin()
+            }
+            done => done,
+        }
+    }
+
+    /// One transaction that writes up to `size` bytes for the session `kept`. Where the file is
+    /// full, what expires soonest is evicted, and it is done again. Where there is more to evict
+    /// than one transaction may, others follow.
+    pub(super) fn writing<R>(
+        &self,
+        kept: &[u8],
+        size: usize,
+        removed: &mut Vec<Removed>,
+        mut operation: impl FnMut(&mut Writing<'_>) -> Lmdb<R>,
+    ) -> Result<R> {
+        self.belongs_here(Attempt::Write)?;
+        let mut victims = 1;
+        let (value, mut is_over) = loop {
+            match self.write_once(size, removed, &mut operation) {
+                Err(heed::Error::Mdb(MdbError::MapFull)) => {
+                    self.make_room(victims, kept, removed)?;
+                    victims *= 2;
+                }
+                done => break done.map_err(|cause| self.error(Attempt::Write, cause))?,
+            }
+        };
+        while is_over {
+            let evict = |writing: &mut Writing<'_>| writing.evict(kept);
+            is_over = self
+                .write_once(0, removed, evict)
+                .map_err(|cause| self.error(Attempt::Write, cause))?
+                .1;
+        }
+        Ok(value)
+    }
+
+    /// Evicts up to so many sessions because the file is full, in transactions that are so small
+    /// that they need next to no room themselves.
+    fn make_room(&self, victims: usize, kept: &[u8], removed: &mut Vec<Removed>) -> Result<()> {
+        self.clear_stale_readers()?;
+        for evicted in 0..victims {
+            let done = self.write_once(0, removed, |writing| {
+                if writing.sweep(STEP_FOR_PAGES)? {
+                    return Ok(true);
+                }
+                let is_found = writing.evict_first(kept)?;
+                writing.counters.evictions_by_bytes += u64::from(is_found);
+                Ok(is_found)
+            });
+            match done {
+                Ok((true, _)) => {}
+                Ok((false, _)) if evicted > 0 => return Ok(()),
+                Ok((false, _)) | Err(heed::Error::Mdb(MdbError::MapFull)) => {
+                    return Err(Error::full(&self.path));
+                }
+                Err(cause) => return Err(self.error(Attempt::Write, cause)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns also whether there still is more than there is room for.
+    fn write_once<R>(
+        &self,
+        size: usize,
+        removed: &mut Vec<Removed>,
+        operation: impl FnOnce(&mut Writing<'_>) -> Lmdb<R>,
+    ) -> Lmdb<(R, bool)> {
+        let transaction = self.env.write_txn()?;
+        let before = self.databases.state(&transaction)?;
+        let need = file::Need { pages: self.env.info().last_page_number + 1, size };
+        let free_pages = || {
+            let in_use = self.databases.pages(&transaction)?;
+            Ok(need.pages.saturating_sub(in_use))
+        };
+        let mut state = before;
+        state.allocated = file::allocate(&self.env, need, before.allocated, free_pages)?;
+        let mut writing = Writing {
+            databases: self.databases,
+            sessions: self.databases.sessions(&before),
+            transaction,
+            state,
+            removed: Vec::new(),
+            counters: Counters::default(),
+            options: self.options,
+            hasher: &self.hasher,
+            limits: self.limits,
+            is_file_used_up: need.pages >= self.limits.max_pages,
+            is_over: false,
+            buffers: std::mem::take(&mut *self.buffers.lock()),
+        };
+        let value = operation(&mut writing)?;
+        let (mut gone, counters, is_over, buffers) = writing.commit(&before)?;
+        self.is_dirty.store(true, Ordering::Relaxed);
+        *self.buffers.lock() = buffers.trimmed();
+        self.counters.lock().add(&counters);
+        removed.append(&mut gone);
+        Ok((value, is_over))
+    }
+}
+
+impl Counters {
+    /// Adds what one transaction has done.
+    fn add(&mut self, other: &Self) {
+        self.sets += other.sets;
+        self.refused += other.refused;
+        self.touches += other.touches;
+        self.evictions_by_count += other.evictions_by_count;
+        self.evictions_by_bytes += other.evictions_by_bytes;
+        self.expirations += other.expirations;
+    }
+}

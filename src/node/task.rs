@@ -1,0 +1,57 @@
+//! Work that the background thread does for one store, and what came of it.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::engine::Error;
+use crate::pruner::PRUNER;
+
+/// One piece of work at a time.
+#[derive(Clone, Default)]
+pub(super) struct Task(Arc<Mutex<Progress>>);
+
+#[derive(Default)]
+enum Progress {
+    #[default]
+    Idle,
+    UnderWay,
+    Failed(Error),
+}
+
+impl Task {
+    /// Has the thread do `work`, even if the last environment goes before it comes to it.
+    pub(super) fn begin(&self, work: impl FnOnce() -> Result<(), Error> + Send + 'static) {
+        *self.0.lock() = Progress::UnderWay;
+        let end = End(self.clone());
+        PRUNER.finish(Box::new(move || {
+            if let Err(error) = work() {
+                *end.0.0.lock() = Progress::Failed(error);
+            }
+        }));
+    }
+
+    /// Whether the work is not yet done. Fails, once, with what it failed with.
+    pub(super) fn is_under_way(&self) -> Result<bool, Error> {
+        let mut progress = self.0.lock();
+        if matches!(*progress, Progress::UnderWay) {
+            return Ok(true);
+        }
+        match std::mem::take(&mut *progress) {
+            Progress::Failed(error) => Err(error),
+            Progress::Idle | Progress::UnderWay => Ok(false),
+        }
+    }
+}
+
+/// Nobody waits for work that has ended, however it did.
+struct End(Task);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let mut progress = self.0.0.lock();
+        if matches!(*progress, Progress::UnderWay) {
+            *progress = Progress::Idle;
+        }
+    }
+}
