@@ -59,6 +59,7 @@ struct State {
 
 enum Job {
     Prune(Weak<dyn Prunable>),
+    Free(Box<dyn Send>),
     /// Done even if the last environment detaches before.
     Finish(Box<dyn FnOnce() + Send>),
     /// Called until it returns false.
@@ -107,7 +108,7 @@ impl Pruner {
         drop(state);
         join(thread);
         for job in jobs {
-            if matches!(job, Job::Finish(_)) {
+            if matches!(job, Job::Free(_) | Job::Finish(_)) {
                 run(job);
             }
         }
@@ -131,7 +132,7 @@ impl Pruner {
 
     /// Has the thread drop `garbage`, so that the caller need not wait for it.
     pub fn free(&'static self, garbage: Box<dyn Send>) {
-        self.finish(Box::new(move || drop(garbage)));
+        self.submit(Job::Free(garbage));
     }
 
     /// Has the thread do `work` in one go, even if the last environment detaches before.
@@ -205,6 +206,7 @@ impl Job {
         match self {
             Job::Prune(_) | Job::Steps(_) => 1,
             Job::Free(_) => WORTH_TIDYING,
+            Job::Finish(_) => 0,
         }
     }
 }
@@ -231,6 +233,10 @@ fn run(job: Job) -> Option<Job> {
     catch_unwind(AssertUnwindSafe(|| match job {
         Job::Steps(mut step) => step().then_some(Job::Steps(step)),
         Job::Prune(store) => store.upgrade()?.prune_step().then_some(Job::Prune(store)),
+        Job::Free(garbage) => {
+            drop(garbage);
+            None
+        }
         Job::Finish(work) => {
             work();
             None
