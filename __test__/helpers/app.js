@@ -71,8 +71,7 @@ function startWorker() {
     })
   })
   app.get('/me', (req, res) => {
-    const { cookie, ...content } = req.session
-    res.json(content)
+    res.json({ ...req.session, cookie: undefined })
   })
   app.post('/keys/:key', (req, res) => {
     req.session[req.params.key] = version

@@ -13,7 +13,9 @@ const { dispose, ...options } = JSON.parse(process.argv[2])
 const disposed = []
 const warnings = []
 process.on('warning', ({ code, message }) => warnings.push({ code, message }))
-const store = new MemoryStore(dispose ? { ...options, dispose: (sid) => disposed.push(sid) } : options)
+const store = new MemoryStore(
+  dispose ? { ...options, dispose: (sid) => disposed.push(sid) } : options,
+)
 
 /** Whether the work that goes on and on is to end. */
 let isOver = false

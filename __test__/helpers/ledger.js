@@ -8,8 +8,6 @@
 
 const Cookie = require('express-session/session/cookie')
 
-module.exports = { BOARD, Ledger, isWhole, operation, sessionOf }
-
 /** How many sessions a writer has. */
 const SESSIONS = 12
 
@@ -102,3 +100,5 @@ function after(state, kind, n) {
   if (kind === 'touch') return state && { ...state, touched: n }
   return undefined
 }
+
+module.exports = { BOARD, Ledger, isWhole, operation, sessionOf }

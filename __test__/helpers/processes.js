@@ -5,19 +5,16 @@
  * them, and randomness that can be had again.
  */
 
-const { execFile, fork, spawn } = require('node:child_process')
+const { fork, spawn } = require('node:child_process')
 const { randomInt } = require('node:crypto')
 const { once } = require('node:events')
 const { mkdtemp, readFile, rm } = require('node:fs/promises')
 const { tmpdir } = require('node:os')
 const { join } = require('node:path')
-const { promisify } = require('node:util')
 
 const { Ledger } = require('./ledger.js')
 
-module.exports = { deadReaders, newFolder, randomOf, runFile, startChild, startWriter }
-
-const runFile = promisify(execFile)
+module.exports = { deadReaders, newFolder, randomOf, randomOfSeed, startChild, startWriter }
 
 /** A folder that is removed when the test ends; the store's is in it. */
 async function newFolder(t) {
@@ -113,28 +110,32 @@ function startWriter(t, path, name) {
   async function kill() {
     child.kill('SIGKILL')
     const [code, signal] = await exit
-    if (signal !== 'SIGKILL') throw new Error(`the writer has ended with ${code ?? signal}: ${stderr}`)
+    if (signal !== 'SIGKILL')
+      throw new Error(`the writer has ended with ${code ?? signal}: ${stderr}`)
     return ledger
   }
   return { begun, kill }
 }
 
 /**
- * Random numbers from a seed, which the test tells if it fails; MEMORYSTORE_RS_SEED gives the
- * same ones again.
+ * Random numbers from a seed that the test tells; MEMORYSTORE_RS_SEED gives the same ones again.
  */
 function randomOf(t) {
-  const seed = Number(process.env.MEMORYSTORE_RS_SEED ?? randomInt(2 ** 32 - 1))
+  const seed = Number(process.env.MEMORYSTORE_RS_SEED ?? randomInt(2 ** 32))
   t.log(`MEMORYSTORE_RS_SEED=${seed}`)
+  return randomOfSeed(seed)
+}
+
+/** `below(limit)` gives whole numbers from 0; always the same ones for a seed. By mulberry32. */
+function randomOfSeed(seed) {
   let state = seed >>> 0
-  // mulberry32
   const next = () => {
     state = (state + 0x6d2b79f5) >>> 0
     let bits = Math.imul(state ^ (state >>> 15), state | 1)
     bits ^= bits + Math.imul(bits ^ (bits >>> 7), bits | 61)
     return ((bits ^ (bits >>> 14)) >>> 0) / 2 ** 32
   }
-  return { below: (limit) => Math.floor(next() * limit) }
+  return { below: (limit) => Math.floor(next() * Math.floor(limit)) }
 }
 
 /** How many places in LMDB's table of readers are taken by these processes. */
