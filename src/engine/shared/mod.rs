@@ -530,8 +530,10 @@ impl Engine for SharedEngine {
         self.is_dirty.load(Ordering::Relaxed)
     }
 
+    /// Also has the file give up what dead readers hold: it would grow with what is written.
     fn sync(&self) -> Result<()> {
         self.belongs_here(Attempt::Sync)?;
+        self.clear_stale_readers()?;
         // Before it begins, so that what is written meanwhile counts.
         self.is_dirty.store(false, Ordering::Relaxed);
         self.env.force_sync().map_err(|cause| {

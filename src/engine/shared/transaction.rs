@@ -81,10 +81,14 @@ impl SharedEngine {
         Ok(value)
     }
 
-    /// Evicts up to so many sessions because the file is full, in transactions that are so small
-    /// that they need next to no room themselves.
+    /// Makes room because the file is full: takes it from readers that have died, or else evicts up
+    /// to so many sessions, in transactions that are so small that they need next to no room
+    /// themselves.
     fn make_room(&self, victims: usize, kept: &[u8], removed: &mut Vec<Removed>) -> Result<()> {
-        self.clear_stale_readers()?;
+        if self.clear_stale_readers()? > 0 {
+            // What they held is free now.
+            return Ok(());
+        }
         for evicted in 0..victims {
             let done = self.write_once(0, removed, |writing| {
                 if writing.sweep(STEP_FOR_PAGES)? {
