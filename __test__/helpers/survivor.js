@@ -63,6 +63,10 @@ const DAMAGES = {
     bytes.copy(bytes, to * PAGE, from * PAGE, (from + 1) * PAGE)
     return bytes
   },
+  'the counts are others': (bytes, below) => {
+    for (const at of stateEntries(bytes)) bytes[at + 8 + below(56)] ^= 1 << below(8)
+    return bytes
+  },
   // What follows is no file of this version, wherever one looks.
   text: () => Buffer.from('not a database'),
   'a page of zeros': () => Buffer.alloc(PAGE),
@@ -74,16 +78,41 @@ const DAMAGES = {
     return bytes
   },
   'another version of the format': (bytes) => {
-    // The one entry of `state` begins with it; before the key is its length, and flags.
-    const key = Buffer.from('state')
-    for (let at = bytes.indexOf(key); at >= 0; at = bytes.indexOf(key, at + 1)) {
-      const isEntry = bytes.readUInt16LE(at - 2) === key.length && bytes.readUInt16LE(at - 4) === 0
-      if (isEntry) bytes[at + key.length]++
+    for (const at of stateEntries(bytes)) {
+      bytes[at]++
+      bytes.writeUInt32LE(crc32(bytes.subarray(at, at + STATE)), at + STATE)
     }
     return bytes
   },
   'a folder': () => undefined,
   empty: () => Buffer.alloc(0),
+}
+
+/**
+ * Where the values of the one entry of `state` are, in all the pages that have or had it. They
+ * begin with the version of the format, and end with a checksum.
+ */
+function stateEntries(bytes) {
+  const key = Buffer.from('state')
+  const found = []
+  for (let at = bytes.indexOf(key); at >= 0; at = bytes.indexOf(key, at + 1)) {
+    // Before a key are its length and flags: of an entry, or of the database that has its name.
+    const isEntry = bytes.readUInt16LE(at - 2) === key.length && bytes.readUInt16LE(at - 4) === 0
+    if (isEntry) found.push(at + key.length)
+  }
+  return found
+}
+
+/** How many bytes are before the checksum there. */
+const STATE = 64
+
+function crc32(bytes) {
+  let sum = -1
+  for (const byte of bytes) {
+    sum ^= byte
+    for (let bit = 0; bit < 8; bit++) sum = (sum >>> 1) ^ (sum & 1 ? 0xedb88320 : 0)
+  }
+  return ~sum >>> 0
 }
 
 /** Makes the file in the folder `path`, and returns its bytes. */
