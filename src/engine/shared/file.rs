@@ -149,6 +149,7 @@ fn open_file(
         counters: Mutex::new(Counters::default()),
         pruning: Mutex::new(Pruning::default()),
         is_dirty: AtomicBool::new(false),
+        is_held: AtomicBool::new(false),
         buffers: Mutex::default(),
         _lock: InUse::new(folder, in_use),
     };

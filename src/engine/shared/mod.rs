@@ -212,6 +212,8 @@ pub struct SharedEngine {
     pruning: Mutex<Pruning>,
     /// Whether this process has written something since it synced last.
     is_dirty: AtomicBool,
+    /// Whether readers held the file full for longer than a writer waits.
+    is_held: AtomicBool,
     buffers: Mutex<Buffers>,
     _lock: closing::InUse,
 }
