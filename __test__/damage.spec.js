@@ -14,7 +14,7 @@ const test = require('ava')
 const session = require('express-session')
 const MemoryStore = require('..')(session)
 const { ROOT, run, runScript, succeed } = require('./helpers/process.js')
-const { newFolder, randomOf } = require('./helpers/processes.js')
+const { newFolder, randomOf, startChild } = require('./helpers/processes.js')
 const { watchWarnings } = require('./helpers/stores.js')
 const { COUNT, MAP_SIZE, SECRETS, fill } = require('./helpers/survivor.js')
 
@@ -148,7 +148,7 @@ test('several damaged files are set aside beside each other', async (t) => {
   const all = []
   for (let n = 0; n < 3; n++) {
     fs.mkdirSync(path, { recursive: true })
-    fs.writeFileSync(join(path, 'data.mdb'), `damaged ${n}`)
+    fs.writeFileSync(join(path, DATA), `damaged ${n}`)
     const { value: store, warnings } = watchWarnings(() => new MemoryStore({ path }))
     await store.close()
     all.push(...warnings.map(({ message }) => message))
@@ -163,7 +163,7 @@ test('several damaged files are set aside beside each other', async (t) => {
 test('a damaged file is a warning of the process, and no more', async (t) => {
   const path = await newFolder(t)
   fs.mkdirSync(path)
-  fs.writeFileSync(join(path, 'data.mdb'), 'not a database')
+  fs.writeFileSync(join(path, DATA), 'not a database')
   const { code, stderr } = await runScript(
     `const MemoryStore = require('.')()
      process.on('warning', ({ name, code }) => console.error('heard of', name, code))
@@ -177,7 +177,7 @@ test('a damaged file is a warning of the process, and no more', async (t) => {
 test('who comes while another process has set the file aside shares the new one', async (t) => {
   const path = await newFolder(t)
   fs.mkdirSync(path)
-  fs.writeFileSync(join(path, 'data.mdb'), 'not a database')
+  fs.writeFileSync(join(path, DATA), 'not a database')
   const { value: store, warnings } = watchWarnings(() => new MemoryStore({ path }))
   t.teardown(() => store.close())
   t.is(warnings.length, 1)
@@ -187,6 +187,21 @@ test('who comes while another process has set the file aside shares the new one'
      store.get('sid').then(({ n }) => process.stdout.write(String(n)))`,
   )
   t.deepEqual({ code, stdout, stderr }, { code: 0, stdout: '1', stderr: '' })
+})
+
+test('of processes that find the file damaged at once, one sets it aside', async (t) => {
+  const path = await newFolder(t)
+  fs.mkdirSync(path)
+  fs.writeFileSync(join(path, DATA), 'not a database')
+  const children = await Promise.all([1, 2, 3, 4].map(() => startChild(t, { path })))
+  const warnings = await Promise.all(children.map(({ run }) => run('warnings')))
+  t.deepEqual(
+    warnings.flat().map(({ code }) => code),
+    ['MEMORYSTORE_RS_DAMAGED'],
+  )
+  t.is(fs.readdirSync(path).filter((name) => name.includes('.damaged-')).length, 1)
+  for (const [n, { call }] of children.entries()) await call('set', `sid-${n}`, { n })
+  for (const { call } of children) t.is(await call('length'), children.length)
 })
 
 /** The error of opening a store on `path`, which has to say where and why. */

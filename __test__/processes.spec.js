@@ -391,7 +391,7 @@ test.serial('what killed readers held is given back', async (t) => {
     }
   })()
   const killMany = async () => {
-    for (let n = 0; n < 15; n++) {
+    for (let n = 0; n < 8; n++) {
       const reader = await startChild(t, { ...options, checkPeriod: undefined })
       await reader.run('readOn')
       await delay(random.below(15))
@@ -408,6 +408,33 @@ test.serial('what killed readers held is given back', async (t) => {
   t.is(store.stats().evictionsByBytes, 0)
   if (LINUX) await until(async () => (await deadReaders(path, pids)) === 0)
   t.pass()
+})
+
+test.serial('a reader that is held up for a moment fails nobody’s writes', async (t) => {
+  const path = await newFolder(t)
+  // So small that the writer has filled it before the reader goes on.
+  const options = { path, mapSize: 4 << 20 }
+  const store = open(t, options)
+  for (let n = 0; n < 500; n++) await store.set(`sid-${n}`, { n, cookie: COOKIE })
+  const [reader, writer] = await Promise.all(times(2, () => startChild(t, options)))
+  await reader.run('readOn')
+  // It fails if one cannot be written.
+  const session = { filler: 'x'.repeat(500), cookie: COOKIE }
+  const writing = writer.run('writeAndWatch', {
+    prefix: 'new-',
+    count: 20_000,
+    figure: 'sessions',
+    session,
+  })
+  let isWriting = true
+  const written = writing.finally(() => (isWriting = false))
+  while (isWriting) {
+    process.kill(reader.pid, 'SIGSTOP')
+    await delay(20)
+    process.kill(reader.pid, 'SIGCONT')
+    await delay(5)
+  }
+  t.true((await written) > 500)
 })
 
 test.serial('expired sessions are disposed of once, by one of the processes', async (t) => {
