@@ -80,7 +80,7 @@ async function standBy({ name, others }) {
     if (session !== undefined) report.found++
     if (session !== undefined && !isWhole(session)) report.errors.push(`${other} is corrupt`)
     // Those that are to be killed need the processor as well.
-    if (n % 5 === 4) await new Promise((resolve) => setTimeout(resolve, 2))
+    if (n % 5 === 4) await new Promise((resolve) => setTimeout(resolve, 5))
   }
   return report
 }
