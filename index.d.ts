@@ -164,6 +164,59 @@ declare namespace createMemoryStore {
     name?: string | undefined
 
     /**
+     * A folder (or its `file:` URL) in which the sessions are kept in a file. All stores of the
+     * machine that are given it have the same sessions, in all processes and worker threads, and
+     * they outlive them: a restart, a deploy or a process that is killed loses none that `set` or
+     * `touch` has called back for. `close` and the end of the process keep them.
+     *
+     * The folder is made if need be (mode 0700; the files have 0600). It has to be on a local disk:
+     * on a network file system that is recognised, and where it cannot be written, the constructor
+     * throws an error that names the path and the cause, with the system's `code`. A file that is
+     * damaged is moved aside, the store starts empty, and a process warning with the code
+     * `MEMORYSTORE_RS_DAMAGED` tells both names.
+     *
+     * What differs from a store in memory: the order of `ids`, `all`, `keys` and `entries` is the
+     * latest expiry first, and what expires soonest is evicted first, which is the same where all
+     * sessions have one lifetime and are touched when they are used; a sid has 503 bytes at the
+     * most; the counts of `stats` and what `dispose` is called for are this process's.
+     *
+     * The stores of one process have to agree in the options that `name` lists, and in `mapSize`;
+     * the constructor throws an error with the code `ERR_MEMORYSTORE_PATH` otherwise. All
+     * processes should use the same options and the same `serializer`. `path` and `name` exclude
+     * each other. A process that was forked by `fork(2)` itself, not by `node:child_process` or
+     * `node:cluster`, has to open a store of its own.
+     *
+     * Default: none, the sessions are in memory.
+     */
+    path?: string | URL | undefined
+
+    /**
+     * How large the file of `path` may become, in bytes: a whole number, 1 MiB or more. So much of
+     * the address space is taken, but of the disk only what is used. Sessions take half of it at
+     * the most; when they would take more, those that expire soonest are removed. It makes room for
+     * some 2.4 million sessions of 400 bytes, or 475,000 of 4 kB, by default.
+     *
+     * Default: 4 GiB.
+     */
+    mapSize?: number | undefined
+
+    /**
+     * How often what was written to the file of `path` is put on the disk, in milliseconds; 0
+     * leaves it to the operating system. It is done in the background, if this process has written
+     * anything, and once more by `close`. It concerns power failures and crashes of the operating
+     * system only: what is written is the system's at once, and a process that crashes or is
+     * killed loses none of it.
+     *
+     * After a power failure the file is as it was at some moment since the last time, or, where
+     * the system had put some of it on the disk and not the rest, damaged: that is found out when
+     * it is opened next, and the store starts empty. Where it cannot be put on the disk, a process
+     * warning with the code `MEMORYSTORE_RS_SYNC` tells why.
+     *
+     * Default: 1000.
+     */
+    syncPeriod?: number | undefined
+
+    /**
      * How a session becomes the text or the bytes that are stored, and a session again.
      *
      * Default: `JSON`.
@@ -211,6 +264,9 @@ declare namespace createMemoryStore {
     destroyed?: 'forgotten' | 'final'
     touchAfter?: number
     name?: string
+    path?: string | URL
+    mapSize?: number
+    syncPeriod?: number
     ttl: number | TtlFunction<Session> | undefined
     dispose: ((sid: string, body: string | Buffer | Uint8Array) => void) | undefined
     stale: boolean | undefined
@@ -261,6 +317,10 @@ declare namespace createMemoryStore {
    *   boolean or bigint counts as its text.
    * - a RangeError with the code `ERR_MEMORYSTORE_TOO_LARGE` for a session larger than `maxBytes`.
    * - an Error with the code `ERR_MEMORYSTORE_CLOSED` from every method once `close` was called.
+   * - in a store on a `path`, an Error that names the path and the cause where the file cannot be
+   *   read or written, with the system's `code` (`ENOSPC`, `EIO`) or one of its own: where it is
+   *   full and nothing can be removed `ERR_MEMORYSTORE_FULL`, in a process that was forked off the
+   *   one that opened it `ERR_MEMORYSTORE_FORKED`. What a call began is not done then.
    */
   interface MemoryStore<Session = any> {
     /** The options as they were given. */
@@ -383,7 +443,8 @@ declare namespace createMemoryStore {
     stopInterval(): void
 
     /**
-     * Stops the timer and frees the store. Methods that are called later fail with the code
+     * Stops the timer and frees the store. The sessions of a store on a `path` are kept; they are
+     * put on the disk, and when the last store of the process has done so the file is let go. Methods that are called later fail with the code
      * `ERR_MEMORYSTORE_CLOSED`; a second `close` does nothing.
      *
      * @throws what `dispose` throws
@@ -401,7 +462,9 @@ declare namespace createMemoryStore {
      * with the code `MEMORYSTORE_OPTION` names it.
      *
      * @param options the options, or the `checkPeriod` in milliseconds
-     * @throws {TypeError} where `options` is null
+     * @throws {TypeError} where `options` is null, or `name`, `path` or `mapSize` cannot be used
+     * @throws an Error where the folder of `path` cannot be used, with the system's `code`, or
+     *   `ERR_MEMORYSTORE_NETWORK` where it is on a network file system
      */
     new (options?: MemoryStoreOptions<Session> | number): MemoryStore<Session> & Base
 

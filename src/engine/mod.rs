@@ -144,7 +144,7 @@ pub trait Engine: Prunable {
     fn length(&self) -> Result<Length>;
 
     /// What [`Self::length`] was when it gave the number `asked`, once the prune has ended. It is
-    /// told once.
+    /// told once. (See [`SharedEngine`] for another rule.)
     ///
     /// # Errors
     /// See [`Engine`].

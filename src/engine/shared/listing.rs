@@ -1,56 +1,57 @@
-//! Lists the sids as they are at one moment, a few at a time.
+//! Lists the sids a few at a time, each few in a transaction of its own: while one goes on, no page
+//! that writers free can be used again.
 
 use std::ops::Bound;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
-use heed::{RoTxn, WithoutTls};
-
-use super::error::Attempt;
-use super::layout;
-use super::{Result, SharedEngine};
-use crate::engine::{Engine, Listing};
+use super::SharedEngine;
+use super::layout::{self, Head};
+use crate::engine::{Engine, Listing, Result};
 use crate::sid::Sid;
+use crate::time::Millis;
 
 /// How many sids are listed in a step: as long as other work of the background thread may wait.
 const STEP: usize = 1000;
 
-/// Goes through the sessions in the order of their expiry. Writers do not wait for it, but the
-/// pages of what they remove meanwhile are free only when it is dropped.
-pub(super) struct KeyListing {
-    transaction: RoTxn<'static, WithoutTls>,
-    /// The key that is behind all that were listed.
+/// Goes through the sessions in the order of their sids, for that is an order in which none moves.
+pub(super) struct SidListing {
+    /// Gone where nobody wants the sids any more.
+    engine: Weak<SharedEngine>,
+    /// What expires before that does not count: a prune was about to remove it.
+    first: Millis,
+    /// The last key that was looked at; empty before the first.
     last: Vec<u8>,
-    /// Keeps the file open. It is dropped after the transaction.
-    engine: Arc<SharedEngine>,
 }
 
-impl KeyListing {
-    pub(super) fn new(engine: Arc<SharedEngine>) -> Result<Self> {
-        let mut last = Vec::new();
-        layout::expiry_key(engine.pruned_before(), &[], &mut last);
-        Ok(Self { transaction: engine.read_on()?, last, engine })
+impl SidListing {
+    pub(super) fn new(engine: &Arc<SharedEngine>) -> Self {
+        let first = engine.pruned_before();
+        Self { engine: Arc::downgrade(engine), first, last: Vec::new() }
     }
 }
 
-impl Listing for KeyListing {
+impl Listing for SidListing {
     fn step(&mut self, listed: &mut Vec<(u64, Sid)>) -> Result<bool> {
-        let engine = &self.engine;
-        let mut last = None;
-        let done = engine.databases.snapshot(&self.transaction).and_then(|snapshot| {
-            let range = (Bound::Excluded(&self.last[..]), Bound::Unbounded);
-            let mut count = 0;
-            for entry in snapshot.sessions.expiry.range(snapshot.transaction, &range)?.take(STEP) {
-                let (key, _) = entry?;
-                let due = layout::read_expiry_key(key).filter(|due| !due.1.is_empty());
-                listed.extend(due.map(|(at, sid)| (layout::order_of(at), engine.sid(sid))));
+        let Some(engine) = self.engine.upgrade() else {
+            return Ok(false);
+        };
+        let (last, count) = engine.reading(|snapshot| {
+            let from = match &self.last[..] {
+                [] => Bound::Unbounded,
+                last => Bound::Excluded(last),
+            };
+            let range = (from, Bound::Unbounded);
+            let (mut last, mut count) = (None, 0);
+            for entry in snapshot.sessions.heads.range(snapshot.transaction, &range)?.take(STEP) {
+                let (key, head) = entry?;
+                let head = Head::read(head).filter(|head| head.expires >= self.first);
+                listed.extend(head.map(|head| (layout::order_of(head.expires), engine.sid(key))));
                 last = Some(key);
                 count += 1;
             }
-            Ok(count == STEP)
-        });
-        let last = last.map(<[u8]>::to_vec);
-        let more = done.map_err(|cause| engine.error(Attempt::Read, cause))?;
+            Ok((last.map(<[u8]>::to_vec), count))
+        })?;
         self.last = last.unwrap_or_default();
-        Ok(more)
+        Ok(count == STEP)
     }
 }

@@ -8,6 +8,7 @@
 //!   touched when they are used, that is the same.
 //! - Reading writes nothing, unless it comes across a session that has expired.
 //! - A sid has to have between 1 and 503 bytes. Another is never found, and too large to set.
+//! - A `length` that meets a prune that is to remove very many is that of the prune's end.
 //! - A prune also removes what is written while it goes on and has expired by then.
 //! - The file has a size that it does not outgrow, and `max_bytes` is a share of it at the most.
 //! - Counters, and what a prune has removed, are those of this process.
@@ -50,7 +51,7 @@ pub use self::error::Error;
 use self::eviction::Limits;
 pub use self::file::Opened;
 use self::layout::{Head, State};
-use self::listing::KeyListing;
+use self::listing::SidListing;
 use self::pruning::Pruning;
 use self::session::{NewBody, Renewal};
 use self::writing::{Buffers, STEP, count_of};
@@ -443,8 +444,8 @@ impl Engine for SharedEngine {
         self.length_without_expired()
     }
 
-    fn length_after_prune(&self, asked: usize) -> Result<Option<usize>> {
-        self.pruning.lock().take_length(asked)
+    fn length_after_prune(&self, _: usize) -> Result<Option<usize>> {
+        if self.is_pruning()? { Ok(None) } else { self.held().map(Some) }
     }
 
     fn held(&self) -> Result<usize> {
@@ -465,7 +466,7 @@ impl Engine for SharedEngine {
     }
 
     fn listing(self: Arc<Self>) -> Result<Box<dyn Listing>> {
-        Ok(Box::new(KeyListing::new(self)?))
+        Ok(Box::new(SidListing::new(&self)))
     }
 
     fn all(&self, now: Millis, removed: &mut Vec<Removed>) -> Result<Vec<(Sid, Body)>> {

@@ -1,21 +1,18 @@
 //! Prunes that are under way: what has expired by their beginning counts as gone from then on, and
 //! goes in small transactions, for others that write wait for each.
 
-use std::collections::HashMap;
 use std::ops::Bound;
 use std::time::Instant;
 
-use heed::{RoTxn, WithoutTls};
-
-use super::error::Attempt;
 use super::layout;
 use super::{Error, Lmdb, Result, Sessions, SharedEngine, Snapshot};
-use crate::engine::{Length, Removed};
+use crate::engine::{Engine, Length, Removed};
 use crate::pruner::Prunable;
 use crate::time::{Millis, stopwatch};
 
-/// How many expired sessions a caller counts itself, rather than have the background thread do it.
-const COUNTED_AT_ONCE: usize = 2000;
+/// How many expired sessions a caller counts itself, rather than wait for the end of the prune:
+/// half a millisecond's work.
+const COUNTED_AT_ONCE: usize = 20_000;
 
 /// A prune that is under way: what has expired by then is to go, and when it began.
 type Prune = (Millis, Instant);
@@ -28,23 +25,6 @@ pub(super) struct Pruning {
     pruned: Vec<Removed>,
     /// Why the last one ended early, until it is told.
     failure: Option<Error>,
-    lengths: Lengths,
-}
-
-/// The lengths that were asked for while a prune was under way and have to be counted.
-#[derive(Default)]
-struct Lengths {
-    asked: usize,
-    waiting: Vec<Uncounted>,
-    known: HashMap<usize, Result<usize>>,
-}
-
-/// A length that is to be counted, as things were when it was asked for.
-struct Uncounted {
-    asked: usize,
-    transaction: RoTxn<'static, WithoutTls>,
-    /// What expires before does not count.
-    first: Millis,
 }
 
 impl Pruning {
@@ -64,10 +44,6 @@ impl Pruning {
 
     pub(super) fn has_pruned(&self) -> bool {
         !self.pruned.is_empty() || self.prune.is_some()
-    }
-
-    pub(super) fn take_length(&mut self, asked: usize) -> Result<Option<usize>> {
-        self.lengths.known.remove(&asked).transpose()
     }
 }
 
@@ -118,7 +94,6 @@ impl SharedEngine {
         pruning.prune = has_due.then_some((now, began));
         drop(pruning);
         if !has_due {
-            self.count_lengths();
             self.count_prune(began);
         }
         Ok(has_due)
@@ -150,24 +125,10 @@ impl SharedEngine {
         }
         pruning.prune = None;
         drop(pruning);
-        self.count_lengths();
         if more.is_ok() {
             self.count_prune(began);
         }
         more
-    }
-
-    /// Counts the lengths that waited for the end of the prune.
-    fn count_lengths(&self) {
-        let waiting = std::mem::take(&mut self.pruning.lock().lengths.waiting);
-        for uncounted in waiting {
-            let length = self.databases.snapshot(&uncounted.transaction).and_then(|snapshot| {
-                let before = snapshot.count_before(uncounted.first, usize::MAX)?;
-                Ok(snapshot.len()?.saturating_sub(before.unwrap_or(0)))
-            });
-            let length = length.map_err(|cause| self.error(Attempt::Read, cause));
-            self.pruning.lock().lengths.known.insert(uncounted.asked, length);
-        }
     }
 
     fn count_prune(&self, began: Instant) {
@@ -176,7 +137,8 @@ impl SharedEngine {
         counters.last_prune = began.elapsed();
     }
 
-    /// How many sessions there are, without those that a prune is about to remove.
+    /// How many sessions there are, without those that a prune is about to remove. Where those are
+    /// very many, that is only known when they are gone.
     pub(super) fn length_without_expired(&self) -> Result<Length> {
         let first = self.pruned_before();
         let counted = self.reading(|snapshot| {
@@ -187,18 +149,11 @@ impl SharedEngine {
         if let Some(len) = counted {
             return Ok(Length::Now(len));
         }
-        let mut pruning = self.pruning.lock();
-        if pruning.prune.is_none() {
-            // It has just ended.
-            drop(pruning);
-            return self.reading(|snapshot| Ok(Length::Now(snapshot.len()?)));
+        if self.pruning.lock().prune.is_some() {
+            return Ok(Length::Later(0));
         }
-        let transaction = self.read_on()?;
-        let lengths = &mut pruning.lengths;
-        lengths.asked += 1;
-        let asked = lengths.asked;
-        lengths.waiting.push(Uncounted { asked, transaction, first });
-        Ok(Length::Later(asked))
+        // It has just ended.
+        Ok(Length::Now(self.held()?))
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::thread::sleep;
 use std::time::Duration;
 
-use heed::{MdbError, RoTxn, WithoutTls};
+use heed::MdbError;
 
 use super::error::Attempt;
 use super::eviction::STEP_FOR_PAGES;
@@ -34,27 +34,17 @@ impl SharedEngine {
     /// One transaction that reads.
     pub(super) fn reading<R>(&self, operation: impl FnOnce(&Snapshot<'_>) -> Lmdb<R>) -> Result<R> {
         self.belongs_here(Attempt::Read)?;
-        self.begin(|| self.env.read_txn())
+        let transaction = match self.env.read_txn() {
+            // Those that died while they were reading make room.
+            Err(heed::Error::Mdb(MdbError::ReadersFull)) => {
+                self.clear_stale_readers()?;
+                self.env.read_txn()
+            }
+            begun => begun,
+        };
+        transaction
             .and_then(|transaction| operation(&self.databases.snapshot(&transaction)?))
             .map_err(|cause| self.error(Attempt::Read, cause))
-    }
-
-    /// A transaction that reads what is there now, for as long as it is kept.
-    pub(super) fn read_on(&self) -> Result<RoTxn<'static, WithoutTls>> {
-        self.belongs_here(Attempt::Read)?;
-        self.begin(|| self.env.clone().static_read_txn())
-            .map_err(|cause| self.error(Attempt::Read, cause))
-    }
-
-    /// Where no more can read, those that died while they did make room.
-    fn begin<T>(&self, begin: impl Fn() -> Lmdb<T>) -> Lmdb<T> {
-        match begin() {
-            Err(heed::Error::Mdb(MdbError::ReadersFull)) => {
-                self.env.clear_stale_readers()?;
-                begin()
-            }
-            done => done,
-        }
     }
 
     /// One transaction that writes up to `size` bytes for the session `kept`. Where the file is

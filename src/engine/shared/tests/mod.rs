@@ -5,6 +5,7 @@ mod conflicts;
 mod files;
 mod model;
 mod processes;
+mod steps;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

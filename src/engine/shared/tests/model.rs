@@ -601,7 +601,7 @@ impl Pair {
         let mut listed = Vec::new();
         let mut listing = Arc::clone(&self.engine).listing().unwrap();
         while listing.step(&mut listed).unwrap() {}
-        assert!(listed.is_sorted_by_key(|(order, _)| *order));
+        listed.sort_by_key(|(order, sid)| (*order, sid.as_bytes().to_vec()));
         let listed: Vec<u32> = listed.iter().rev().map(|(_, sid)| number_of(sid)).collect();
         assert_eq!(listed, self.model.ids());
     }
