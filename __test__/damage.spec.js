@@ -439,7 +439,7 @@ onLinux('a disk that is read-only is an error of the constructor', async (t) => 
        const store = new MemoryStore({ path })
        await store.set('sid', { n: 1 })
        await store.close()
-       execSync('mount -o remount,ro "$SMALL"')
+       execSync('mount -o remount,bind,ro "$SMALL"')
        const names = () => fs.readdirSync(path).sort().join()
        const before = names()
        const { error } = attempt(() => new MemoryStore({ path }))
