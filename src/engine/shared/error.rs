@@ -69,6 +69,10 @@ impl Error {
         Self { attempt: Attempt::Open, path: path.into(), cause: Cause::Option(option) }
     }
 
+    pub(super) fn is_full(&self) -> bool {
+        matches!(self.cause, Cause::Full)
+    }
+
     /// The option, as JavaScript names it, in which a store differs from another of its path.
     #[must_use]
     pub fn differing_option(&self) -> Option<&'static str> {

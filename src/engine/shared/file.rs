@@ -105,7 +105,11 @@ fn make_folder(path: &Path) -> io::Result<PathBuf> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)?;
+    builder.create(path).map_err(|error| match error.kind() {
+        // The system says no more than that there is something.
+        ErrorKind::AlreadyExists => ErrorKind::NotADirectory.into(),
+        _ => error,
+    })?;
     path.canonicalize()
 }
 
@@ -147,6 +151,7 @@ fn open_file(
         counters: Mutex::new(Counters::default()),
         pruning: Mutex::new(Pruning::default()),
         is_dirty: AtomicBool::new(false),
+        is_held: AtomicBool::new(false),
         buffers: Mutex::default(),
         _lock: InUse::new(folder, in_use),
     };

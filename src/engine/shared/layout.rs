@@ -12,6 +12,9 @@
 //! There are two of each of the first three: `clear` has all processes go on with the other ones,
 //! and what was in use until then is removed bit by bit.
 //!
+//! A head ends its fixed part with a checksum, and so does the state: a flipped bit would give a
+//! session another cookie, or destroy all of them.
+//!
 //! A touch writes a head and an expiry, whatever the size of the body. Numbers in values are
 //! little-endian; in keys big-endian, so that the order of the bytes is theirs.
 
@@ -63,7 +66,7 @@ pub(super) fn key_of(sid: &Sid) -> Option<&[u8]> {
 }
 
 /// What a head takes without the cookie, what is before a body, and a destroyed sid's value.
-pub(super) const HEAD: usize = 36;
+pub(super) const HEAD: usize = 38;
 pub(super) const CHECKSUM: usize = 4;
 const DEATH: usize = 16;
 
@@ -113,9 +116,13 @@ impl<'a> Head<'a> {
         }
     }
 
-    /// `None` where the bytes are no head.
+    /// `None` where the bytes are not what was written.
     pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
         let (fixed, cookie) = bytes.split_at_checked(HEAD)?;
+        let (fixed, sum) = fixed.split_at(HEAD - CHECKSUM);
+        if checksum([fixed, cookie]) != sum {
+            return None;
+        }
         Some(Self {
             version: number_at(fixed, 0)?,
             due: Due { expires: number_at(fixed, 8)?.cast_signed(), turn: number_at(fixed, 16)? },
@@ -137,24 +144,33 @@ impl<'a> Head<'a> {
         let place = PLACES.iter().position(|place| *place == self.place).unwrap_or(0);
         let encoding = ENCODINGS.iter().position(|known| *known == self.encoding).unwrap_or(0);
         #[expect(clippy::cast_possible_truncation, reason = "there are five at the most")]
-        bytes.extend_from_slice(&[place as u8, encoding as u8, 0, 0]);
+        bytes.extend_from_slice(&[place as u8, encoding as u8]);
+        let sum = checksum([&bytes[..], self.cookie]);
+        bytes.extend_from_slice(&sum);
         bytes.extend_from_slice(self.cookie);
     }
 }
 
-/// The body as it is stored: with a checksum, because a flipped bit in it breaks nothing else.
+/// What tells a flipped bit that breaks nothing else.
+fn checksum(parts: [&[u8]; 2]) -> [u8; CHECKSUM] {
+    let mut sum = crc32fast::Hasher::new();
+    for part in parts {
+        sum.update(part);
+    }
+    sum.finalize().to_le_bytes()
+}
+
+/// The body as it is stored: with a checksum.
 pub(super) fn write_body(parts: [&[u8]; 2], bytes: &mut Vec<u8>) {
     bytes.clear();
-    bytes.extend_from_slice(&[0; 4]);
+    bytes.extend_from_slice(&checksum(parts));
     bytes.extend(parts.into_iter().flatten());
-    let sum = crc32fast::hash(&bytes[4..]);
-    bytes[..4].copy_from_slice(&sum.to_le_bytes());
 }
 
 /// The body that was written; `None` where it is not what was written any more.
 pub(super) fn read_body(bytes: &[u8]) -> Option<&[u8]> {
-    let (sum, body) = bytes.split_at_checked(4)?;
-    (crc32fast::hash(body).to_le_bytes() == sum).then_some(body)
+    let (sum, body) = bytes.split_at_checked(CHECKSUM)?;
+    (checksum([body, &[]]) == sum).then_some(body)
 }
 
 /// When a session expires, and its place among those that expire in the same millisecond.
@@ -259,14 +275,19 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) const LENGTH: usize = 64;
+    const LENGTH: usize = 64 + CHECKSUM;
 
     /// One whose databases of sessions are the other ones.
     pub(super) fn before(&self) -> Self {
         Self { generation: self.generation ^ 1, ..*self }
     }
 
+    /// `None` where the bytes are not what was written.
     pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+        let (bytes, sum) = bytes.split_at_checked(Self::LENGTH - CHECKSUM)?;
+        if checksum([bytes, &[]]) != sum {
+            return None;
+        }
         Some(Self {
             format: number_at(bytes, 0)?,
             version: number_at(bytes, 8)?,
@@ -294,6 +315,8 @@ impl State {
         for (place, number) in bytes.chunks_exact_mut(8).zip(numbers) {
             place.copy_from_slice(&number.to_le_bytes());
         }
+        let (numbers, sum) = bytes.split_at_mut(Self::LENGTH - CHECKSUM);
+        sum.copy_from_slice(&checksum([numbers, &[]]));
         bytes
     }
 }
@@ -344,12 +367,25 @@ mod tests {
         }
 
         #[test]
-        fn a_body_with_a_flipped_bit_is_no_body(text in any::<Vec<u8>>(), bit in any::<usize>()) {
+        fn what_has_a_flipped_bit_is_not_read(text in any::<Vec<u8>>(), bit in any::<usize>()) {
+            let flip = |bytes: &mut [u8]| {
+                let bit = bit % (8 * bytes.len());
+                bytes[bit / 8] ^= 1 << (bit % 8);
+            };
             let bytes = &mut Vec::new();
             write_body([&text, b"x"], bytes);
-            let bit = bit % (8 * bytes.len());
-            bytes[bit / 8] ^= 1 << (bit % 8);
+            flip(bytes);
             prop_assert_eq!(read_body(bytes), None);
+            let head = Head {
+                version: 1, due: Due { expires: 2, turn: 3 }, body: 3, cookie_at: 4, place: Cookie::Cut,
+                encoding: Encoding::Ascii, cookie: &text,
+            };
+            head.write_to(bytes);
+            flip(bytes);
+            prop_assert_eq!(Head::read(bytes), None);
+            let mut state = State { format: FORMAT, version: 1, ..State::default() }.bytes();
+            flip(&mut state);
+            prop_assert_eq!(State::read(&state), None);
         }
 
         #[test]

@@ -210,6 +210,8 @@ pub struct SharedEngine {
     pruning: Mutex<Pruning>,
     /// Whether this process has written something since it synced last.
     is_dirty: AtomicBool,
+    /// Whether readers held the file full for longer than a writer waits.
+    is_held: AtomicBool,
     buffers: Mutex<Buffers>,
     _lock: closing::InUse,
 }
@@ -528,8 +530,10 @@ impl Engine for SharedEngine {
         self.is_dirty.load(Ordering::Relaxed)
     }
 
+    /// Also has the file give up what dead readers hold: it would grow with what is written.
     fn sync(&self) -> Result<()> {
         self.belongs_here(Attempt::Sync)?;
+        self.clear_stale_readers()?;
         // Before it begins, so that what is written meanwhile counts.
         self.is_dirty.store(false, Ordering::Relaxed);
         self.env.force_sync().map_err(|cause| {

@@ -86,6 +86,7 @@ impl SharedEngine {
     /// Another prune that is under way is given up: it went by a clock that has gone on, or has
     /// been set back, since.
     pub(super) fn note_prune(&self, now: Millis) -> Result<bool> {
+        self.clear_stale_readers()?;
         let began = stopwatch();
         let has_due = self.reading(|snapshot| {
             let swept = self.databases.sessions(&snapshot.state.before());
@@ -161,16 +162,9 @@ impl SharedEngine {
 
 impl Prunable for SharedEngine {
     fn prune_step(&self) -> bool {
-        match self.prune_a_little() {
-            Ok(true) => true,
-            Ok(false) => {
-                let _ = self.clear_stale_readers();
-                false
-            }
-            Err(error) => {
-                self.pruning.lock().failure = Some(error);
-                false
-            }
-        }
+        self.prune_a_little().unwrap_or_else(|error| {
+            self.pruning.lock().failure = Some(error);
+            false
+        })
     }
 }

@@ -2,6 +2,8 @@
 //! and again where the file was full.
 
 use std::sync::atomic::Ordering;
+use std::thread::sleep;
+use std::time::Duration;
 
 use heed::MdbError;
 
@@ -10,6 +12,11 @@ use super::eviction::STEP_FOR_PAGES;
 use super::writing::Writing;
 use super::{Error, Lmdb, Result, SharedEngine, Snapshot, file};
 use crate::engine::{Counters, Removed};
+
+/// How often, and after how long each time, a writer looks whether readers have ended that hold what
+/// is free. They take a few milliseconds, but other processes may have to wait for the processor.
+const WAITS: u32 = 500;
+const WAIT: Duration = Duration::from_millis(1);
 
 impl SharedEngine {
     /// LMDB's locks belong to the process that took them, not to one that it forks off.
@@ -52,11 +59,15 @@ impl SharedEngine {
     ) -> Result<R> {
         self.belongs_here(Attempt::Write)?;
         let mut victims = 1;
+        let mut waits = 0;
         let (value, mut is_over) = loop {
             match self.write_once(size, removed, &mut operation) {
                 Err(heed::Error::Mdb(MdbError::MapFull)) => {
-                    self.make_room(victims, kept, removed)?;
-                    victims *= 2;
+                    match self.make_room(victims, kept, removed) {
+                        Ok(()) => victims *= 2,
+                        Err(error) if error.is_full() && self.waits_for_readers(&mut waits) => {}
+                        Err(error) => return Err(error),
+                    }
                 }
                 done => break done.map_err(|cause| self.error(Attempt::Write, cause))?,
             }
@@ -71,10 +82,26 @@ impl SharedEngine {
         Ok(value)
     }
 
-    /// Evicts up to so many sessions because the file is full, in transactions that are so small
-    /// that they need next to no room themselves.
+    /// Waits a little for those who read. Returns false where that has been in vain, or was for the
+    /// last writer: one that was stopped must not hold up each.
+    fn waits_for_readers(&self, waits: &mut u32) -> bool {
+        if *waits == WAITS || self.is_held.load(Ordering::Relaxed) {
+            self.is_held.store(true, Ordering::Relaxed);
+            return false;
+        }
+        *waits += 1;
+        sleep(WAIT);
+        true
+    }
+
+    /// Makes room because the file is full: takes it from readers that have died, or else evicts up
+    /// to so many sessions, in transactions that are so small that they need next to no room
+    /// themselves.
     fn make_room(&self, victims: usize, kept: &[u8], removed: &mut Vec<Removed>) -> Result<()> {
-        self.clear_stale_readers()?;
+        if self.clear_stale_readers()? > 0 {
+            // What they held is free now.
+            return Ok(());
+        }
         for evicted in 0..victims {
             let done = self.write_once(0, removed, |writing| {
                 if writing.sweep(STEP_FOR_PAGES)? {
@@ -129,6 +156,7 @@ impl SharedEngine {
         let value = operation(&mut writing)?;
         let (mut gone, counters, is_over, buffers) = writing.commit(&before)?;
         self.is_dirty.store(true, Ordering::Relaxed);
+        self.is_held.store(false, Ordering::Relaxed);
         *self.buffers.lock() = buffers.trimmed();
         self.counters.lock().add(&counters);
         removed.append(&mut gone);
