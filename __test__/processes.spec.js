@@ -373,42 +373,47 @@ test.serial('sessions survive that all processes are killed at once', async (t) 
   }
 })
 
-test.serial('what killed readers held is given back', async (t) => {
-  const path = await newFolder(t)
-  const random = randomOf(t)
-  // Small enough for a dead reader, which keeps pages from being used again, to fill it soon.
-  const options = { path, mapSize: 512 << 20, checkPeriod: 50 }
-  const store = open(t, options)
-  const filler = 'x'.repeat(500)
-  for (let n = 0; n < 1500; n++) await store.set(`sid-${n}`, { n, filler, cookie: COOKIE })
+for (const [when, periods] of [
+  ['prune', { checkPeriod: 50, syncPeriod: 0 }],
+  ['sync', { syncPeriod: 50 }],
+]) {
+  test.serial(`what killed readers held is given back with the next ${when}`, async (t) => {
+    const path = await newFolder(t)
+    const random = randomOf(t)
+    // Small enough for a dead reader, which keeps pages from being used again, to fill it soon.
+    const options = { path, mapSize: 512 << 20 }
+    const store = open(t, { ...options, ...periods })
+    const filler = 'x'.repeat(500)
+    for (let n = 0; n < 1500; n++) await store.set(`sid-${n}`, { n, filler, cookie: COOKIE })
 
-  const pids = []
-  let [written, isOver] = [0, false]
-  const writing = (async () => {
-    for (; !isOver; written++) {
-      // Fails if there is no room.
-      await store.set(`sid-${written % 1500}`, { n: written, filler, cookie: COOKIE })
+    const pids = []
+    let [written, isOver] = [0, false]
+    const writing = (async () => {
+      for (; !isOver; written++) {
+        // Fails if there is no room.
+        await store.set(`sid-${written % 1500}`, { n: written, filler, cookie: COOKIE })
+      }
+    })()
+    const killMany = async () => {
+      for (let n = 0; n < 8; n++) {
+        const reader = await startChild(t, options)
+        await reader.run('readOn')
+        await delay(random.below(15))
+        await reader.kill()
+        pids.push(reader.pid)
+      }
     }
-  })()
-  const killMany = async () => {
-    for (let n = 0; n < 8; n++) {
-      const reader = await startChild(t, { ...options, checkPeriod: undefined })
-      await reader.run('readOn')
-      await delay(random.below(15))
-      await reader.kill()
-      pids.push(reader.pid)
-    }
-  }
-  await Promise.all(times(3, killMany))
-  isOver = true
-  await writing
-  t.true(written > 1500, 'it was written all the while')
-  // None had to go because the file seemed full.
-  t.is(await store.length(), 1500)
-  t.is(store.stats().evictionsByBytes, 0)
-  if (LINUX) await until(async () => (await deadReaders(path, pids)) === 0)
-  t.pass()
-})
+    await Promise.all(times(3, killMany))
+    isOver = true
+    await writing
+    t.true(written > 1500, 'it was written all the while')
+    // None had to go because the file seemed full.
+    t.is(await store.length(), 1500)
+    t.is(store.stats().evictionsByBytes, 0)
+    if (LINUX) await until(async () => (await deadReaders(path, pids)) === 0)
+    t.pass()
+  })
+}
 
 test.serial('a reader that is held up for a moment fails nobody’s writes', async (t) => {
   const path = await newFolder(t)
