@@ -374,7 +374,11 @@ function createMemoryStore(session) {
       // Where the sessions are in a file, that is synced and let go by the background thread.
       const isClosing = () => this.store.isClosing()
       try {
-        return isClosing() ? later(fn, whenOver(isClosing)) : done(fn)
+        if (!isClosing()) return done(fn)
+        return later(
+          fn,
+          whenOver(isClosing).then(() => this.#disposeOfRemoved()),
+        )
       } catch (err) {
         return fail(fn, err)
       }

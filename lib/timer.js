@@ -11,8 +11,8 @@
 /** Node fires at once, over and over, where a delay is longer than this. */
 const MAX_DELAY = 2 ** 31 - 1
 
-/** Timers that nobody has faked. */
-const REAL = { setInterval, clearInterval }
+/** Those of before anybody faked them. */
+const REAL = { setInterval: globalThis.setInterval, clearInterval: globalThis.clearInterval }
 
 /** Stops the timers of stores that were collected. */
 const dropped = new FinalizationRegistry((stop) => stop())

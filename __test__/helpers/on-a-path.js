@@ -44,28 +44,33 @@ function withPath(options = {}, defaults) {
 
 /**
  * Runs the spec `file`. The tests in `different`, an object of titles and reasons, are expected to
- * fail: there the two kinds of store differ on purpose.
+ * fail: there the two kinds of store differ on purpose. Those in `skipped` are not run, because
+ * they would also fail after their end.
  */
-function runOnAPath(file, { different = {}, mapSize = MAP_SIZE } = {}) {
+function runOnAPath(file, { different = {}, skipped = {}, mapSize = MAP_SIZE } = {}) {
   require.cache[PACKAGE].exports = onAPath({ mapSize })
-  const left = new Set(Object.keys(different))
+  const marks = new Map()
+  for (const title of Object.keys(different)) marks.set(title, 'failing')
+  for (const title of Object.keys(skipped)) marks.set(title, 'skip')
   const AVA = require.resolve('ava')
   const test = require(AVA)
-  require.cache[AVA].exports = marking(test, left)
+  require.cache[AVA].exports = marking(test, marks)
   require(file)
   require.cache[AVA].exports = test
-  if (left.size > 0) throw new Error(`${file} has no test called ${[...left].join(', ')}`)
+  if (marks.size > 0) throw new Error(`${file} has no test called ${[...marks.keys()].join(', ')}`)
 }
 
-/** ava's `test`, by which those whose titles are in `left` are to fail. */
-function marking(test, left) {
+/** ava's `test`, by which those whose titles are in `marks` are to fail, or skipped. */
+function marking(test, marks) {
   return new Proxy(test, {
     apply(target, self, args) {
-      return Reflect.apply(left.delete(args[0]) ? target.failing : target, self, args)
+      const mark = marks.get(args[0])
+      marks.delete(args[0])
+      return Reflect.apply(mark ? target[mark] : target, self, args)
     },
     get(target, name) {
       const value = target[name]
-      return name === 'serial' ? marking(value, left) : value
+      return name === 'serial' ? marking(value, marks) : value
     },
   })
 }

@@ -40,6 +40,8 @@ pub(super) struct Store {
     version: Cell<Version>,
     /// What the calls so far removed and `takeRemoved` has not fetched. Empty without `dispose`.
     removed: RefCell<Vec<Removed>>,
+    /// What the background thread had removed when it let go of the file.
+    left: Arc<Mutex<Vec<Removed>>>,
     _open: OpenStore,
 }
 
@@ -100,6 +102,7 @@ impl Store {
             buffers: RefCell::default(),
             version: Cell::default(),
             removed: RefCell::default(),
+            left: Arc::default(),
             _open: PRUNER.open(),
         };
         Ok((Rc::new(store), set_aside))
@@ -373,12 +376,22 @@ impl Store {
 
     fn let_go(&self) {
         let engine = self.engine.replace(nothing());
-        self.closing.begin(move || if engine.is_dirty() { engine.sync() } else { Ok(()) });
+        let left = Arc::clone(&self.left);
+        self.closing.begin(move || {
+            // Nothing prunes meanwhile: that is done by the same thread.
+            engine.take_pruned(usize::MAX, &mut left.lock());
+            if engine.is_dirty() { engine.sync() } else { Ok(()) }
+        });
     }
 
-    /// `isClosing()`: whether the background thread still has to let go of the file.
+    /// `isClosing()`: whether the background thread still has to let go of the file. When it has,
+    /// `takeRemoved` gives what it had removed.
     fn is_closing(&self, call: &Call) -> Done {
-        call.truth(self.closing.is_under_way()?)
+        let is_closing = self.closing.is_under_way()?;
+        if !is_closing {
+            self.removed.borrow_mut().append(&mut self.left.lock());
+        }
+        call.truth(is_closing)
     }
 
     /// `syncLater()`: has the background thread put on the disk what was written, if anything was.
