@@ -177,8 +177,9 @@ declare namespace createMemoryStore {
      *
      * What differs from a store in memory: the order of `ids`, `all`, `keys` and `entries` is the
      * latest expiry first, and what expires soonest is evicted first, which is the same where all
-     * sessions have one lifetime and are touched when they are used; a sid has 503 bytes at the
-     * most; the counts of `stats` and what `dispose` is called for are this process's.
+     * sessions have one lifetime and are touched when they are used (of those that expire in the
+     * same millisecond, the one written or touched longest ago goes first); a sid has between 1 and
+     * 503 bytes; the counts of `stats` and what `dispose` is called for are this process's.
      *
      * The stores of one process have to agree in the options that `name` lists, and in `mapSize`;
      * the constructor throws an error with the code `ERR_MEMORYSTORE_PATH` otherwise. All
@@ -194,7 +195,7 @@ declare namespace createMemoryStore {
      * How large the file of `path` may become, in bytes: a whole number, 1 MiB or more. So much of
      * the address space is taken, but of the disk only what is used. Sessions take half of it at
      * the most; when they would take more, those that expire soonest are removed. It makes room for
-     * some 2.4 million sessions of 400 bytes, or 475,000 of 4 kB, by default.
+     * some 2.3 million sessions of 400 bytes, or 475,000 of 4 kB, by default.
      *
      * Default: 4 GiB.
      */
