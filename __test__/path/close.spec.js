@@ -50,3 +50,13 @@ test('a file that was closed right after a write need not be looked through', as
   const { ctimeMs } = await stat(data)
   t.true((await stat(note)).mtimeMs - ctimeMs > 20)
 })
+
+test('close in the middle of a prune answers who waits for it, and for a length', async (t) => {
+  const store = new MemoryStore({ path: await folder(t), mapSize: 2 ** 28 })
+  for (let n = 0; n < 30_000; n++) store.set(`sid-${n}`, { cookie: { maxAge: 1 } }, () => {})
+  const pruned = store.prune()
+  const length = store.length()
+  await store.close()
+  t.is(await pruned, undefined)
+  t.true((await length) >= 0)
+})

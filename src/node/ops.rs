@@ -40,6 +40,8 @@ pub(super) struct Store {
     version: Cell<Version>,
     /// What the calls so far removed and `takeRemoved` has not fetched. Empty without `dispose`.
     removed: RefCell<Vec<Removed>>,
+    /// How many sessions there were when the file was let go: no prune goes on after that.
+    last_length: Cell<Option<usize>>,
     /// What the background thread had removed when it let go of the file.
     left: Arc<Mutex<Vec<Removed>>>,
     _open: OpenStore,
@@ -102,6 +104,7 @@ impl Store {
             buffers: RefCell::default(),
             version: Cell::default(),
             removed: RefCell::default(),
+            last_length: Cell::default(),
             left: Arc::default(),
             _open: PRUNER.open(),
         };
@@ -317,6 +320,9 @@ impl Store {
 
     /// `lengthAfterPrune(asked)`: what the length was; undefined while the prune goes on.
     fn length_after_prune(&self, call: &Call) -> Done {
+        if let Some(length) = self.last_length.get() {
+            return call.count(length);
+        }
         let asked = super::whole_count(call.number(0)?);
         match self.engine().length_after_prune(asked)? {
             Some(length) => call.count(length),
@@ -376,6 +382,7 @@ impl Store {
 
     fn let_go(&self) {
         let engine = self.engine.replace(nothing());
+        self.last_length.set(engine.held().ok().or(Some(0)));
         let left = Arc::clone(&self.left);
         self.closing.begin(move || {
             // Nothing prunes meanwhile: that is done by the same thread.
