@@ -75,7 +75,7 @@ impl SharedEngine {
         while is_over {
             let evict = |writing: &mut Writing<'_>| writing.evict(kept);
             // What was asked is done. Where this fails, the next write goes on with it.
-            is_over = self.write_once(0, removed, evict).is_ok_and(|(_, is_over)| is_over);
+            is_over = self.write_once(0, removed, evict).is_ok_and(|((), is_over)| is_over);
         }
         Ok(value)
     }
