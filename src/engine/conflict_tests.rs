@@ -1,38 +1,72 @@
-//! Writers of one session at the same time: what each condition lets through, held against flags
-//! that are raised as things happen, and threads that merge into one session while others
-//! destroy it.
+//! Writers of one session at the same time, in each engine: what each condition lets through, held
+//! against flags that are raised as things happen, and threads that merge into one session while
+//! others destroy it.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use proptest::prelude::*;
+use proptest::test_runner::Config;
 
-use super::{Condition, MemoryEngine, Options, Refused, Version};
-use crate::record::{BodyRef, Encoding};
+use super::destroyed::REMEMBERED;
+use super::shared::tests::{Folder, START, body_ref};
+use super::{Condition, Engine, MemoryEngine, NewCookie, Options, Refused, Touched, Version};
+use crate::record::BodyView;
 use crate::sid::Sid;
 use crate::time::{Millis, NEVER};
 
-const NOW: Millis = 1_700_000_000_000;
-
-fn text(text: &str) -> BodyRef<'_> {
-    BodyRef { bytes: text.as_bytes(), encoding: Encoding::Ascii, is_json: true }
+/// An engine, and the folder that it is in, if it is in one.
+struct Store {
+    engine: Arc<dyn Engine>,
+    _folder: Option<Folder>,
 }
 
-fn read(engine: &MemoryEngine, sid: &Sid, now: Millis) -> Option<(String, Version)> {
-    engine.get(sid, now, &mut Vec::new(), |body| {
+impl Store {
+    fn in_memory(options: Options) -> Self {
+        Self { engine: Arc::new(MemoryEngine::new(options)), _folder: None }
+    }
+
+    fn in_a_file(options: Options) -> Self {
+        let folder = Folder::new();
+        Self { engine: folder.open(options), _folder: Some(folder) }
+    }
+
+    fn of_each_kind(options: Options) -> [Self; 2] {
+        [Self::in_memory(options), Self::in_a_file(options)]
+    }
+}
+
+fn read(engine: &dyn Engine, sid: &Sid, now: Millis) -> Option<(String, Version)> {
+    let mut value = None;
+    let mut keep = |body: BodyView<'_>| {
         let bytes = body.to_body().bytes().to_vec();
-        (String::from_utf8(bytes).unwrap(), body.read())
-    })
+        value = Some((String::from_utf8(bytes).unwrap(), body.read()));
+    };
+    let is_found = engine.get(sid, now, &mut Vec::new(), &mut keep).unwrap();
+    assert_eq!(is_found, value.is_some());
+    value
 }
 
-fn write(
-    engine: &MemoryEngine,
+pub(super) fn write(
+    engine: &dyn Engine,
     sid: &Sid,
     body: &str,
     condition: Condition,
     times: (Millis, Millis),
 ) -> Result<Version, Refused> {
-    engine.set(sid.clone(), text(body), condition, times, &mut Vec::new())
+    engine.set(sid.clone(), body_ref(body), condition, times, &mut Vec::new()).unwrap()
+}
+
+/// Clears the store, and gives back what that left.
+fn clear(engine: &Arc<dyn Engine>, now: Millis) {
+    if let Some(mut step) = Arc::clone(engine).clear(now, &mut Vec::new()).unwrap() {
+        while step() {}
+    }
+}
+
+fn bytes_of(engine: &dyn Engine) -> usize {
+    engine.stats().unwrap().bytes
 }
 
 #[derive(Clone, Debug)]
@@ -63,8 +97,8 @@ struct Request {
     is_changed: bool,
     /// When it was destroyed last.
     destroyed: Option<Millis>,
-    /// Whether any session was destroyed since.
-    is_any_destroyed: bool,
+    /// When any session was first destroyed since.
+    any_destroyed: Option<Millis>,
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -80,7 +114,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::Clear),
         2 => (0..30_i64).prop_map(Op::Clock),
         // What was destroyed is forgotten after ten minutes.
-        1 => Just(Op::Clock(600_001)),
+        1 => Just(Op::Clock(REMEMBERED + 1)),
         1 => Just(Op::Prune),
     ]
 }
@@ -88,7 +122,7 @@ fn op() -> impl Strategy<Value = Op> {
 const DESTROYED: Result<Version, Refused> = Err(Refused::Destroyed);
 
 struct World {
-    engine: MemoryEngine,
+    store: Store,
     sids: Vec<Sid>,
     requests: Vec<Request>,
     now: Millis,
@@ -96,14 +130,18 @@ struct World {
 }
 
 impl World {
-    fn new(options: Options) -> Self {
-        let engine = MemoryEngine::new(options);
-        let sids = (0..3_u64).map(|number| engine.sid(&number.to_le_bytes())).collect();
-        Self { engine, sids, requests: Vec::new(), now: NOW, refused: 0 }
+    fn new(store: Store) -> Self {
+        let sids = (0..3_u64).map(|number| store.engine.sid(&number.to_le_bytes())).collect();
+        Self { store, sids, requests: Vec::new(), now: START, refused: 0 }
+    }
+
+    fn engine(&self) -> &dyn Engine {
+        &*self.store.engine
     }
 
     fn is_stored(&self, sid: usize) -> bool {
-        self.engine.peek(&self.sids[sid], self.now, &mut Vec::new(), |_| ()).is_some()
+        let sid = &self.sids[sid];
+        self.engine().peek(sid, self.now, &mut Vec::new(), &mut |_| ()).unwrap()
     }
 
     fn note_written(&mut self, sid: usize) {
@@ -117,7 +155,7 @@ impl World {
             if is_it(request.sid) {
                 request.destroyed = Some(self.now);
             }
-            request.is_any_destroyed = true;
+            request.any_destroyed.get_or_insert(self.now);
         }
     }
 
@@ -125,13 +163,13 @@ impl World {
         let now = self.now;
         match *op {
             Op::Begin(sid) => {
-                if let Some((_, version)) = read(&self.engine, &self.sids[sid], now) {
+                if let Some((_, version)) = read(self.engine(), &self.sids[sid], now) {
                     self.requests.push(Request {
                         sid,
                         version,
                         is_changed: false,
                         destroyed: None,
-                        is_any_destroyed: false,
+                        any_destroyed: None,
                     });
                 }
             }
@@ -139,34 +177,39 @@ impl World {
             Op::End(..) => {}
             Op::Set(sid, life) => {
                 let times = (now, now + life);
-                write(&self.engine, &self.sids[sid], "{}", Condition::None, times).unwrap();
+                write(self.engine(), &self.sids[sid], "{}", Condition::None, times).unwrap();
                 self.note_written(sid);
             }
             Op::Touch(sid, life) => {
-                let cookie = super::NewCookie::Text(text("1"));
+                let cookie = NewCookie::Text(body_ref("1"));
                 let existed = self.is_stored(sid);
                 let sid = &self.sids[sid];
-                self.engine.touch(sid, cookie, now, now + life, &mut Vec::new());
-                assert!(existed || read(&self.engine, sid, now).is_none(), "brought back");
+                let touched = self.engine().touch(sid, cookie, now, now + life, &mut Vec::new());
+                assert_eq!(touched.unwrap() == Touched::Missing, !existed);
+                assert!(existed || read(self.engine(), sid, now).is_none(), "brought back");
             }
             Op::Destroy(sid) => {
-                self.engine.destroy(&self.sids[sid], now, &mut Vec::new());
+                self.engine().destroy(&self.sids[sid], now, &mut Vec::new()).unwrap();
                 self.note_destroyed(|other| other == sid);
             }
             Op::Clear => {
-                drop(self.engine.clear(now));
+                clear(&self.store.engine, now);
                 self.note_destroyed(|_| true);
             }
             Op::Clock(millis) => self.now += millis,
-            Op::Prune => self.engine.prune(now, &mut Vec::new()),
+            Op::Prune => self.engine().prune(now, &mut Vec::new()).unwrap(),
         }
-        self.engine.validate();
-        assert_eq!(self.engine.stats().counters.refused, self.refused);
+        self.engine().validate();
+        assert_eq!(self.engine().stats().unwrap().counters.refused, self.refused);
+    }
+
+    /// Whether what was destroyed at that time may be forgotten by now.
+    fn is_forgotten(&self, at: Millis) -> bool {
+        self.now > at + REMEMBERED
     }
 
     fn end(&mut self, index: usize, ending: Ending) {
-        let Request { sid, version, is_changed, destroyed, is_any_destroyed } =
-            self.requests[index];
+        let Request { sid, version, is_changed, destroyed, any_destroyed } = self.requests[index];
         let condition = match ending {
             Ending::Compare => Condition::Unchanged { read: version, expected: version },
             Ending::Overwrite => Condition::NotDestroyed { read: version },
@@ -174,14 +217,15 @@ impl World {
         };
         let is_stored = self.is_stored(sid);
         let times = (self.now, self.now + 40);
-        let done = write(&self.engine, &self.sids[sid], "{}", condition, times);
+        let done = write(self.engine(), &self.sids[sid], "{}", condition, times);
         let is_touch = matches!(ending, Ending::Touch);
         // Where the sid was made anew ten minutes later, it may be taken for the same session.
         let is_forgotten =
-            destroyed.is_some_and(|at| self.now > at + 600_000) && is_stored && done != DESTROYED;
+            destroyed.is_some_and(|at| self.is_forgotten(at)) && is_stored && done != DESTROYED;
         let is_destroyed = destroyed.is_some() && !is_forgotten;
         if done == DESTROYED && !is_destroyed {
-            assert!(is_any_destroyed && (!is_stored || is_changed), "only to be on the safe side");
+            let is_any_forgotten = any_destroyed.is_some_and(|at| self.is_forgotten(at));
+            assert!(is_any_forgotten && (!is_stored || is_changed), "only to be on the safe side");
             self.refused += u64::from(!is_touch);
             return;
         }
@@ -202,14 +246,20 @@ impl World {
         if !is_touch {
             self.note_written(sid);
             let request = &mut self.requests[index];
-            *request = Request {
-                sid,
-                version,
-                is_changed: false,
-                destroyed: None,
-                is_any_destroyed: false,
-            };
+            *request =
+                Request { sid, version, is_changed: false, destroyed: None, any_destroyed: None };
         }
+    }
+}
+
+fn ops() -> impl Strategy<Value = Vec<Op>> {
+    proptest::collection::vec(op(), 0..80)
+}
+
+fn assert_judged(store: Store, ops: &[Op]) {
+    let mut world = World::new(store);
+    for op in ops {
+        world.apply(op);
     }
 }
 
@@ -217,29 +267,72 @@ proptest! {
     #[test]
     fn a_write_is_judged_by_what_happened_since_the_session_was_read(
         max in prop_oneof![Just(usize::MAX), Just(2)],
-        ops in proptest::collection::vec(op(), 0..80),
+        ops in ops(),
     ) {
-        let mut world = World::new(Options { max, ..Options::default() });
-        for op in &ops {
-            world.apply(op);
-        }
+        assert_judged(Store::in_memory(Options { max, ..Options::default() }), &ops);
+    }
+}
+
+proptest! {
+    #![proptest_config(Config { cases: 100, ..Config::default() })]
+
+    #[test]
+    fn in_a_file_a_write_is_judged_by_what_happened_since_the_session_was_read(
+        max in prop_oneof![Just(usize::MAX), Just(2)],
+        ops in ops(),
+    ) {
+        assert_judged(Store::in_a_file(Options { max, ..Options::default() }), &ops);
     }
 }
 
 #[test]
 fn where_destroyed_is_final_nobody_writes_the_sid_for_minutes() {
-    let engine = MemoryEngine::new(Options { destroyed_is_final: true, ..Options::default() });
-    let sids: Vec<Sid> = (0..3_u64).map(|number| engine.sid(&number.to_le_bytes())).collect();
-    let set = |sid: &Sid, now: Millis| write(&engine, sid, "{}", Condition::None, (now, NEVER));
-    set(&sids[0], NOW).unwrap();
-    set(&sids[1], NOW).unwrap();
-    engine.destroy(&sids[0], NOW, &mut Vec::new());
-    assert_eq!(set(&sids[0], NOW + 600_000), Err(Refused::Destroyed));
-    drop(engine.clear(NOW));
-    assert_eq!(set(&sids[1], NOW), Err(Refused::Destroyed));
-    assert!(set(&sids[2], NOW).is_ok(), "it was not there");
-    for sid in &sids {
-        assert!(set(sid, NOW + 600_001).is_ok());
+    let options = Options { destroyed_is_final: true, ..Options::default() };
+    for (store, fresh) in Store::of_each_kind(options).iter().zip(&Store::of_each_kind(options)) {
+        let engine = &store.engine;
+        let sids: Vec<Sid> = (0..3_u64).map(|number| engine.sid(&number.to_le_bytes())).collect();
+        let set = |sid: &Sid, now| write(&**engine, sid, "{}", Condition::None, (now, NEVER));
+        set(&sids[0], START).unwrap();
+        set(&sids[1], START).unwrap();
+        engine.destroy(&sids[0], START, &mut Vec::new()).unwrap();
+        assert_eq!(set(&sids[0], START + REMEMBERED), Err(Refused::Destroyed));
+        clear(engine, START);
+        assert_eq!(set(&sids[1], START), Err(Refused::Destroyed));
+        assert!(set(&sids[2], START).is_ok(), "it was not there");
+        engine.validate();
+        for sid in &sids {
+            let twin = fresh.engine.sid(sid.as_bytes());
+            write(&*fresh.engine, &twin, "{}", Condition::None, (START, NEVER)).unwrap();
+            assert!(set(sid, START + REMEMBERED + 1).is_ok());
+        }
+        assert_eq!(bytes_of(&**engine), bytes_of(&*fresh.engine), "and then they are forgotten");
+        engine.validate();
+    }
+}
+
+#[test]
+fn a_destroyed_sid_is_forgotten_after_minutes_and_what_was_read_before_it_is_not() {
+    for Store { engine, _folder } in &Store::of_each_kind(Options::default()) {
+        let engine = &**engine;
+        let (sid, other) = (engine.sid(b"sid"), engine.sid(b"other"));
+        let later = START + REMEMBERED + 1;
+        write(engine, &other, "{}", Condition::None, (START, NEVER)).unwrap();
+        let without_deaths = bytes_of(engine);
+        let read = write(engine, &sid, "{}", Condition::None, (START, NEVER)).unwrap();
+        engine.destroy(&sid, START, &mut Vec::new()).unwrap();
+        assert!(bytes_of(engine) > without_deaths);
+        let kept = write(engine, &other, "{}", Condition::None, (later, NEVER)).unwrap();
+        assert_eq!(bytes_of(engine), without_deaths);
+        let late = write(engine, &sid, "{}", Condition::NotDestroyed { read }, (later, NEVER));
+        assert_eq!(late, Err(Refused::Destroyed));
+        // Somebody has logged in under that sid.
+        write(engine, &sid, "{}", Condition::None, (later, NEVER)).unwrap();
+        let unchanged = Condition::Unchanged { read, expected: read };
+        let late = write(engine, &sid, "{}", unchanged, (later, NEVER));
+        assert_eq!(late, Err(Refused::Changed));
+        let current = Condition::Unchanged { read: kept, expected: kept };
+        assert!(write(engine, &other, "{}", current, (later, NEVER)).is_ok());
+        engine.validate();
     }
 }
 
@@ -247,26 +340,26 @@ fn where_destroyed_is_final_nobody_writes_the_sid_for_minutes() {
 fn what_is_remembered_of_destroyed_sids_counts_and_makes_room() {
     let one = {
         let engine = MemoryEngine::new(Options::default());
-        write(&engine, &engine.sid(b"0"), "{}", Condition::None, (NOW, NEVER)).unwrap();
+        write(&engine, &engine.sid(b"0"), "{}", Condition::None, (START, NEVER)).unwrap();
         engine.stats().bytes
     };
     let engine = MemoryEngine::new(Options { max_bytes: 100 * one, ..Options::default() });
     let removed = &mut Vec::new();
     for number in 0..1000_u64 {
-        engine.destroy(&engine.sid(&number.to_le_bytes()), NOW, removed);
+        engine.destroy(&engine.sid(&number.to_le_bytes()), START, removed);
     }
     let remembered = engine.stats().bytes;
     assert!(remembered > 0 && remembered <= 100 * one / 16);
     for number in 0..200_u64 {
         let sid = engine.sid(&number.to_le_bytes());
-        write(&engine, &sid, "{}", Condition::None, (NOW, NEVER)).unwrap();
+        write(&engine, &sid, "{}", Condition::None, (START, NEVER)).unwrap();
         engine.validate();
         assert!(engine.stats().bytes <= 100 * one);
     }
     assert!(engine.len() >= 93);
     // A session may take the whole budget.
     let large = "1".repeat(80 * one);
-    write(&engine, &engine.sid(b"large"), &large, Condition::None, (NOW, NEVER)).unwrap();
+    write(&engine, &engine.sid(b"large"), &large, Condition::None, (START, NEVER)).unwrap();
     assert!(!engine.is_empty());
     assert!(engine.stats().bytes <= 100 * one);
 }
@@ -276,21 +369,21 @@ const THREADS: u64 = 4;
 
 /// Adds `word` to the session as a request does: reads, changes, writes; where another one came
 /// between, takes in what is stored by then. Returns whether it was written.
-fn add_word(engine: &MemoryEngine, sid: &Sid, word: &str) -> bool {
-    let Some((mut body, read)) = self::read(engine, sid, NOW) else {
+pub(super) fn add_word(engine: &dyn Engine, sid: &Sid, word: &str) -> bool {
+    let Some((mut body, read)) = self::read(engine, sid, START) else {
         return false;
     };
     let mut expected = read;
     loop {
         let longer = format!("{body} {word}");
         let condition = Condition::Unchanged { read, expected };
-        match write(engine, sid, &longer, condition, (NOW, NEVER)) {
+        match write(engine, sid, &longer, condition, (START, NEVER)) {
             Ok(_) => return true,
             Err(Refused::Changed) => {}
             Err(Refused::Destroyed) => return false,
             Err(refused) => panic!("{refused:?}"),
         }
-        if let Some((newer, version)) = self::read(engine, sid, NOW) {
+        if let Some((newer, version)) = self::read(engine, sid, START) {
             (body, expected) = (newer, version);
         }
     }
@@ -298,28 +391,27 @@ fn add_word(engine: &MemoryEngine, sid: &Sid, word: &str) -> bool {
 
 #[test]
 fn no_write_of_threads_that_merge_into_one_session_is_lost() {
-    let engine = &MemoryEngine::new(Options::default());
-    let sid = &engine.sid(b"sid");
-    write(engine, sid, "0", Condition::None, (NOW, NEVER)).unwrap();
-    std::thread::scope(|scope| {
-        for thread in 0..THREADS {
-            scope.spawn(move || {
-                for number in 0..300 {
-                    assert!(add_word(engine, sid, &format!("{thread}:{number}")));
-                }
-            });
-        }
-    });
-    let (body, _) = read(engine, sid, NOW).unwrap();
-    let words: HashSet<&str> = body.split(' ').collect();
-    assert_eq!(words.len(), 1 + 300 * usize::try_from(THREADS).unwrap());
-    let counters = engine.stats().counters;
-    assert_eq!(counters.sets, 1 + 300 * THREADS);
+    for Store { engine, _folder } in &Store::of_each_kind(Options::default()) {
+        let engine = &**engine;
+        let sid = &engine.sid(b"sid");
+        write(engine, sid, "0", Condition::None, (START, NEVER)).unwrap();
+        std::thread::scope(|scope| {
+            for thread in 0..THREADS {
+                scope.spawn(move || {
+                    for number in 0..300 {
+                        assert!(add_word(engine, sid, &format!("{thread}:{number}")));
+                    }
+                });
+            }
+        });
+        let (body, _) = read(engine, sid, START).unwrap();
+        let words: HashSet<&str> = body.split(' ').collect();
+        assert_eq!(words.len() as u64, 1 + 300 * THREADS);
+        assert_eq!(engine.stats().unwrap().counters.sets, 1 + 300 * THREADS);
+    }
 }
 
-#[test]
-fn nothing_that_was_destroyed_comes_back_whatever_threads_write() {
-    let engine = &MemoryEngine::new(Options::default());
+fn assert_nothing_comes_back(engine: &Arc<dyn Engine>, logins: u64) {
     let sid = &engine.sid(b"sid");
     let is_over = &AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -327,28 +419,39 @@ fn nothing_that_was_destroyed_comes_back_whatever_threads_write() {
             scope.spawn(move || {
                 let mut number = 0;
                 while !is_over.load(Ordering::Relaxed) {
-                    add_word(engine, sid, &format!("{thread}:{number}"));
+                    add_word(&**engine, sid, &format!("{thread}:{number}"));
                     number += 1;
                 }
             });
         }
         scope.spawn(move || {
-            for login in 1..=2000_u64 {
+            for login in 1..=logins {
                 // A login begins with its own name; whatever words are added stay behind it.
                 let body = format!("login{login}");
-                write(engine, sid, &body, Condition::None, (NOW, NEVER)).unwrap();
+                write(&**engine, sid, &body, Condition::None, (START, NEVER)).unwrap();
                 if login % 3 == 0 {
-                    drop(engine.clear(NOW));
+                    clear(engine, START);
                 } else {
-                    engine.destroy(sid, NOW, &mut Vec::new());
+                    engine.destroy(sid, START, &mut Vec::new()).unwrap();
                 }
                 // Those who read this login are still writing.
                 for _ in 0..20 {
-                    assert_eq!(read(engine, sid, NOW), None, "login {login} came back");
+                    assert_eq!(read(&**engine, sid, START), None, "login {login} came back");
                 }
             }
             is_over.store(true, Ordering::Relaxed);
         });
     });
-    assert_eq!(read(engine, sid, NOW), None);
+    assert_eq!(read(&**engine, sid, START), None);
+}
+
+#[test]
+fn nothing_that_was_destroyed_comes_back_whatever_threads_write() {
+    assert_nothing_comes_back(&Store::in_memory(Options::default()).engine, 2000);
+}
+
+#[test]
+fn nothing_that_was_destroyed_comes_back_to_a_file_whatever_threads_write() {
+    let store = Store::in_a_file(Options::default());
+    assert_nothing_comes_back(&store.engine, 1000);
 }

@@ -432,6 +432,11 @@ impl Engine for MemoryEngine {
     fn sync(&self) -> Result<()> {
         Ok(())
     }
+
+    #[cfg(test)]
+    fn validate(&self) {
+        self.validate();
+    }
 }
 
 /// Lists the sids part by part. A sid never moves from one part to another.

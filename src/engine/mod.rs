@@ -232,6 +232,10 @@ pub trait Engine: Prunable {
     /// # Errors
     /// See [`Engine`].
     fn sync(&self) -> Result<()>;
+
+    /// Checks that all that is kept belongs together.
+    #[cfg(test)]
+    fn validate(&self);
 }
 
 /// The sids of an engine, listed a few at a time.

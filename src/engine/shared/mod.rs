@@ -33,7 +33,7 @@ mod network;
 mod pruning;
 mod session;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod transaction;
 mod writing;
 
@@ -540,6 +540,11 @@ impl Engine for SharedEngine {
             self.is_dirty.store(true, Ordering::Relaxed);
             self.error(Attempt::Sync, cause)
         })
+    }
+
+    #[cfg(test)]
+    fn validate(&self) {
+        self.validate();
     }
 }
 

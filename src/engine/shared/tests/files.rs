@@ -417,3 +417,31 @@ fn what_was_written_is_synced_on_request() {
     assert_eq!(engine.clear_stale_readers().unwrap(), 0);
     assert_eq!(engine.path(), folder.path().canonicalize().unwrap());
 }
+
+#[test]
+fn what_is_remembered_of_destroyed_sids_counts_and_makes_room() {
+    let folder = Folder::new();
+    let options = Options { max_bytes: 20_000, ..Options::default() };
+    let engine = folder.open(options);
+    for number in 0..1000_u64 {
+        engine.destroy(&engine.sid(&number.to_le_bytes()), START, &mut Vec::new()).unwrap();
+    }
+    let remembered = engine.stats().unwrap().bytes;
+    assert!(remembered > 0 && remembered <= 20_000 / 16);
+    for number in 0..500_u64 {
+        let sid = engine.sid(&number.to_le_bytes());
+        set(&engine, &sid, "{}").unwrap();
+        assert!(engine.stats().unwrap().bytes <= 20_000);
+    }
+    assert_eq!(engine.validate().dead_bytes, remembered as u64);
+    // A session may take the whole budget.
+    let large = "1".repeat(13_000);
+    set(&engine, &engine.sid(b"large"), &large).unwrap();
+    let large = "1".repeat(15_000);
+    set(&engine, &engine.sid(b"large"), &large).unwrap();
+    let large = "1".repeat(20_000);
+    let refused = set(&engine, &engine.sid(b"large"), &large);
+    assert_eq!(refused, Err("TooLarge".into()));
+    assert!(!engine.is_empty());
+    engine.validate();
+}

@@ -1,7 +1,6 @@
-//! Tests of the engine as a whole: against a model, against other writers, threads and processes,
-//! and on files that are full or damaged.
+//! Tests of the engine as a whole: against a model, against other processes, and on files that are
+//! full or damaged. Those of writers that overlap are in `conflict_tests.rs`, for each engine.
 
-mod conflicts;
 mod files;
 mod model;
 mod processes;
@@ -18,16 +17,16 @@ use crate::record::{BodyRef, BodyView, Encoding};
 use crate::sid::Sid;
 use crate::time::Millis;
 
-const START: Millis = 1_700_000_000_000;
+pub(in crate::engine) const START: Millis = 1_700_000_000_000;
 
 /// Enough for what the tests store.
 const MAP: usize = 64 << 20;
 
 /// A folder that goes when the test ends.
-struct Folder(PathBuf);
+pub(in crate::engine) struct Folder(PathBuf);
 
 impl Folder {
-    fn new() -> Self {
+    pub(in crate::engine) fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("memorystore-rs-{}-{count}", std::process::id());
@@ -40,7 +39,7 @@ impl Folder {
         &self.0
     }
 
-    fn open(&self, options: Options) -> Arc<SharedEngine> {
+    pub(in crate::engine) fn open(&self, options: Options) -> Arc<SharedEngine> {
         self.open_sized(MAP, options)
     }
 
@@ -57,7 +56,7 @@ impl Drop for Folder {
     }
 }
 
-fn body_ref(body: &str) -> BodyRef<'_> {
+pub(in crate::engine) fn body_ref(body: &str) -> BodyRef<'_> {
     BodyRef {
         bytes: body.as_bytes(),
         encoding: Encoding::Ascii,
@@ -114,7 +113,7 @@ impl SharedEngine {
     }
 
     /// Checks that all entries belong together, and that the sums are right. Returns these.
-    fn validate(&self) -> State {
+    pub(super) fn validate(&self) -> State {
         let databases = &self.databases;
         self.reading(|snapshot| {
             let (transaction, sessions) = (snapshot.transaction, snapshot.sessions);

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::SharedEngine;
-use super::conflicts::add_word;
 use super::{Folder, MAP, START, body_ref, read};
+use crate::engine::conflict_tests::add_word;
 use crate::engine::{Condition, Engine, Options};
 use crate::time::NEVER;
 
@@ -91,7 +91,7 @@ fn get(engine: &SharedEngine, sid: &str) -> Option<String> {
 fn no_write_of_processes_that_merge_into_one_session_is_lost() {
     if let Some((engine, number)) = told() {
         for word in 0..200 {
-            assert!(add_word(&engine, &engine.sid(b"sid"), &format!("{number}:{word}")));
+            assert!(add_word(&*engine, &engine.sid(b"sid"), &format!("{number}:{word}")));
         }
         return;
     }
