@@ -188,6 +188,13 @@ impl Templates {
         CookieText { before, time, after }
     }
 
+    /// Whether `new` is the cookie `stored`, JSON text, with the same or a later time.
+    pub(crate) fn is_renewal(&self, stored: &[u8], new: CutCookie) -> bool {
+        let template = &self.slots[new.template.slot()];
+        let matching = template.matches(stored);
+        matching.is_some_and(|(length, time)| length == stored.len() && time <= new.time)
+    }
+
     /// Takes all templates out; those to come get other handles.
     pub(crate) fn take(&mut self) -> Self {
         let made = self.made;
@@ -241,6 +248,20 @@ impl Templates {
         let counted: Vec<usize> = self.slots.iter().map(|template| template.uses).collect();
         assert_eq!(counted, uses);
     }
+}
+
+/// Whether the cookie `new`, JSON text, is `stored` with the same or a later time to expire at.
+pub(crate) fn is_renewal(stored: &[u8], new: &[u8]) -> bool {
+    if stored == new {
+        return true;
+    }
+    let (Some((length, old, since)), Some((new_length, new_pattern, until))) =
+        (pattern_of(stored), pattern_of(new))
+    else {
+        return false;
+    };
+    let are_whole = length == stored.len() && new_length == new.len();
+    are_whole && old.after.is_some() && old == new_pattern && until >= since
 }
 
 fn id_of(slot: usize) -> TemplateId {

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use crate::cookie::{CookieText, CutBody, CutCookie, TemplateId, Templates};
+use crate::cookie::{CookieText, CutBody, CutCookie, TemplateId, Templates, is_renewal};
 use crate::json;
 use crate::time::{Millis, NEVER};
 
@@ -74,6 +74,7 @@ pub struct BodyView<'a> {
     tail: &'a [u8],
     encoding: Encoding,
     read: u64,
+    expires: Millis,
 }
 
 impl<'a> BodyView<'a> {
@@ -83,17 +84,23 @@ impl<'a> BodyView<'a> {
         bytes: &'a [u8],
         cookie: Option<(usize, &'a [u8])>,
         encoding: Encoding,
-        read: u64,
+        (read, expires): (u64, Millis),
     ) -> Option<Self> {
         let (head, tail) = bytes.split_at_checked(cookie.map_or(bytes.len(), |(at, _)| at))?;
         let cookie = cookie.map(|(_, text)| CookieText::whole(text));
-        Some(Self { head, cookie, tail, encoding, read })
+        Some(Self { head, cookie, tail, encoding, read, expires })
     }
 
     /// The version at which the body was read.
     #[must_use]
     pub fn read(&self) -> u64 {
         self.read
+    }
+
+    /// The last moment at which the session is alive.
+    #[must_use]
+    pub fn expires(&self) -> Millis {
+        self.expires
     }
 
     /// Appends what the serializer had returned to `bytes`.
@@ -310,6 +317,7 @@ impl Record {
             tail,
             encoding: self.encoding,
             read,
+            expires: self.expires,
         }
     }
 
@@ -340,6 +348,34 @@ impl Record {
     #[must_use]
     pub fn is_expired(&self, now: Millis) -> bool {
         now > self.expires
+    }
+
+    /// Whether a write of `body` that ends at `expires` would take from the lifetime that the
+    /// session has.
+    pub(crate) fn is_shortened_by(&self, body: &NewBody<'_>, expires: Millis) -> bool {
+        let is_cookie_shorter = match (self.cut_cookie(), body.cookie) {
+            (Some(old), Some(new)) => old.template == new.template && new.time < old.time,
+            _ => false,
+        };
+        expires < self.expires || is_cookie_shorter
+    }
+
+    /// Whether `cookie`, text in UTF-8, is the session's with the same or a later time.
+    pub(crate) fn is_renewed_by_text(&mut self, cookie: &[u8], templates: &Templates) -> bool {
+        if let Some(cut) = self.cut_cookie() {
+            let mut stored = Vec::new();
+            templates.text(cut).write_to(&mut stored);
+            return is_renewal(&stored, cookie);
+        }
+        self.cookie_place().is_some_and(|place| is_renewal(&self.bytes[place], cookie))
+    }
+
+    /// Whether `cookie` is the session's with the same or a later time.
+    pub(crate) fn is_renewed_by(&mut self, cookie: CutCookie, templates: &Templates) -> bool {
+        if let Some(stored) = self.cut_cookie() {
+            return stored.template == cookie.template && stored.time <= cookie.time;
+        }
+        self.cookie_place().is_some_and(|place| templates.is_renewal(&self.bytes[place], cookie))
     }
 
     /// The bytes of memory that the record takes beside the [`Record`] itself.

@@ -48,6 +48,13 @@ fn read(engine: &dyn Engine, sid: &Sid, now: Millis) -> Option<(String, Version)
     value
 }
 
+fn expires_of(engine: &dyn Engine, sid: &Sid, now: Millis) -> Option<Millis> {
+    let mut expires = None;
+    let mut keep = |body: BodyView<'_>| expires = Some(body.expires());
+    engine.peek(sid, now, &mut Vec::new(), &mut keep).unwrap();
+    expires
+}
+
 pub(super) fn write(
     engine: &dyn Engine,
     sid: &Sid,
@@ -213,10 +220,14 @@ impl World {
         let condition = match ending {
             Ending::Compare => Condition::Unchanged { read: version, expected: version },
             Ending::Overwrite => Condition::NotDestroyed { read: version },
-            Ending::Touch => Condition::Touch { read: version },
+            Ending::Touch => Condition::Touch { read: version, is_change: false },
         };
         let is_stored = self.is_stored(sid);
         let times = (self.now, self.now + 40);
+        // Another request has renewed it for longer than this one would.
+        let is_changed = is_changed
+            || matches!(ending, Ending::Compare)
+                && expires_of(self.engine(), &self.sids[sid], self.now) > Some(times.1);
         let done = write(self.engine(), &self.sids[sid], "{}", condition, times);
         let is_touch = matches!(ending, Ending::Touch);
         // Where the sid was made anew ten minutes later, it may be taken for the same session.
@@ -334,6 +345,144 @@ fn a_destroyed_sid_is_forgotten_after_minutes_and_what_was_read_before_it_is_not
         assert!(write(engine, &other, "{}", current, (later, NEVER)).is_ok());
         engine.validate();
     }
+}
+
+const PLAIN: &str = r#"{"expires":"2026-01-01T00:00:10.000Z","path":"/"}"#;
+
+/// The cookie of which a request read [`PLAIN`], with another time and path.
+fn cookie(seconds: u32, path: &str) -> String {
+    PLAIN.replace(":10.", &format!(":{seconds}.")).replace("\"/\"", &format!("\"{path}\""))
+}
+
+/// An engine of each kind in which `sid` has the cookie [`PLAIN`] and lives for 100 ms, kept in the
+/// session's text or apart from it.
+fn with_a_cookie(check: impl Fn(&dyn Engine, &Sid, Version)) {
+    for is_apart in [false, true] {
+        for Store { engine, _folder } in &Store::of_each_kind(Options::default()) {
+            let sid = engine.sid(b"sid");
+            let times = (START, START + 100);
+            let body = format!(r#"{{"cookie":{PLAIN},"views":1}}"#);
+            let mut version = 0;
+            for _ in 0..if is_apart { 3 } else { 1 } {
+                version = write(&**engine, &sid, &body, Condition::None, times).unwrap();
+            }
+            check(&**engine, &sid, version);
+            engine.validate();
+        }
+    }
+}
+
+fn renew(engine: &dyn Engine, sid: &Sid, cookie: &str, expires: Millis) -> Touched {
+    let text = NewCookie::Text(body_ref(cookie));
+    engine.renew(sid, text, START, expires, &mut Vec::new()).unwrap()
+}
+
+#[test]
+fn a_renewal_takes_from_a_session_neither_lifetime_nor_a_member_of_its_cookie() {
+    with_a_cookie(|engine, sid, version| {
+        let before = read(engine, sid, START).unwrap().0;
+        for (cookie, expires) in [
+            (cookie(10, "/"), START + 99),
+            (cookie(11, "/"), START + 99),
+            ("9".to_owned(), START + 101),
+            (cookie(11, "/other"), START + 101),
+            (cookie(11, "/").replace("path", "Path"), START + 101),
+            // A time that was longer already.
+            (PLAIN.replace("00:10", "00:09"), START + 101),
+        ] {
+            assert_eq!(renew(engine, sid, &cookie, expires), Touched::NeedsRewrite, "{cookie}");
+            assert_eq!(read(engine, sid, START).unwrap().0, before);
+            assert_eq!(expires_of(engine, sid, START), Some(START + 100));
+        }
+        assert_eq!(renew(engine, sid, PLAIN, START + 100), Touched::Renewed);
+        assert_eq!(renew(engine, sid, &cookie(11, "/"), START + 101), Touched::Renewed);
+        assert_eq!(expires_of(engine, sid, START), Some(START + 101));
+        let after = read(engine, sid, START).unwrap().0;
+        assert_eq!(after, before.replace(":10.", ":11."));
+        // Nobody who reads the session has to merge a renewal.
+        let unchanged = Condition::Unchanged { read: version, expected: version };
+        let times = (START, START + 101);
+        assert!(write(engine, sid, &after, unchanged, times).is_ok());
+    });
+}
+
+#[test]
+fn a_renewal_by_template_keeps_what_one_by_text_does() {
+    let engine = MemoryEngine::new(Options::default());
+    let template = |cookie: &str| engine.template(cookie.as_bytes()).unwrap();
+    let (plain, other) = (template(PLAIN), template(&cookie(10, "/other")));
+    for sid in ["in the text", "apart", "apart"] {
+        let sid = engine.sid(sid.as_bytes());
+        let body = format!(r#"{{"cookie":{PLAIN},"views":1}}"#);
+        write(&engine, &sid, &body, Condition::None, (START, START + 100)).unwrap();
+        let stored = crate::time::from_iso(b"2026-01-01T00:00:10.000Z").unwrap();
+        let renew = |template, time, expires| {
+            let cookie = NewCookie::Cut { template, time: Some(time) };
+            engine.renew(&sid, cookie, START, expires, &mut Vec::new())
+        };
+        assert_eq!(renew(other, stored, START + 100), Touched::NeedsRewrite);
+        assert_eq!(renew(plain, stored - 1, START + 100), Touched::NeedsRewrite);
+        assert_eq!(renew(plain, stored, START + 99), Touched::NeedsRewrite);
+        assert_eq!(renew(plain, stored + 1, START + 100), Touched::Renewed);
+        assert_eq!(renew(plain, stored, START + 100), Touched::NeedsRewrite);
+        engine.validate();
+    }
+}
+
+#[test]
+fn a_touch_that_changes_more_than_the_time_is_a_change_to_whoever_has_read_the_session() {
+    with_a_cookie(|engine, sid, version| {
+        let unchanged = Condition::Unchanged { read: version, expected: version };
+        let touch = |cookie: &str| {
+            let cookie = NewCookie::Text(body_ref(cookie));
+            engine.touch(sid, cookie, START, START + 100, &mut Vec::new()).unwrap()
+        };
+        let set = || write(engine, sid, "{}", unchanged, (START, START + 100));
+        assert_eq!(touch(&cookie(11, "/other")), Touched::Renewed);
+        assert_eq!(set(), Err(Refused::Changed));
+        let body = format!(r#"{{"cookie":{PLAIN}}}"#);
+        for (is_change, expected) in [(false, false), (true, true)] {
+            let read = write(engine, sid, &body, Condition::None, (START, NEVER)).unwrap();
+            let touch = Condition::Touch { read, is_change };
+            write(engine, sid, &body, touch, (START, NEVER)).unwrap();
+            let unchanged = Condition::Unchanged { read, expected: read };
+            let set = write(engine, sid, &body, unchanged, (START, NEVER));
+            assert_eq!(set == Err(Refused::Changed), expected);
+        }
+    });
+}
+
+#[test]
+fn a_write_does_not_take_from_the_lifetime_that_another_request_gave() {
+    with_a_cookie(|engine, sid, version| {
+        assert_eq!(renew(engine, sid, &cookie(12, "/"), START + 102), Touched::Renewed);
+        let set = |cookie: &str, expected, expires| {
+            let body = format!(r#"{{"cookie":{cookie},"views":2}}"#);
+            let condition = Condition::Unchanged { read: version, expected };
+            write(engine, sid, &body, condition, (START, expires)).map(drop)
+        };
+        assert_eq!(set(&cookie(12, "/"), version, START + 101), Err(Refused::Changed));
+        assert_eq!(set(&cookie(13, "/"), version, START + 102), Ok(()));
+        // Who has seen what is stored decides.
+        let seen = read(engine, sid, START).unwrap().1;
+        assert_eq!(set(&cookie(11, "/"), seen, START + 50), Ok(()));
+        assert_eq!(expires_of(engine, sid, START), Some(START + 50));
+    });
+}
+
+#[test]
+fn a_write_does_not_take_from_the_time_of_the_cookie_either() {
+    with_a_cookie(|engine, sid, version| {
+        let set = |seconds| {
+            let cookie = cookie(seconds, "/");
+            let body = format!(r#"{{"cookie":{cookie},"views":2}}"#);
+            let condition = Condition::Unchanged { read: version + 1000, expected: version + 1000 };
+            write(engine, sid, &body, condition, (START, START + 100)).map(drop)
+        };
+        for (seconds, expected) in [(12, Ok(())), (12, Ok(())), (11, Err(Refused::Changed))] {
+            assert_eq!(set(seconds), expected);
+        }
+    });
 }
 
 #[test]

@@ -72,7 +72,7 @@ pub(super) fn judge(
         Condition::None => return Ok(()),
         Condition::NotDestroyed { read } => (read, Version::MAX),
         Condition::Unchanged { read, expected } => (read, expected),
-        Condition::Touch { read } => (read, read),
+        Condition::Touch { read, .. } => (read, read),
     };
     if past.is_destroyed_since(read, stored.is_none()) {
         return Err(Refused::Destroyed);
@@ -323,6 +323,7 @@ mod tests {
         let check =
             |sid: usize, condition, stored| destroyed.check(sids[sid], condition, stored, 0);
         let unchanged = |read, expected| Condition::Unchanged { read, expected };
+        let touch = |read| Condition::Touch { read, is_change: false };
         for stored in [None, Some(5)] {
             assert_eq!(check(0, Condition::None, stored), Ok(()));
             let not_destroyed = |read| Condition::NotDestroyed { read };
@@ -330,10 +331,10 @@ mod tests {
             assert_eq!(check(0, not_destroyed(11), stored), Ok(()));
             assert_eq!(check(0, unchanged(9, 11), stored), Err(Refused::Destroyed));
             assert_eq!(check(1, unchanged(4, 5), stored), Ok(()));
-            assert_eq!(check(1, Condition::Touch { read: 5 }, stored), Ok(()));
+            assert_eq!(check(1, touch(5), stored), Ok(()));
         }
         assert_eq!(check(1, unchanged(4, 4), Some(5)), Err(Refused::Changed));
-        assert_eq!(check(1, Condition::Touch { read: 4 }, Some(5)), Err(Refused::Changed));
+        assert_eq!(check(1, touch(4), Some(5)), Err(Refused::Changed));
         let of_others = Destroyed::new(usize::MAX, true);
         assert_eq!(of_others.check(sids[0], Condition::None, None, 0), Ok(()));
     }

@@ -136,7 +136,19 @@ impl MemoryEngine {
         expires: Millis,
         removed: &mut Vec<Removed>,
     ) -> Touched {
-        self.with_table(|table| table.touch(sid, cookie, now, expires, removed))
+        self.with_table(|table| table.touch(sid, cookie, false, (now, expires), removed))
+    }
+
+    /// As [`Self::touch`], for a request that has read the session. See [`Engine::renew`].
+    pub fn renew(
+        &self,
+        sid: &Sid,
+        cookie: NewCookie<'_>,
+        now: Millis,
+        expires: Millis,
+        removed: &mut Vec<Removed>,
+    ) -> Touched {
+        self.with_table(|table| table.touch(sid, cookie, true, (now, expires), removed))
     }
 
     /// The handle by which [`Self::touch`] takes cookies that differ from `cookie`, JSON text,
@@ -352,6 +364,17 @@ impl Engine for MemoryEngine {
         removed: &mut Vec<Removed>,
     ) -> Result<Touched> {
         Ok(self.touch(sid, cookie, now, expires, removed))
+    }
+
+    fn renew(
+        &self,
+        sid: &Sid,
+        cookie: NewCookie<'_>,
+        now: Millis,
+        expires: Millis,
+        removed: &mut Vec<Removed>,
+    ) -> Result<Touched> {
+        Ok(self.renew(sid, cookie, now, expires, removed))
     }
 
     fn template(&self, cookie: &[u8]) -> Option<TemplateHandle> {
@@ -596,7 +619,7 @@ mod tests {
         let sid = || engine.sid(&0_u64.to_le_bytes());
         let removed = &mut Vec::new();
         let large = BodyRef { bytes: &[b'1'; 100], ..BODY };
-        let touch = Condition::Touch { read: 1 };
+        let touch = Condition::Touch { read: 1, is_change: false };
         assert_eq!(
             engine.set(sid(), large, Condition::None, (0, 9), removed),
             Err(Refused::TooLarge)

@@ -125,6 +125,21 @@ pub trait Engine: Prunable {
         removed: &mut Vec<Removed>,
     ) -> Result<Touched>;
 
+    /// As [`Self::touch`], for a request that has read the session: only where `cookie` is the
+    /// stored one but for a later `expires`, and the session lives no shorter. Otherwise
+    /// [`Touched::NeedsRewrite`]: other requests may have changed the cookie.
+    ///
+    /// # Errors
+    /// See [`Engine`].
+    fn renew(
+        &self,
+        sid: &Sid,
+        cookie: NewCookie<'_>,
+        now: Millis,
+        expires: Millis,
+        removed: &mut Vec<Removed>,
+    ) -> Result<Touched>;
+
     /// The handle by which [`Self::touch`] takes cookies that differ from `cookie`, JSON text,
     /// in their `expires` only. `None` where it takes them as text alone.
     fn template(&self, cookie: &[u8]) -> Option<TemplateHandle>;
@@ -337,7 +352,9 @@ pub enum Condition {
         /// When the writer read the session, or wrote it itself.
         read: Version,
     },
-    /// As that, and what is stored must not be later than the version `expected`.
+    /// As that, and what is stored must not be later than the version `expected`. Where that is
+    /// `read` or earlier, the session must not live shorter than it does: another request may
+    /// have renewed it.
     Unchanged {
         /// When the writer read the session, or wrote it itself.
         read: Version,
@@ -350,7 +367,22 @@ pub enum Condition {
     Touch {
         /// When the session was fetched.
         read: Version,
+        /// Whether the touch changes more of the cookie than its time, so that the record gets
+        /// a new version.
+        is_change: bool,
     },
+}
+
+impl Condition {
+    /// Whether the write must leave the session all of its lifetime.
+    fn keeps_lifetime(self) -> bool {
+        matches!(self, Self::Unchanged { read, expected } if expected <= read)
+    }
+
+    /// Whether the write gives the record a new version.
+    fn is_change(self) -> bool {
+        !matches!(self, Self::Touch { is_change: false, .. })
+    }
 }
 
 /// Why a session was not written.

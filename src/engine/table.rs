@@ -232,6 +232,10 @@ impl Table {
         let found = part.use_record(&sid, version);
         let stored = found.as_deref().filter(|record| !record.is_expired(now));
         self.destroyed.check(sid.hash(), condition, stored.map(Record::version), now)?;
+        if condition.keeps_lifetime() && stored.is_some_and(|it| it.is_shortened_by(&body, expires))
+        {
+            return Err(Refused::Changed);
+        }
         if matches!(condition, Condition::Touch { .. }) && stored.is_none() && !self.options.stale {
             return Err(Refused::Missing);
         }
@@ -270,7 +274,7 @@ impl Table {
             self.templates.release(template);
         }
         record.overwrite(&body, expires);
-        if !matches!(condition, Condition::Touch { .. }) {
+        if condition.is_change() {
             record.set_version(version);
         }
         self.bytes += record.allocated();
@@ -280,13 +284,14 @@ impl Table {
         Ok(version)
     }
 
-    /// Renews the record of `sid` with a new cookie, where that can be done in place.
+    /// Renews the record of `sid` with a new cookie, where that can be done in place and, if it
+    /// `is_renewal`, takes from the session neither lifetime nor a member of its cookie.
     pub(super) fn touch(
         &mut self,
         sid: &Sid,
         cookie: NewCookie<'_>,
-        now: Millis,
-        expires: Millis,
+        is_renewal: bool,
+        (now, expires): (Millis, Millis),
         removed: &mut Vec<Removed>,
     ) -> Touched {
         let cut = match cookie {
@@ -312,6 +317,14 @@ impl Table {
         if self.options.is_too_soon(record.expires(), expires) {
             return Touched::Renewed;
         }
+        let is_renewed = match (cookie, cut) {
+            (_, Some(cookie)) => record.is_renewed_by(cookie, &self.templates),
+            (NewCookie::Text(text), _) => record.is_renewed_by_text(text.bytes, &self.templates),
+            (_, None) => false,
+        };
+        if is_renewal && !(is_renewed && expires >= record.expires()) {
+            return Touched::NeedsRewrite;
+        }
         let before = record.allocated();
         let old = record.template();
         let is_done = match (cookie, cut) {
@@ -325,6 +338,9 @@ impl Table {
         };
         if !is_done {
             return Touched::NeedsRewrite;
+        }
+        if !is_renewed {
+            record.set_version(last_use);
         }
         if let Some(template) = old {
             self.templates.release(template);
@@ -810,7 +826,7 @@ mod tests {
             expires: Millis,
             removed: &mut Vec<Removed>,
         ) -> Touched {
-            self.touch(sid, NewCookie::Text(cookie), now, expires, removed)
+            self.touch(sid, NewCookie::Text(cookie), false, (now, expires), removed)
         }
 
         fn write(&mut self, sid: &Sid, now: Millis, expires: Millis) -> Vec<Sid> {

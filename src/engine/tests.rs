@@ -656,7 +656,7 @@ impl Pair {
             Touched::Renewed => Ok(true),
             Touched::NeedsRewrite => {
                 let found = self.engine.fetch(&sid, now, removed, |body| body.read());
-                let condition = Condition::Touch { read: found.unwrap() };
+                let condition = Condition::Touch { read: found.unwrap(), is_change: false };
                 let fresh = body_ref(fresh);
                 self.engine.set(sid, fresh, condition, (now, expires), removed)?;
                 Ok(true)

@@ -20,7 +20,7 @@ use crate::named::Lease;
 use crate::pruner::{OpenStore, PRUNER, Prunable};
 use crate::record::{Body, BodyRef, BodyView, Encoding};
 use crate::sid::Sid;
-use crate::time::{Millis, expires_at, from_iso, whole};
+use crate::time::{Millis, NEVER, expires_at, from_iso, whole};
 
 /// A buffer that has grown beyond this many bytes is not kept.
 const BUFFER_TO_KEEP: usize = 256 * 1024;
@@ -36,8 +36,9 @@ pub(super) struct Store {
     closing: Task,
     dispose: bool,
     buffers: RefCell<Buffers>,
-    /// The version at which something was read last.
+    /// The version at which something was read last, and when that expires.
     version: Cell<Version>,
+    expires: Cell<Millis>,
     /// What the calls so far removed and `takeRemoved` has not fetched. Empty without `dispose`.
     removed: RefCell<Vec<Removed>>,
     /// How many sessions there were when the file was let go: no prune goes on after that.
@@ -103,6 +104,7 @@ impl Store {
             dispose: options.keep_removed,
             buffers: RefCell::default(),
             version: Cell::default(),
+            expires: Cell::default(),
             removed: RefCell::default(),
             last_length: Cell::default(),
             left: Arc::default(),
@@ -117,11 +119,12 @@ impl Store {
 
     /// Gives `target` this store's functions.
     pub(super) fn bind(self: &Rc<Self>, env: Env, target: &Object) -> Result<()> {
-        let functions: [(&str, Operation); 27] = [
+        let functions: [(&str, Operation); 28] = [
             ("get", Store::get),
             ("fetch", Store::fetch),
             ("peek", Store::peek),
             ("version", Store::version),
+            ("expires", Store::expires),
             ("set", Store::set),
             ("setTied", Store::set_tied),
             ("touch", Store::touch),
@@ -185,6 +188,7 @@ impl Store {
         let mut encoding = Encoding::Ascii;
         let mut copy = |read: BodyView<'_>| {
             self.version.set(read.read());
+            self.expires.set(read.expires());
             body.clear();
             read.write_to(body);
             encoding = read.encoding();
@@ -202,6 +206,13 @@ impl Store {
     #[expect(clippy::cast_precision_loss, reason = "they are counted from 1")]
     fn version(&self, call: &Call) -> Done {
         call.double(self.version.get() as f64)
+    }
+
+    /// `expires()`: the last moment at which that is alive; `Infinity` where it is for ever.
+    #[expect(clippy::cast_precision_loss, reason = "JavaScript's numbers are doubles")]
+    fn expires(&self, call: &Call) -> Done {
+        let expires = self.expires.get();
+        call.double(if expires == NEVER { f64::INFINITY } else { expires as f64 })
     }
 
     /// `set(sid, body, now, ttl, kind)`, where `kind` is one of [`KINDS`]. Gives the version that
@@ -225,10 +236,12 @@ impl Store {
         self.write(call, condition, is_merge)
     }
 
-    /// `rewrite(sid, body, now, ttl, kind, read)`: the second half of a touch whose first half
-    /// fetched at the version `read`.
+    /// `rewrite(sid, body, now, ttl, kind, read, isChange)`: the second half of a touch whose
+    /// first half fetched at the version `read`. `isChange` is 1 where more of the cookie changes
+    /// than its time, else 0.
     fn rewrite(&self, call: &Call) -> Done {
-        self.write(call, Condition::Touch { read: version_of(call, 5)? }, false)
+        let (read, is_change) = (version_of(call, 5)?, call.number(6)? > 0.0);
+        self.write(call, Condition::Touch { read, is_change }, false)
     }
 
     fn write(&self, call: &Call, condition: Condition, is_merge: bool) -> Done {
@@ -252,9 +265,10 @@ impl Store {
         call.double(written_code(written))
     }
 
-    /// `touch(sid, holder, now, ttl)`, where `holder` is the JSON text of an object that has
-    /// the new cookie and nothing else. Gives 0 where the session is missing, 1 where it was
-    /// renewed, and 2 where JavaScript has to read, change and write it.
+    /// `touch(sid, holder, now, ttl, isRenewal)`, where `holder` is the JSON text of an object that
+    /// has the new cookie and nothing else. `isRenewal` is 1 where the stored cookie must differ in
+    /// its time only, and the session live no shorter, else 0. Gives 0 where the session is missing,
+    /// 1 where it was renewed, and 2 where JavaScript has to read, change and write it.
     fn touch(&self, call: &Call) -> Done {
         let buffers = &mut *self.buffers.borrow_mut();
         let sid = self.sid(call, &mut buffers.sid)?;
@@ -267,12 +281,10 @@ impl Store {
             return call.integer(2);
         };
         let cookie = NewCookie::Text(BodyRef { bytes, encoding, is_json: true });
-        let touched =
-            self.removing(|removed| self.engine().touch(&sid, cookie, now, expires, removed))?;
-        call.integer(touched_code(touched))
+        self.touch_with(call, 4, &sid, cookie, (now, expires))
     }
 
-    /// `touchByTemplate(sid, template, time, now, ttl)`: as `touch`, for a cookie that has the
+    /// `touchByTemplate(sid, template, time, now, ttl, isRenewal)`: as `touch`, for a cookie that has the
     /// text of a template. `time` is what stands in its place for one: a number, or text as
     /// `toISOString` gives it, or undefined where there is none. Gives 3 where `touch` has to be
     /// called instead.
@@ -286,8 +298,26 @@ impl Store {
             return call.integer(touched_code(Touched::NeedsText));
         };
         let cookie = NewCookie::Cut { template, time };
-        let touched =
-            self.removing(|removed| self.engine().touch(&sid, cookie, now, expires, removed))?;
+        self.touch_with(call, 5, &sid, cookie, (now, expires))
+    }
+
+    fn touch_with(
+        &self,
+        call: &Call,
+        is_renewal: usize,
+        sid: &Sid,
+        cookie: NewCookie<'_>,
+        (now, expires): (Millis, Millis),
+    ) -> Done {
+        let is_renewal = call.number(is_renewal)? > 0.0;
+        let engine = self.engine();
+        let touched = self.removing(|removed| {
+            if is_renewal {
+                engine.renew(sid, cookie, now, expires, removed)
+            } else {
+                engine.touch(sid, cookie, now, expires, removed)
+            }
+        })?;
         call.integer(touched_code(touched))
     }
 

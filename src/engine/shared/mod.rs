@@ -179,7 +179,12 @@ impl Snapshot<'_> {
 /// What the serializer had returned, read at the version `read`. `None` where the body is not what
 /// was written.
 fn view<'t>(head: &Head<'t>, body: &'t [u8], read: Version) -> Option<BodyView<'t>> {
-    BodyView::of_parts(layout::read_body(body)?, head.cut(), head.encoding, read)
+    BodyView::of_parts(
+        layout::read_body(body)?,
+        head.cut(),
+        head.encoding,
+        (read, head.due.expires),
+    )
 }
 
 /// What a reader found.
@@ -263,6 +268,27 @@ impl SharedEngine {
             if is_expired { writing.expire(key, &stored) } else { Ok(()) }
         })?;
         Ok(is_read)
+    }
+
+    fn touch_session(
+        &self,
+        sid: &Sid,
+        cookie: NewCookie<'_>,
+        is_tied: bool,
+        (now, expires): (Millis, Millis),
+        removed: &mut Vec<Removed>,
+    ) -> Result<Touched> {
+        let NewCookie::Text(cookie) = cookie else {
+            return Ok(Touched::NeedsText);
+        };
+        let Some(key) = layout::key_of(sid) else {
+            return Ok(Touched::Missing);
+        };
+        if self.options.touch_after > 0 && self.is_too_soon(key, now, expires)? {
+            return Ok(Touched::Renewed);
+        }
+        let renewal = Renewal { cookie, is_tied, now, expires };
+        self.writing(key, cookie.bytes.len(), removed, |writing| writing.touch(key, renewal))
     }
 
     /// Whether a touch is to be left out, told without waiting for those that write.
@@ -412,17 +438,18 @@ impl Engine for SharedEngine {
         expires: Millis,
         removed: &mut Vec<Removed>,
     ) -> Result<Touched> {
-        let NewCookie::Text(cookie) = cookie else {
-            return Ok(Touched::NeedsText);
-        };
-        let Some(key) = layout::key_of(sid) else {
-            return Ok(Touched::Missing);
-        };
-        if self.options.touch_after > 0 && self.is_too_soon(key, now, expires)? {
-            return Ok(Touched::Renewed);
-        }
-        let renewal = Renewal { cookie, now, expires };
-        self.writing(key, cookie.bytes.len(), removed, |writing| writing.touch(key, renewal))
+        self.touch_session(sid, cookie, false, (now, expires), removed)
+    }
+
+    fn renew(
+        &self,
+        sid: &Sid,
+        cookie: NewCookie<'_>,
+        now: Millis,
+        expires: Millis,
+        removed: &mut Vec<Removed>,
+    ) -> Result<Touched> {
+        self.touch_session(sid, cookie, true, (now, expires), removed)
     }
 
     /// None: a template would have to be known to all processes.

@@ -3,7 +3,7 @@
 use super::Lmdb;
 use super::layout::{self, Cookie, Due, Head};
 use super::writing::{Stored, Writing};
-use crate::cookie::BEFORE_COOKIE;
+use crate::cookie::{BEFORE_COOKIE, is_renewal};
 use crate::engine::{Condition, Refused, Touched, Version};
 use crate::json;
 use crate::record::{Body, BodyRef, Encoding};
@@ -65,6 +65,8 @@ impl<'a> NewBody<'a> {
 #[derive(Clone, Copy)]
 pub(super) struct Renewal<'a> {
     pub(super) cookie: BodyRef<'a>,
+    /// Whether it must take from the session neither lifetime nor a member of its cookie.
+    pub(super) is_tied: bool,
     pub(super) now: Millis,
     pub(super) expires: Millis,
 }
@@ -86,6 +88,12 @@ impl Writing<'_> {
             self.counters.refused += u64::from(refused == Refused::Destroyed && !is_touch);
             return Ok(Err(refused));
         }
+        if condition.keeps_lifetime()
+            && let Some(stored) = &stored
+            && self.is_shortened(key, stored, new, expires)?
+        {
+            return Ok(Err(Refused::Changed));
+        }
         if is_touch && stored.is_none() && !self.options.stale {
             return Ok(Err(Refused::Missing));
         }
@@ -105,7 +113,7 @@ impl Writing<'_> {
             let old = self.body(key)?;
             self.note_removed(key, old);
         }
-        let version = found.filter(|_| is_touch).map_or(next, |found| found.version);
+        let version = found.filter(|_| !condition.is_change()).map_or(next, |found| found.version);
         let due = Due { expires, turn: next };
         self.write(key, new, (version, due), found.as_ref())?;
         if found.is_some() && expires < now {
@@ -113,6 +121,24 @@ impl Writing<'_> {
         }
         self.evict(key)?;
         Ok(Ok(next))
+    }
+
+    /// Whether a write would take from the lifetime that a session has.
+    fn is_shortened(
+        &self,
+        key: &[u8],
+        stored: &Stored,
+        new: &NewBody<'_>,
+        expires: Millis,
+    ) -> Lmdb<bool> {
+        if expires < stored.due.expires {
+            return Ok(true);
+        }
+        let head = self.sessions.heads.get(&self.transaction, key)?.and_then(Head::read);
+        let cut = head.filter(|head| head.cut().is_some() && !new.cookie.is_empty());
+        Ok(cut.is_some_and(|old| {
+            is_renewal(new.cookie, old.cookie) && !is_renewal(old.cookie, new.cookie)
+        }))
     }
 
     /// Writes a session in place of `old`, if that is there.
@@ -171,6 +197,9 @@ impl Writing<'_> {
         if self.options.is_too_soon(stored.due.expires, renewal.expires) {
             return Ok(Touched::Renewed);
         }
+        if renewal.is_tied && renewal.expires < stored.due.expires {
+            return Ok(Touched::NeedsRewrite);
+        }
         if !self.renew(key, &stored, renewal)? {
             return Ok(Touched::NeedsRewrite);
         }
@@ -206,6 +235,14 @@ impl Writing<'_> {
         let Some((cookie_at, rest)) = cut else {
             return Ok(false);
         };
+        let old_cookie = match (head.place, body) {
+            (Cookie::Unseen, Some(body)) => json::cookie_value(body).map(|place| &body[place]),
+            _ => Some(head.cookie),
+        };
+        let is_renewed = old_cookie.is_some_and(|old| is_renewal(old, renewal.cookie.bytes));
+        if renewal.is_tied && !is_renewed {
+            return Ok(false);
+        }
         let encoding = match renewal.cookie.encoding {
             Encoding::Ascii => head.encoding,
             _ => Encoding::Utf8,
@@ -220,7 +257,7 @@ impl Writing<'_> {
         if cost > self.limits.max_bytes as u64 {
             return Ok(false);
         }
-        let version = head.version;
+        let version = if is_renewed { head.version } else { due.turn };
         let place = Cookie::Cut;
         let head = Head { version, due, body: length, cookie_at, place, encoding, cookie };
         head.write_to(&mut self.buffers.head);

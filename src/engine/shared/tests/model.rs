@@ -602,7 +602,7 @@ impl Pair {
                 let Some(read) = found else {
                     return Ok(false);
                 };
-                let condition = Condition::Touch { read };
+                let condition = Condition::Touch { read, is_change: false };
                 let (fresh, times) = (body_ref(fresh), (now, expires));
                 self.engine.set(sid, fresh, condition, times, removed).unwrap()?;
                 Ok(true)
