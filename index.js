@@ -1,23 +1,29 @@
 'use strict'
 
-const { createHash } = require('node:crypto')
+/**
+ * The class `MemoryStore`: what express-session calls, and what else a store offers. It checks what
+ * it is given, calls the native store, and delivers the result; see CONTRIBUTING.md for the rest.
+ */
+
 const { EventEmitter } = require('node:events')
-const { isSharedArrayBuffer, isUint8Array } = require('node:util/types')
-const debug = require('debug')('memorystore')
-const { createStore } = require('./lib/native.js')
-const { kindOf, readOptions } = require('./lib/options.js')
-const { ofThisRealm, openingError } = require('./lib/errors.js')
-const { merge } = require('./lib/merge.js')
+const { bodyKind, parse, toBody, toKey } = require('./lib/body.js')
 const { Cookies } = require('./lib/cookie.js')
+const { done, fail, failEarly, give, giveNothing, later } = require('./lib/deliver.js')
+const { Disposal } = require('./lib/disposal.js')
+const errors = require('./lib/errors.js')
+const { debug, tag } = require('./lib/log.js')
+const { merge } = require('./lib/merge.js')
+const { createStore } = require('./lib/native.js')
+const { readOptions } = require('./lib/options.js')
+const { STATS } = require('./lib/stats.js')
 const { Ties } = require('./lib/ties.js')
 const { every, REAL } = require('./lib/timer.js')
-const { eachSlice, later, listInto, until } = require('./lib/turns.js')
+const { ttlOf } = require('./lib/ttl.js')
+const { eachSlice, listInto, until, whenOver } = require('./lib/turns.js')
+const { warnOfDamage, warnOfSync } = require('./lib/warnings.js')
+const { DESTROYED, TOO_LARGE, rewrite, writeTied } = require('./lib/write.js')
 
-/** What a session without a lifetime of its own gets, in milliseconds. */
-const ONE_DAY = 86400000
-
-/** The lifetime of what is expired from the start. */
-const NO_TIME = -Infinity
+const { inThisRealm } = errors
 
 /** Up to this many sessions are listed at once, as they are at the moment of the call. */
 const AT_ONCE = 2000
@@ -26,50 +32,14 @@ const AT_ONCE = 2000
 const SIDS_A_TURN = 2000
 const SESSIONS_A_TURN = 200
 
-/** The names of the figures that the native `stats` gives, in its order. */
-const STATS = [
-  'sessions',
-  'bytes',
-  'hits',
-  'misses',
-  'sets',
-  'merges',
-  'refusedWrites',
-  'touches',
-  'evictionsByCount',
-  'evictionsByBytes',
-  'expirations',
-  'prunes',
-  'lastPruneMs',
-]
-
-/** How many sessions that the background thread removed are disposed of in one turn. */
-const DISPOSE_BATCH = 500
-
-/** How long to wait before looking what the background thread has removed, in milliseconds. */
-const DISPOSE_DELAY = 5
-
-// What a native body is and what a native write answers; see src/node/ops.rs.
-const [TEXT, JSON_TEXT, BUFFER, BYTES] = [0, 1, 2, 3]
-const [TOO_LARGE, DESTROYED, CHANGED] = [-1, -2, -3]
-
-/** In place of the version that is expected to be stored: any. */
-const ANY_VERSION = -1
-
 /** A version that nothing stored has. */
 const NO_VERSION = 0
 
-/** A version that is later than any. */
-const LAST_VERSION = Number.MAX_SAFE_INTEGER
-
 /**
- * After so many writes that came between, what is stored is overwritten: no other threads are
- * that many, but a serializer that writes the session itself would never let it end.
+ * Where a store has its state. A property, and not private fields, so that a Proxy of the store,
+ * or an object that inherits from it, has the state too.
  */
-const MAX_ATTEMPTS = 1000
-
-// Kept from before anybody fakes them: results are delivered whatever a faked clock does.
-const { setImmediate, setTimeout } = globalThis
+const STATE = Symbol('memorystore-rs')
 
 module.exports = createMemoryStore
 
@@ -91,50 +61,44 @@ function createMemoryStore(session) {
   const Session = typeof session?.Session === 'function' ? session.Session : undefined
 
   class MemoryStore extends Base {
-    #isOpen = true
-    #isDisposing = false
-    #dispose
-    #cookies
-    #ties = new Ties()
-    #stopTimer = () => {}
-    #stopSyncs = () => {}
-    #hasWarnedOfSync = false
+    static merge(base, theirs, mine) {
+      return merge(base, theirs, mine)
+    }
 
     constructor(options = {}) {
-      const { values, native, syncPeriod } = readOptions(options)
+      const { values, native: nativeOptions, syncPeriod } = readOptions(options)
       super(options)
 
       this.options = values
       this.serializer = options.serializer || JSON
-      this.#dispose = values.dispose
       this.store = {}
-      const opening = createStore(this.store, native)
-      const error = openingError(opening, values)
+      const opening = createStore(this.store, nativeOptions)
+      const error = errors.openingError(opening, values)
       if (error) throw error
-      if (opening.setAside) warnOfDamage(native.path, opening.setAside)
-      this.#cookies = new Cookies(this.store)
+      if (opening.setAside) warnOfDamage(nativeOptions.path, opening.setAside)
+      const state = new State(values, this.store)
+      Object.defineProperty(this, STATE, { value: state })
       debug('Init MemoryStore')
 
       this.startInterval()
-      if (syncPeriod > 0) {
-        const sync = (store) => store.#syncInBackground()
-        this.#stopSyncs = every(syncPeriod, this, sync, REAL).stop
-      }
+      if (syncPeriod > 0) state.stopSyncs = every(syncPeriod, state, syncInBackground, REAL).stop
     }
 
     get(sid, fn) {
+      const state = this[STATE]
       const key = toKey(sid)
-      if (!this.#isOpen || key === undefined) return this.#refuse('get', sid, fn)
+      if (!state.isOpen || key === undefined) return refuse(state, 'get', sid, fn)
       if (debug.enabled) debug('GET %s', tag(key))
 
+      const { native, disposal } = state
       let data
       try {
-        data = this.store.get(key, Date.now())
+        data = native.get(key, Date.now())
       } catch (err) {
         return fail(fn, err)
       }
-      const version = isTelling && data ? this.store.version() : NO_VERSION
-      if (this.#dispose) this.#disposeOfRemoved()
+      const version = isTelling && data ? native.version() : NO_VERSION
+      if (disposal) disposal.ofRemoved()
       if (!data) return giveNothing(fn)
 
       let session
@@ -143,21 +107,27 @@ function createMemoryStore(session) {
       } catch (err) {
         return fail(fn, err, undefined)
       }
-      if (isTelling) this.#ties.noteRead(session, key, data, version)
+      if (isTelling) state.ties.noteRead(session, key, data, version)
       return give(fn, session)
     }
 
     createSession(req, read) {
       const session = super.createSession(req, read)
-      this.#ties.tie(session, read)
+      this[STATE].ties.tie(session, read)
       return session
     }
 
     set(sid, session, fn) {
+      const state = this[STATE]
       const key = toKey(sid)
-      if (!this.#isOpen || key === undefined) return this.#refuse('set', sid, fn)
+      if (!state.isOpen || key === undefined) return refuse(state, 'set', sid, fn)
 
-      const ttl = this.#ttl(session, sid)
+      let ttl
+      try {
+        ttl = ttlOf(this.options, session, sid)
+      } catch (err) {
+        return failEarly(fn, err)
+      }
       const { serializer } = this
       let data
       try {
@@ -165,75 +135,94 @@ function createMemoryStore(session) {
       } catch (err) {
         return fail(fn, err)
       }
-      // The serializer may have closed the store.
-      if (!this.#isOpen) return this.#refuse('set', sid, fn)
       if (debug.enabled) debug('SET %s length:%d ttl:%s', tag(key), data.length, ttl)
-      const tie = this.#ties.of(session, key)
-      if (tie) return this.#setTied(tie, session, data, ttl, fn)
+      const tie = state.ties.of(session, key)
+      if (tie) return setTied(state, serializer, tie, session, data, ttl, fn)
 
+      const { native, disposal } = state
+      const now = Date.now()
+      // The option ttl, the serializer or the clock may have closed the store.
+      if (!state.isOpen) return refuse(state, 'set', sid, fn)
       let written
       try {
-        written = this.store.set(key, data, Date.now(), ttl, bodyKind(serializer, data))
+        written = native.set(key, data, now, ttl, bodyKind(serializer, data))
       } catch (err) {
         return fail(fn, err)
       }
-      if (written === TOO_LARGE) return fail(fn, tooLargeError(this.options))
+      if (written === TOO_LARGE) return fail(fn, errors.tooLargeError(state.options))
       if (written === DESTROYED) debugRefused(key)
       // A new session is tied from its first write on: its request may write it again.
       else if (isTelling && Session !== undefined && session instanceof Session) {
-        this.#ties.tieNew(session, key, data, written)
+        state.ties.tieNew(session, key, data, written)
       }
-      if (this.#dispose) this.#disposeOfRemoved()
+      if (disposal) disposal.ofRemoved()
       return done(fn)
     }
 
     touch(sid, session, fn) {
+      const state = this[STATE]
       const key = toKey(sid)
-      if (!this.#isOpen || key === undefined) return this.#refuse('touch', sid, fn)
+      if (!state.isOpen || key === undefined) return refuse(state, 'touch', sid, fn)
 
-      const ttl = this.#ttl(session, sid)
-      if (!this.#isOpen) return this.#refuse('touch', sid, fn)
-      if (debug.enabled) debug('EXPIRE %s ttl:%s', tag(key), ttl)
-      if (this.serializer === JSON && !this.#dispose) {
-        try {
-          if (this.#cookies.touch(key, session, ttl)) return done(fn)
-        } catch (err) {
-          return fail(fn, err)
-        }
+      let ttl
+      try {
+        ttl = ttlOf(this.options, session, sid)
+      } catch (err) {
+        return failEarly(fn, err)
       }
-      return this.#rewrite(key, session, ttl, fn)
+      const { serializer } = this
+      const { options } = state
+      const tie = options.conflict === 'overwrite' ? undefined : state.ties.of(session, key)
+      const now = Date.now()
+      if (!state.isOpen) return refuse(state, 'touch', sid, fn)
+      if (debug.enabled) debug('EXPIRE %s ttl:%s', tag(key), ttl)
+      try {
+        const isInPlace =
+          serializer === JSON &&
+          !state.disposal &&
+          state.cookies.touch(key, session, now, ttl, tie !== undefined)
+        if (!isInPlace) rewrite(state, serializer, key, session, ttl, tie)
+      } catch (err) {
+        if (state.disposal) state.disposal.ofRemoved()
+        return fail(fn, err)
+      }
+      if (state.disposal) state.disposal.ofRemoved()
+      return done(fn)
     }
 
     destroy(sid, fn) {
-      if (!this.#isOpen) return this.#refuse('destroy', sid, fn)
+      const state = this[STATE]
+      if (!state.isOpen) return refuse(state, 'destroy', sid, fn)
 
+      const { native, disposal } = state
       const sids = Array.isArray(sid) ? sid : [sid]
       let wrong
       for (const each of sids) {
         const key = toKey(each)
         if (key === undefined) {
-          wrong ??= sidError('destroy', each)
+          wrong ??= errors.sidError('destroy', each)
           continue
         }
         if (debug.enabled) debug('DEL %s', tag(key))
         try {
-          this.store.destroy(key, Date.now())
+          native.destroy(key, Date.now())
         } catch (err) {
           wrong ??= err
         }
       }
-      if (this.#dispose) this.#disposeOfRemoved()
+      if (disposal) disposal.ofRemoved()
       return wrong ? fail(fn, wrong) : done(fn)
     }
 
     ids(fn) {
-      if (!this.#isOpen) return this.#refuse('ids', undefined, fn)
+      const state = this[STATE]
+      if (!state.isOpen) return refuse(state, 'ids', undefined, fn)
       debug('Getting IDs')
 
       const ids = []
       try {
-        if (this.store.held() > AT_ONCE) return later(fn, this.#collectIds())
-        this.store.ids(ids)
+        if (state.native.held() > AT_ONCE) return later(fn, collectIds(state))
+        state.native.ids(ids)
       } catch (err) {
         return fail(fn, err)
       }
@@ -241,15 +230,17 @@ function createMemoryStore(session) {
     }
 
     all(fn) {
-      if (!this.#isOpen) return this.#refuse('all', undefined, fn)
+      const state = this[STATE]
+      if (!state.isOpen) return refuse(state, 'all', undefined, fn)
       debug('Fetching all sessions')
 
+      const { native, disposal } = state
       const pairs = []
       const sessions = Object.create(null)
       try {
-        if (this.store.held() > AT_ONCE) return later(fn, this.#collectAll())
-        this.store.all(pairs, Date.now())
-        if (this.#dispose) this.#disposeOfRemoved()
+        if (native.held() > AT_ONCE) return later(fn, collectAll(this))
+        native.all(pairs, Date.now())
+        if (disposal) disposal.ofRemoved()
         for (let i = 0; i < pairs.length; i += 2) {
           sessions[pairs[i]] = parse(this.serializer, pairs[i + 1])
         }
@@ -260,47 +251,53 @@ function createMemoryStore(session) {
     }
 
     async *keys() {
-      this.#assertOpen('keys')
-      for await (const sids of eachSlice(this.#list(), SIDS_A_TURN)) {
+      const state = this[STATE]
+      assertOpen(state, 'keys')
+      for await (const sids of eachSlice(listed(state), SIDS_A_TURN)) {
         for (const sid of sids) {
-          this.#assertOpen('keys')
+          assertOpen(state, 'keys')
           yield sid
         }
       }
     }
 
     async *entries() {
-      this.#assertOpen('entries')
-      for await (const sids of eachSlice(this.#list(), SESSIONS_A_TURN)) {
+      const state = this[STATE]
+      const { native, disposal } = state
+      assertOpen(state, 'entries')
+      for await (const sids of eachSlice(listed(state), SESSIONS_A_TURN)) {
         for (const sid of sids) {
-          this.#assertOpen('entries')
-          const data = inThisRealm(() => this.store.peek(sid, Date.now()))
-          if (this.#dispose) this.#disposeOfRemoved()
+          assertOpen(state, 'entries')
+          const data = inThisRealm(() => native.peek(sid, Date.now()))
+          if (disposal) disposal.ofRemoved()
           if (data) yield [sid, parse(this.serializer, data)]
         }
       }
     }
 
     clear(fn) {
-      if (!this.#isOpen) return this.#refuse('clear', undefined, fn)
+      const state = this[STATE]
+      if (!state.isOpen) return refuse(state, 'clear', undefined, fn)
       debug('Delete all sessions from the store')
 
       try {
-        this.store.clear(Date.now())
+        state.native.clear(Date.now())
       } catch (err) {
         return fail(fn, err)
       }
-      if (this.#dispose) this.#disposeOfRemoved()
+      if (state.disposal) state.disposal.ofRemoved()
       return done(fn)
     }
 
     length(fn) {
-      if (!this.#isOpen) return this.#refuse('length', undefined, fn)
+      const state = this[STATE]
+      if (!state.isOpen) return refuse(state, 'length', undefined, fn)
       debug('Getting length')
 
+      const { native } = state
       let length
       try {
-        length = this.store.length()
+        length = native.length()
       } catch (err) {
         return fail(fn, err)
       }
@@ -308,263 +305,77 @@ function createMemoryStore(session) {
       // A long prune is under way. What it removes does not count, so wait how much that is.
       return later(
         fn,
-        until(() => inThisRealm(() => this.store.lengthAfterPrune(-length))),
+        until(() => inThisRealm(() => native.lengthAfterPrune(-length))),
       )
     }
 
     stats() {
-      this.#assertOpen('stats')
+      const state = this[STATE]
+      assertOpen(state, 'stats')
       const figures = []
-      inThisRealm(() => this.store.stats(figures))
+      inThisRealm(() => state.native.stats(figures))
       return Object.fromEntries(STATS.map((name, i) => [name, figures[i]]))
     }
 
     prune(fn) {
-      if (!this.#isOpen) return this.#refuse('prune', undefined, fn)
+      const state = this[STATE]
+      if (!state.isOpen) return refuse(state, 'prune', undefined, fn)
       debug('Pruning expired entries')
 
+      const { native, disposal } = state
+      const isPruning = () => inThisRealm(() => native.isPruning())
       try {
-        if (this.#dispose) this.store.prune(Date.now())
-        else this.store.pruneLater(Date.now())
-        if (!this.#dispose && this.store.isPruning()) {
-          return later(
-            fn,
-            whenOver(() => this.store.isPruning()),
-          )
-        }
+        if (disposal) native.prune(Date.now())
+        else native.pruneLater(Date.now())
+        if (!disposal && isPruning()) return later(fn, whenOver(isPruning))
       } catch (err) {
         return fail(fn, err)
       }
-      if (this.#dispose) this.#disposeOfRemoved()
+      if (disposal) disposal.ofRemoved()
       return done(fn)
     }
 
     startInterval() {
-      this.#assertOpen('startInterval')
+      const state = this[STATE]
+      assertOpen(state, 'startInterval')
 
       const period = this.options.checkPeriod
       if (!Number.isFinite(period) || period <= 0) return
-      this.#stopTimer()
+      state.stopTimer()
       debug('Starting periodic check for expired sessions')
-      const { timer, stop } = every(period, this, (store) => store.#pruneInBackground())
+      const { timer, stop } = every(period, state, pruneInBackground)
       this._checkInterval = timer
-      this.#stopTimer = stop
+      state.stopTimer = stop
     }
 
     stopInterval() {
       debug('Stopping periodic check for expired sessions')
-      this.#stopTimer()
+      this[STATE].stopTimer()
       this._checkInterval = undefined
     }
 
     close(fn) {
-      if (!this.#isOpen) return done(fn)
+      const state = this[STATE]
+      const { native, disposal } = state
+      if (!state.isOpen) return done(fn)
       debug('Closing the store')
 
       this.stopInterval()
-      this.#stopSyncs()
-      this.#isOpen = false
-      const isLast = this.store.close(Date.now())
-      if (this.#dispose) {
-        const pairs = []
-        if (isLast) this.store.takePruned(pairs, Infinity)
-        this.store.takeRemoved(pairs)
-        this.#disposeOf(pairs)
-      }
+      state.stopSyncs()
+      state.isOpen = false
+      const isLast = native.close(Date.now())
+      if (disposal) disposal.ofAll(isLast)
       // Where the sessions are in a file, that is synced and let go by the background thread.
-      const isClosing = () => this.store.isClosing()
+      const isClosing = () => inThisRealm(() => native.isClosing())
       try {
         if (!isClosing()) return done(fn)
         return later(
           fn,
-          whenOver(isClosing).then(() => this.#disposeOfRemoved()),
+          whenOver(isClosing).then(() => disposal?.ofRemoved()),
         )
       } catch (err) {
         return fail(fn, err)
       }
-    }
-
-    /** How long `session` is to live, in milliseconds; `Infinity` is for ever. */
-    #ttl(session, sid) {
-      const { options } = this
-      if (typeof options.ttl === 'number') return lifetime(options.ttl)
-      if (typeof options.ttl === 'function') return lifetime(options.ttl(options, session, sid))
-      if (options.ttl) {
-        throw new TypeError(
-          `memorystore-rs: the option \`ttl\` is a number of milliseconds or a function, not ${kindOf(options.ttl)}`,
-        )
-      }
-      const maxAge = session && session.cookie ? session.cookie.maxAge : undefined
-      if (typeof maxAge !== 'number' || Number.isNaN(maxAge)) return ONE_DAY
-      const whole = Math.floor(maxAge)
-      return whole === 0 ? NO_TIME : whole
-    }
-
-    /** Writes a session that was read before, unless it was destroyed since. */
-    #setTied(tie, session, data, ttl, fn) {
-      const { serializer, store } = this
-      const { key } = tie
-      let body = data
-      let expected = ANY_VERSION
-      if (this.options.conflict !== 'overwrite') expected = tie.isWhole ? tie.version : NO_VERSION
-      let written
-      try {
-        for (let attempt = 1; ; attempt++) {
-          const kind = bodyKind(serializer, body)
-          const isMerge = body === data ? 0 : 1
-          const now = Date.now()
-          written = store.setTied(key, body, now, ttl, kind, tie.version, expected, isMerge)
-          if (written !== CHANGED) break
-          // Another request wrote. Take in what it did, and write if nobody else does meanwhile.
-          const stored = store.peek(key, Date.now())
-          expected = stored === undefined ? NO_VERSION : store.version()
-          if (attempt === MAX_ATTEMPTS) expected = ANY_VERSION
-          const merged = stored && this.#merged(tie, session, stored, data)
-          body = merged || data
-          if (!this.#isOpen) throw closedError('set')
-        }
-        if (written === TOO_LARGE) throw tooLargeError(this.options)
-      } catch (err) {
-        if (this.#dispose) this.#disposeOfRemoved()
-        return fail(fn, err)
-      }
-      if (written === DESTROYED) {
-        debugRefused(key)
-      } else {
-        this.#ties.noteWritten(tie, data, written, body === data)
-        if (debug.enabled && body !== data) debug('MERGE %s', tag(key))
-      }
-      if (this.#dispose) this.#disposeOfRemoved()
-      return done(fn)
-    }
-
-    /** The body of what this request and another one have made of a session, if they merge. */
-    #merged(tie, session, stored, data) {
-      const { serializer } = this
-      const [base, theirs, mine] = [tie.body, stored, data].map((body) => parse(serializer, body))
-      const merged = merge(base, theirs, mine)
-      if (merged === undefined) return undefined
-      // As `stringify` knows it from any other session.
-      if (Object.hasOwn(merged, 'cookie')) merged.cookie = session.cookie
-      return toBody(serializer.stringify(merged))
-    }
-
-    /** Touches by reading the session, giving it the new cookie, and writing it. */
-    #rewrite(key, session, ttl, fn) {
-      const { serializer, store } = this
-      for (let attempt = 1; ; attempt++) {
-        let data
-        try {
-          data = store.fetch(key, Date.now())
-        } catch (err) {
-          return fail(fn, err)
-        }
-        const version = attempt < MAX_ATTEMPTS ? store.version() : LAST_VERSION
-        if (this.#dispose) this.#disposeOfRemoved()
-        if (data === undefined) return done(fn)
-
-        let written
-        try {
-          const stored = parse(serializer, data)
-          stored.cookie = session.cookie
-          const body = toBody(serializer.stringify(stored))
-          if (!this.#isOpen) throw closedError('touch')
-          written = store.rewrite(key, body, Date.now(), ttl, bodyKind(serializer, body), version)
-          if (written === TOO_LARGE) throw tooLargeError(this.options)
-          if (this.#dispose) this.#disposeOfRemoved()
-        } catch (err) {
-          return fail(fn, err)
-        }
-        // Where another thread has written it meanwhile, that is to be touched.
-        if (written !== CHANGED) return done(fn)
-      }
-    }
-
-    async #collectIds() {
-      const ids = []
-      await listInto(ids, this.#list(), SIDS_A_TURN)
-      this.#assertOpen('ids')
-      return ids
-    }
-
-    async #collectAll() {
-      const sessions = Object.create(null)
-      for await (const [sid, session] of this.entries()) sessions[sid] = session
-      return sessions
-    }
-
-    /** Begins to list the sids in the background. */
-    #list() {
-      const take = inThisRealm(() => this.store.list())
-      return (sids, limit) => inThisRealm(() => take(sids, limit))
-    }
-
-    #assertOpen(method) {
-      if (!this.#isOpen) throw closedError(method)
-    }
-
-    #refuse(method, sid, fn) {
-      return fail(fn, this.#isOpen ? sidError(method, sid) : closedError(method))
-    }
-
-    /** Disposes of what the call that is under way has removed. */
-    #disposeOfRemoved() {
-      const pairs = []
-      this.store.takeRemoved(pairs)
-      this.#disposeOf(pairs)
-    }
-
-    /** Calls `dispose` for every pair, then throws the first error that one of them threw. */
-    #disposeOf(pairs) {
-      const dispose = this.#dispose
-      const errors = []
-      for (let i = 0; i < pairs.length; i += 2) {
-        try {
-          dispose(pairs[i], toSerialized(pairs[i + 1]))
-        } catch (err) {
-          errors.push(err)
-        }
-      }
-      if (errors.length > 0) throw errors[0]
-    }
-
-    #pruneInBackground() {
-      debug('Pruning expired entries')
-      let hasPruned
-      try {
-        hasPruned = this.store.pruneLater(Date.now())
-      } catch (err) {
-        // Nobody asked for it. Whoever calls the store next is told.
-        debug('Pruning failed: %s', err.message)
-        return
-      }
-      if (hasPruned && !this.#isDisposing) this.#disposeOfPrunedLater()
-    }
-
-    #syncInBackground() {
-      try {
-        this.store.syncLater()
-      } catch (err) {
-        if (!this.#hasWarnedOfSync) warnOfSync(err)
-        this.#hasWarnedOfSync = true
-      }
-    }
-
-    /**
-     * The background thread cannot call JavaScript (a ThreadsafeFunction would keep the
-     * process alive, and crashes at a worker's end), so look what it has removed until it is done.
-     */
-    #disposeOfPrunedLater() {
-      this.#isDisposing = true
-      setTimeout(() => {
-        this.#isDisposing = false
-        if (!this.#isOpen) return
-        const pairs = []
-        const more = this.store.takePruned(pairs, DISPOSE_BATCH)
-        // Before dispose, which may throw: nothing would go on then.
-        if (more) this.#disposeOfPrunedLater()
-        this.#disposeOf(pairs)
-      }, DISPOSE_DELAY).unref()
     }
   }
 
@@ -572,158 +383,90 @@ function createMemoryStore(session) {
   return MemoryStore
 }
 
+/** What a store has beside its public properties. */
+class State {
+  isOpen = true
+  ties = new Ties()
+  hasWarnedOfSync = false
+  stopTimer = () => {}
+  stopSyncs = () => {}
+
+  constructor(options, native) {
+    this.options = options
+    this.native = native
+    this.cookies = new Cookies(native)
+    this.disposal = options.dispose ? new Disposal(native, options.dispose) : undefined
+  }
+}
+
+function refuse(state, method, sid, fn) {
+  return fail(fn, state.isOpen ? errors.sidError(method, sid) : errors.closedError(method))
+}
+
+function assertOpen(state, method) {
+  if (!state.isOpen) throw errors.closedError(method)
+}
+
+/** Writes a session that was read before. */
+function setTied(state, serializer, tie, session, data, ttl, fn) {
+  let write
+  try {
+    write = writeTied(state, serializer, tie, session, data, ttl)
+  } catch (err) {
+    if (state.disposal) state.disposal.ofRemoved()
+    return fail(fn, err)
+  }
+  const { written, isMerge } = write
+  if (written === DESTROYED) {
+    debugRefused(tie.key)
+  } else {
+    state.ties.noteWritten(tie, data, written, !isMerge)
+    if (debug.enabled && isMerge) debug('MERGE %s', tag(tie.key))
+  }
+  if (state.disposal) state.disposal.ofRemoved()
+  return done(fn)
+}
+
 function debugRefused(key) {
   if (debug.enabled) debug('REFUSED %s: it was destroyed', tag(key))
 }
 
-/** Calls a native function whose errors go to whoever awaits. */
-function inThisRealm(call) {
+/** Has the background thread list the sids. Gives a function that takes the next of them. */
+function listed({ native }) {
+  const take = inThisRealm(() => native.list())
+  return (sids, limit) => inThisRealm(() => take(sids, limit))
+}
+
+async function collectIds(state) {
+  const ids = []
+  await listInto(ids, listed(state), SIDS_A_TURN)
+  assertOpen(state, 'ids')
+  return ids
+}
+
+async function collectAll(store) {
+  const sessions = Object.create(null)
+  for await (const [sid, session] of store.entries()) sessions[sid] = session
+  return sessions
+}
+
+function pruneInBackground(state) {
+  debug('Pruning expired entries')
   try {
-    return call()
+    if (!state.native.pruneLater(Date.now())) return
   } catch (err) {
-    throw ofThisRealm(err)
-  }
-}
-
-/** Waits until what the background thread does is over. */
-function whenOver(isUnderWay) {
-  const probe = () => (inThisRealm(isUnderWay) ? undefined : null)
-  return until(probe).then(() => undefined)
-}
-
-function warnOfDamage(path, setAside) {
-  warn(
-    'MEMORYSTORE_RS_DAMAGED',
-    `the file of the sessions in ${path} is damaged, or of another version. It is now ${setAside}, and the store is empty.`,
-  )
-}
-
-function warnOfSync(err) {
-  warn(
-    'MEMORYSTORE_RS_SYNC',
-    `${err.message.replace('memorystore-rs: ', '')}. What was written since the last time may not survive a power failure.`,
-  )
-}
-
-function warn(code, message) {
-  process.emitWarning(`memorystore-rs: ${message}`, { type: 'MemoryStoreWarning', code })
-}
-
-/** The text by which a sid is kept; undefined where it is not one. */
-function toKey(sid) {
-  switch (typeof sid) {
-    case 'string':
-      return sid
-    case 'number':
-    case 'boolean':
-    case 'bigint':
-      return String(sid)
-    default:
-      return undefined
-  }
-}
-
-/** What a serializer returned, as the native store takes it. */
-function toBody(data) {
-  if (typeof data === 'string') return data
-  if (isUint8Array(data)) {
-    // Other threads could write to shared memory while the native store copies it.
-    if (!isSharedArrayBuffer(data.buffer)) return data
-    return Buffer.isBuffer(data) ? Buffer.from(data) : new Uint8Array(data)
-  }
-  throw new TypeError(
-    `memorystore-rs: serializer.stringify returned ${kindOf(data)}; it has to return a string, a Buffer or a Uint8Array`,
-  )
-}
-
-/** What `data`, of the serializer, is to the native store. */
-function bodyKind(serializer, data) {
-  if (typeof data === 'string') return serializer === JSON ? JSON_TEXT : TEXT
-  return Buffer.isBuffer(data) ? BUFFER : BYTES
-}
-
-/** What the native store gives back, as the serializer returned it. */
-function toSerialized(data) {
-  return typeof data === 'string' || Buffer.isBuffer(data) ? data : new Uint8Array(data)
-}
-
-/** Parses what the native store gave back. */
-function parse(serializer, data) {
-  if (serializer !== JSON) return serializer.parse(toSerialized(data))
-  try {
-    return JSON.parse(toSerialized(data))
-  } catch {
-    // V8's message quotes the text, which is somebody's session.
-    throw new SyntaxError('memorystore-rs: a stored session is not valid JSON')
-  }
-}
-
-/** The lifetime that the option `ttl`, or its function's result, stands for. */
-function lifetime(ttl) {
-  if (!ttl) return Infinity
-  const number = Number(ttl)
-  return Number.isNaN(number) ? Infinity : number
-}
-
-/** Delivers `value`: to the callback, or by a promise. */
-function give(fn, value) {
-  if (typeof fn !== 'function') return promiseOf(value)
-  setImmediate(fn, null, value)
-}
-
-/** Delivers that it is done. */
-function done(fn) {
-  if (typeof fn !== 'function') return promiseOf(undefined)
-  setImmediate(fn, null)
-}
-
-/** Delivers that nothing was found: as in memorystore, the callback gets no arguments. */
-function giveNothing(fn) {
-  if (typeof fn !== 'function') return promiseOf(undefined)
-  setImmediate(fn)
-}
-
-function promiseOf(value) {
-  return new Promise((resolve) => setImmediate(resolve, value))
-}
-
-/** Delivers an error: to the callback, or by a promise that need not be awaited. */
-function fail(fn, err, ...args) {
-  const error = ofThisRealm(err)
-  if (typeof fn === 'function') {
-    setImmediate(fn, error, ...args)
+    // Nobody asked for it. Whoever calls the store next is told.
+    debug('Pruning failed: %s', err.message)
     return
   }
-  const promise = new Promise((_resolve, reject) => setImmediate(reject, error))
-  promise.catch(() => {})
-  return promise
+  state.disposal?.ofPrunedLater(() => state.isOpen)
 }
 
-function sidError(method, sid) {
-  const error = new TypeError(
-    `memorystore-rs: the sid given to ${method}() is ${kindOf(sid)}; it has to be a string`,
-  )
-  error.code = 'ERR_INVALID_ARG_TYPE'
-  return error
-}
-
-function tooLargeError({ path }) {
-  const error = new RangeError(
-    path === undefined
-      ? 'memorystore-rs: the session alone takes more memory than the option `maxBytes` allows; it was not stored'
-      : 'memorystore-rs: the session alone takes more than the options `maxBytes` and `mapSize` allow, or its sid is empty or has more than 503 bytes; it was not stored',
-  )
-  error.code = 'ERR_MEMORYSTORE_TOO_LARGE'
-  return error
-}
-
-function closedError(method) {
-  const error = new Error(`memorystore-rs: ${method}() was called on a store that is closed`)
-  error.code = 'ERR_MEMORYSTORE_CLOSED'
-  return error
-}
-
-/** A sid as the log shows it: the start of its SHA-256, enough to tell sessions apart. */
-function tag(sid) {
-  return createHash('sha256').update(sid).digest('hex').slice(0, 8)
+function syncInBackground(state) {
+  try {
+    state.native.syncLater()
+  } catch (err) {
+    if (!state.hasWarnedOfSync) warnOfSync(err)
+    state.hasWarnedOfSync = true
+  }
 }

@@ -29,9 +29,8 @@ async function load(store, sid) {
 }
 
 async function stored(store, sid) {
-  const read = await store.get(sid)
-  if (read) delete read.cookie
-  return read
+  const { cookie, ...rest } = (await store.get(sid)) ?? {}
+  return cookie && rest
 }
 
 const cookie = () => ({ originalMaxAge: HOUR, path: '/' })
@@ -82,17 +81,14 @@ test('a write that nobody came before merges nothing', async (t) => {
   t.deepEqual(await stored(store, 'sid'), { user: 'ada', n: 2 })
 })
 
-test('a touch by another request is no change, and the cookie is that of the last writer', async (t) => {
-  const store = await openWith(t)
+test('a renewal by another request is no change', async (t) => {
+  const store = open(t)
+  await store.set('sid', { cookie: new session.Cookie({ maxAge: HOUR }), user: 'ada' })
   const [one, other] = [await load(store, 'sid'), await load(store, 'sid')]
-  other.cookie.path = '/other'
   await store.touch('sid', other)
-  one.cookie.path = '/one'
   one.a = 1
   await store.set('sid', one)
-  const { cookie, ...rest } = await store.get('sid')
-  t.is(cookie.path, '/one')
-  t.deepEqual(rest, { user: 'ada', a: 1 })
+  t.deepEqual(await stored(store, 'sid'), { user: 'ada', a: 1 })
   t.is(store.stats().merges, 0)
 })
 
@@ -479,7 +475,7 @@ test('a conflict or a destroyed that is neither word gives a warning and acts as
   t.deepEqual(
     warnings.filter(({ code }) => code === 'MEMORYSTORE_OPTION').map(({ message }) => message),
     [
-      "memorystore-rs: the option `conflict` is a string, but should be 'merge' or 'overwrite'; it acts as 'merge'",
+      "memorystore-rs: the option `conflict` is a string, but should be 'merge' or 'overwrite' or a function; it acts as 'merge'",
       "memorystore-rs: the option `destroyed` is a boolean, but should be 'forgotten' or 'final'; it acts as 'forgotten'",
     ],
   )
@@ -505,6 +501,307 @@ test.serial('where destroyed is final nobody writes the sid for ten minutes', as
   await store.set('sid', {})
   t.not(await store.get('sid'), undefined)
   t.is(store.stats().refusedWrites, 2)
+})
+
+// ---- cookies
+
+const SERIALIZERS = {
+  JSON: undefined,
+  'a serializer to text': {
+    stringify: (value) => `v1 ${JSON.stringify(value)}`,
+    parse: (text) => JSON.parse(text.slice(3)),
+  },
+  'a serializer that knows dates': {
+    stringify: (value) => {
+      const { cookie, ...rest } = value
+      return v8.serialize(structuredClone({ cookie: { ...cookie.data }, ...rest }))
+    },
+    parse: (bytes) => v8.deserialize(bytes),
+  },
+}
+
+/** A store in which `sid` has a cookie for an hour, and two requests that have read it. */
+async function openWithTwo(t, options) {
+  const clock = FakeTimers.install({ now: 1_700_000_000_000, toFake: ['Date'] })
+  t.teardown(() => clock.uninstall())
+  const store = open(t, options)
+  const made = new session.Cookie({ maxAge: HOUR, sameSite: 'lax' })
+  await store.set('sid', { cookie: made, user: 'ada' })
+  // So that the touches that follow find what a touch leaves, and not only what a set does.
+  await store.touch('sid', { cookie: made })
+  return { store, clock, one: await load(store, 'sid'), other: await load(store, 'sid') }
+}
+
+/** What is left of the lifetime of the cookie that is stored, and its other members. */
+async function storedCookie(store) {
+  const { cookie } = await store.get('sid')
+  const { expires, ...rest } = JSON.parse(JSON.stringify(cookie))
+  return { left: expires && Date.parse(expires) - Date.now(), ...rest }
+}
+
+const WRITES = {
+  'a touch': (store, loaded) => store.touch('sid', loaded),
+  'a write': (store, loaded) => {
+    loaded.n = 1
+    return store.set('sid', loaded)
+  },
+}
+
+for (const [kind, serializer] of Object.entries(SERIALIZERS)) {
+  for (const [mine, write] of Object.entries(WRITES)) {
+    for (const [theirs, writeTheirs] of Object.entries(WRITES)) {
+      const title = `${mine} after ${theirs} (${kind})`
+
+      test.serial(`what another request made of the cookie stays: ${title}`, async (t) => {
+        const { store, clock, one, other } = await openWithTwo(t, { serializer })
+        other.cookie.maxAge = 30 * 24 * HOUR
+        other.cookie.sameSite = 'strict'
+        await writeTheirs(store, other)
+        clock.tick(1000)
+        one.touch()
+        one.cookie.path = '/mine'
+        await write(store, one)
+        const { left, originalMaxAge, path, sameSite } = await storedCookie(store)
+        t.deepEqual(
+          { left, originalMaxAge, path, sameSite },
+          {
+            left: 30 * 24 * HOUR - 1000,
+            originalMaxAge: 30 * 24 * HOUR,
+            path: '/mine',
+            sameSite: 'strict',
+          },
+        )
+        clock.tick(29 * 24 * HOUR)
+        t.not(await store.get('sid'), undefined, 'and it lives as long')
+      })
+
+      test.serial(`a renewal stays though who read before ends later: ${title}`, async (t) => {
+        const { store, clock, one, other } = await openWithTwo(t, { serializer })
+        clock.tick(HOUR / 2)
+        other.touch()
+        await writeTheirs(store, other)
+        await write(store, one)
+        t.is((await storedCookie(store)).left, HOUR)
+        clock.tick(HOUR)
+        t.not(await store.get('sid'), undefined, 'and it lives as long')
+        clock.tick(1)
+        t.is(await store.get('sid'), undefined, 'and no longer')
+      })
+
+      test.serial(`a lifetime that a request shortens is short: ${title}`, async (t) => {
+        const { store, clock, one, other } = await openWithTwo(t, { serializer })
+        other.touch()
+        await writeTheirs(store, other)
+        one.cookie.maxAge = 60_000
+        await write(store, one)
+        const { left, originalMaxAge } = await storedCookie(store)
+        t.deepEqual({ left, originalMaxAge }, { left: 60_000, originalMaxAge: 60_000 })
+        clock.tick(60_001)
+        t.is(await store.get('sid'), undefined)
+      })
+
+      test.serial(`a lifetime that another request shortened stays short: ${title}`, async (t) => {
+        const { store, clock, one, other } = await openWithTwo(t, { serializer })
+        other.cookie.maxAge = 60_000
+        await writeTheirs(store, other)
+        one.touch()
+        await write(store, one)
+        const { left, originalMaxAge } = await storedCookie(store)
+        t.deepEqual({ left, originalMaxAge }, { left: 60_000, originalMaxAge: 60_000 })
+        clock.tick(60_001)
+        t.is(await store.get('sid'), undefined)
+      })
+    }
+
+    test.serial(
+      `a lifetime that a ttl function shortens is short: ${mine} (${kind})`,
+      async (t) => {
+        let ttl = HOUR
+        const { store, clock, one } = await openWithTwo(t, { serializer, ttl: () => ttl })
+        ttl = 1000
+        await write(store, one)
+        clock.tick(1001)
+        t.is(await store.get('sid'), undefined)
+      },
+    )
+
+    test.serial(
+      `an earlier clock shortens what nobody else has renewed: ${mine} (${kind})`,
+      async (t) => {
+        const { store, clock, one } = await openWithTwo(t, { serializer })
+        clock.setSystemTime(Date.now() - HOUR / 2)
+        one.touch()
+        await write(store, one)
+        t.is((await storedCookie(store)).left, HOUR)
+      },
+    )
+
+    test.serial(
+      `with conflict 'overwrite' the cookie is as given: ${mine} (${kind})`,
+      async (t) => {
+        const { store, one, other } = await openWithTwo(t, { serializer, conflict: 'overwrite' })
+        other.cookie.maxAge = 30 * 24 * HOUR
+        await store.touch('sid', other)
+        await write(store, one)
+        t.is((await storedCookie(store)).left, HOUR)
+      },
+    )
+  }
+}
+
+test.serial('a cookie of its class goes to the serializer after a merge', async (t) => {
+  const areCookies = []
+  const serializer = {
+    stringify: (value) => {
+      areCookies.push(value.cookie instanceof session.Cookie)
+      return JSON.stringify(value)
+    },
+    parse: JSON.parse,
+  }
+  const { store, one, other } = await openWithTwo(t, { serializer })
+  other.cookie.maxAge = 2 * HOUR
+  await store.touch('sid', other)
+  one.n = 1
+  await store.set('sid', one)
+  t.is(store.stats().merges, 1)
+  t.false(areCookies.includes(false))
+  t.is((await storedCookie(store)).originalMaxAge, 2 * HOUR)
+})
+
+// ---- a function as `conflict`
+
+test('a function that is the conflict option counts what two requests counted', async (t) => {
+  const store = await openWith(
+    t,
+    { views: 10 },
+    {
+      conflict: (base, theirs, mine) => ({
+        ...MemoryStore.merge(base, theirs, mine),
+        views: theirs.views + mine.views - base.views,
+      }),
+    },
+  )
+  const loaded = []
+  for (let n = 0; n < 5; n++) loaded.push(await load(store, 'sid'))
+  for (const [n, session] of loaded.entries()) {
+    session.views++
+    session[`key${n}`] = n
+    await store.set('sid', session)
+    session.views++
+    await store.set('sid', session)
+  }
+  t.deepEqual(await stored(store, 'sid'), {
+    views: 20,
+    key0: 0,
+    key1: 1,
+    key2: 2,
+    key3: 3,
+    key4: 4,
+  })
+})
+
+test('such a function gets what was read, what is stored, and what is to be written', async (t) => {
+  const calls = []
+  const conflict = (...args) => {
+    calls.push(args.map(({ cookie, ...rest }) => [rest, cookie.path]))
+    return args[2]
+  }
+  const store = await openWith(t, { n: 0 }, { conflict })
+  const [one, other] = [await load(store, 'sid'), await load(store, 'sid')]
+  one.n = 1
+  await store.set('sid', one)
+  t.deepEqual(calls, [], 'nobody came before')
+  other.n = 2
+  await store.set('sid', other)
+  t.deepEqual(calls, [
+    [
+      [{ n: 0 }, '/'],
+      [{ n: 1 }, '/'],
+      [{ n: 2 }, '/'],
+    ],
+  ])
+  t.deepEqual(await stored(store, 'sid'), { n: 2 })
+  t.is(store.stats().merges, 1)
+})
+
+test.serial(
+  'what such a function returns has the merged cookie, unless it makes one',
+  async (t) => {
+    for (const [conflict, path] of [
+      [(_base, theirs) => theirs, '/theirs'],
+      [(_base, _theirs, mine) => mine, '/theirs'],
+      [() => ({ n: 1 }), '/theirs'],
+      [(_base, _theirs, mine) => ({ ...mine, cookie: { ...mine.cookie, path: '/own' } }), '/own'],
+    ]) {
+      const { store, one, other } = await openWithTwo(t, { conflict })
+      other.cookie.path = '/theirs'
+      await store.touch('sid', other)
+      one.cookie.sameSite = 'strict'
+      one.n = 1
+      await store.set('sid', one)
+      const cookie = await storedCookie(store)
+      t.deepEqual(
+        [cookie.path, cookie.sameSite, cookie.left],
+        [path, 'strict', HOUR],
+        `${conflict}`,
+      )
+      t.is((await stored(store, 'sid')).n, conflict.length === 2 ? undefined : 1)
+      store.close()
+      Date.clock?.uninstall()
+    }
+  },
+)
+
+test('what such a function throws goes to the callback, and nothing is written', async (t) => {
+  const error = new Error('cannot merge')
+  const store = await openWith(
+    t,
+    { n: 0 },
+    {
+      conflict: () => {
+        throw error
+      },
+    },
+  )
+  const [one, other] = [await load(store, 'sid'), await load(store, 'sid')]
+  one.n = 1
+  await store.set('sid', one)
+  other.n = 2
+  t.is(await t.throwsAsync(store.set('sid', other)), error)
+  t.deepEqual(await stored(store, 'sid'), { n: 1 })
+  t.is(store.stats().merges, 0)
+})
+
+for (const [kind, result] of [
+  ['undefined', undefined],
+  ['null', null],
+  ['a string', 'secret'],
+  ['a promise', Promise.resolve({})],
+]) {
+  test(`such a function that returns ${kind} is a TypeError to the callback`, async (t) => {
+    const store = await openWith(t, { n: 0 }, { conflict: () => result })
+    const [one, other] = [await load(store, 'sid'), await load(store, 'sid')]
+    one.n = 1
+    await store.set('sid', one)
+    other.n = 2
+    await t.throwsAsync(store.set('sid', other), {
+      instanceOf: TypeError,
+      message: `memorystore-rs: the function \`conflict\` returned ${kind}; it has to return the session to write`,
+    })
+    t.deepEqual(await stored(store, 'sid'), { n: 1 })
+  })
+}
+
+test('a session that can get no further members from parse is merged like any other', async (t) => {
+  const parse = (text) => Object.preventExtensions(JSON.parse(text))
+  const serializer = { stringify: JSON.stringify, parse }
+  const store = await openWith(t, { user: 'ada' }, { serializer })
+  const [one, other] = [await load(store, 'sid'), await load(store, 'sid')]
+  one.a = 1
+  other.b = 1
+  await store.set('sid', one)
+  await store.set('sid', other)
+  t.deepEqual(await stored(store, 'sid'), { user: 'ada', a: 1, b: 1 })
 })
 
 for (const destroyed of ['forgotten', 'final']) {

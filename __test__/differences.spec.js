@@ -796,8 +796,8 @@ const LOGGED_SCRIPT = `
     parse: () => { throw new Error(secret) },
   }]
   for (const serializer of serializers) {
-    for (const dispose of [undefined, quiet]) {
-      const ttl = (_options, session) => session.secret
+    for (const dispose of [undefined, quiet]) for (const returnsText of [false, true]) {
+      const ttl = returnsText ? (_options, session) => session.secret : undefined
       const store = new Store({ checkPeriod: 5, serializer, dispose, max: 2, ttl })
       const other = { [secret]: sid }
       for (const each of [sid, other, [sid, other], Symbol(sid)]) {

@@ -553,7 +553,7 @@ behaviour('a ttl function is called by touch for a sid that is missing', (t, Sto
   t.deepEqual(sids, ['missing'])
 })
 
-for (const result of [0, undefined, null, NaN, '', 'soon', Infinity, {}]) {
+for (const result of [0, undefined, null, NaN, '', Infinity]) {
   behaviour(
     `a ttl function that returns ${String(result) || 'nothing'} means for ever`,
     async (t, Store, clock) => {
@@ -585,32 +585,34 @@ behaviour('a ttl function that returns less than 0 means expired', async (t, Sto
   t.false(await has(store, 'a'))
 })
 
-behaviour('what a ttl function throws reaches the caller of set and touch', async (t, Store) => {
-  const error = new Error('ttl')
-  const store = new Store({
-    ttl: () => {
-      throw error
-    },
-  })
-  t.is(
-    t.throws(() => store.set('a', lasting(1))),
-    error,
-  )
-  t.is(
-    t.throws(() => store.touch('a', lasting(1))),
-    error,
-  )
-  t.is(await length(store), 0)
-})
+behaviour(
+  'what a ttl function throws reaches the caller of set and touch without callback',
+  async (t, Store) => {
+    const error = new Error('ttl')
+    const store = new Store({
+      ttl: () => {
+        throw error
+      },
+    })
+    t.is(
+      t.throws(() => store.set('a', lasting(1))),
+      error,
+    )
+    t.is(
+      t.throws(() => store.touch('a', lasting(1))),
+      error,
+    )
+    t.is(await length(store), 0)
+  },
+)
 
 for (const ttl of ['100', true, {}, []]) {
   behaviour(
-    `a ttl of ${JSON.stringify(ttl)} makes set and touch throw a TypeError`,
+    `a ttl of ${JSON.stringify(ttl)} makes set and touch without callback throw a TypeError`,
     async (t, Store) => {
       const { value: store } = watchWarnings(() => new Store({ ttl }))
-      const fn = () => t.fail('the call itself throws')
-      t.throws(() => store.set('a', lasting(1), fn), { instanceOf: TypeError })
-      t.throws(() => store.touch('a', lasting(1), fn), { instanceOf: TypeError })
+      t.throws(() => store.set('a', lasting(1)), { instanceOf: TypeError })
+      t.throws(() => store.touch('a', lasting(1)), { instanceOf: TypeError })
       t.is(await length(store), 0)
     },
   )

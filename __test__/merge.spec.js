@@ -1,6 +1,6 @@
 'use strict'
 
-// The merge of what two requests made of one session, by its laws.
+// The merge of what two requests made of one session: by its laws, and case by case.
 
 const test = require('ava')
 const fc = require('fast-check')
@@ -58,34 +58,205 @@ test('two changes to different keys commute', (t) => {
   })
 })
 
-test('a key that both changed is mine, whether set or deleted', (t) => {
-  holds(t, [session, session, session], (base, stored, mine) => {
-    const merged = merge(base, stored, mine)
+/** Whether nothing is left of a value: so apps remove a key that they do not delete. */
+const isNothing = (value) => value === undefined || value === null || isDeepStrictEqual(value, {})
+
+const isObject = (value) => isDeepStrictEqual(Object.getPrototypeOf(value ?? 1), Object.prototype)
+
+test('a value that both changed is mine, unless both are objects or one removed an object', (t) => {
+  holds(t, [session, session, session], (base, theirs, mine) => {
+    const merged = merge(base, theirs, mine)
     return KEYS.every((key) => {
       const of = (object) => (Object.hasOwn(object, key) ? [object[key]] : [])
-      const isTheirs = isDeepStrictEqual(of(base), of(mine))
-      return isDeepStrictEqual(of(merged), of(isTheirs ? stored : mine))
+      const [was, their, my] = [base, theirs, mine].map(of)
+      if (isDeepStrictEqual(was, my)) return isDeepStrictEqual(of(merged), their)
+      if (isDeepStrictEqual(was, their)) return isDeepStrictEqual(of(merged), my)
+      if (isObject(was[0]) && isObject(my[0]) && isNothing(their[0])) {
+        return isDeepStrictEqual(of(merged), their)
+      }
+      if (isObject(was[0]) && isObject(their[0]) && isNothing(my[0])) {
+        return isDeepStrictEqual(of(merged), my)
+      }
+      const areObjects = isObject(their[0]) && isObject(my[0])
+      if (!areObjects || !(isObject(was[0]) || isNothing(was[0]))) {
+        return isDeepStrictEqual(of(merged), my)
+      }
+      const inner = merge(was[0] ?? {}, their[0], my[0])
+      delete inner.cookie
+      delete of(merged)[0].cookie
+      return isDeepStrictEqual(of(merged), [inner])
     })
   })
 })
 
-test('the cookie is mine, even where only the other side changed it', (t) => {
-  t.deepEqual(merge({ cookie: 1 }, { cookie: 2 }, { cookie: 1 }), { cookie: 1 })
+for (const [name, base, theirs, mine, merged] of [
+  [
+    'two keys of one object',
+    { cart: { apples: 1 } },
+    { cart: { apples: 1, pears: 1 } },
+    { cart: { apples: 2 } },
+    { cart: { apples: 2, pears: 1 } },
+  ],
+  [
+    'keys at every depth',
+    { a: { b: { c: { x: 1, y: 1 } } } },
+    { a: { b: { c: { x: 2, y: 1 }, d: 1 } } },
+    { a: { b: { c: { x: 1 } }, e: 1 } },
+    { a: { b: { c: { x: 2 }, d: 1 }, e: 1 } },
+  ],
+  [
+    'an object that both made',
+    {},
+    { cart: { pears: 1 } },
+    { cart: { apples: 1 } },
+    { cart: { apples: 1, pears: 1 } },
+  ],
+  [
+    'an object that both made in place of null',
+    { a: null },
+    { a: { x: 1 } },
+    { a: { y: 1 } },
+    { a: { x: 1, y: 1 } },
+  ],
+  [
+    'objects in place of something else',
+    { a: 5 },
+    { a: { x: 1 } },
+    { a: { y: 1 } },
+    { a: { y: 1 } },
+  ],
+  ['a leaf that both changed', { a: { n: 1 } }, { a: { n: 2 } }, { a: { n: 3 } }, { a: { n: 3 } }],
+  ['arrays, which are one value', { a: [1] }, { a: [1, 2] }, { a: [1, 3] }, { a: [1, 3] }],
+  [
+    'arrays of which one changed',
+    { a: [1], b: 1 },
+    { a: [1, 2], b: 1 },
+    { a: [1], b: 2 },
+    { a: [1, 2], b: 2 },
+  ],
+]) {
+  test(`the merge is by key at every depth: ${name}`, (t) => {
+    t.deepEqual(merge(base, theirs, mine), merged)
+  })
+}
+
+for (const [name, removed] of Object.entries({
+  deleted: {},
+  'set to undefined': { user: undefined },
+  'set to null': { user: null },
+  'set to an empty object': { user: {} },
+})) {
+  test(`an object that one ${name} stays so where the other changed what is inside`, (t) => {
+    const base = { user: { id: 1, lastSeen: 1 }, n: 1 }
+    for (const changed of [
+      { user: { id: 1, lastSeen: 2 } },
+      { user: { id: 1, lastSeen: 1, page: { n: 1 } } },
+      { user: { id: 1 } },
+    ]) {
+      t.deepEqual(merge(base, { ...removed, n: 1 }, { ...changed, n: 2 }), { ...removed, n: 2 })
+      t.deepEqual(merge(base, { ...changed, n: 2 }, { ...removed, n: 1 }), { ...removed, n: 2 })
+    }
+    const nested = (session) => ({ passport: { ...session, id: 1 } })
+    t.deepEqual(
+      merge(nested(base), nested(removed), nested({ user: { id: 1, lastSeen: 2 } })),
+      nested(removed),
+    )
+  })
+}
+
+test('a text that one removed and the other replaced is as the later one has it', (t) => {
+  t.deepEqual(merge({ user: 'ann' }, {}, { user: 'bob' }), { user: 'bob' })
+  t.deepEqual(merge({ user: 'ann' }, { user: 'bob' }, {}), {})
+})
+
+const HOUR = 3600_000
+const at = (time) => new Date(1_800_000_000_000 + time).toISOString()
+const cookie = (originalMaxAge, expires, more) => ({
+  originalMaxAge,
+  expires: typeof expires === 'number' ? at(expires) : expires,
+  path: '/',
+  ...more,
+})
+
+for (const [name, base, theirs, mine, merged] of [
+  [
+    'the time of who renewed it last, be it mine',
+    cookie(HOUR, 0),
+    cookie(HOUR, 5),
+    cookie(HOUR, 7),
+    cookie(HOUR, 7),
+  ],
+  [
+    'the time of who renewed it last, be it theirs',
+    cookie(HOUR, 0),
+    cookie(HOUR, 7),
+    cookie(HOUR, 5),
+    cookie(HOUR, 7),
+  ],
+  [
+    'the lifetime that theirs set, though mine is later',
+    cookie(HOUR, 0),
+    cookie(10, 3),
+    cookie(HOUR, 9),
+    cookie(10, 3),
+  ],
+  [
+    'the lifetime that mine set, though theirs is later',
+    cookie(HOUR, 0),
+    cookie(HOUR, 9),
+    cookie(10, 3),
+    cookie(10, 3),
+  ],
+  [
+    'the lifetime that mine set where theirs set one too',
+    cookie(HOUR, 0),
+    cookie(9 * HOUR, 9),
+    cookie(10, 3),
+    cookie(10, 3),
+  ],
+  [
+    'a time that theirs took away',
+    cookie(HOUR, 0),
+    cookie(null, null),
+    cookie(HOUR, 9),
+    cookie(null, null),
+  ],
+  [
+    'other members by member',
+    cookie(HOUR, 0, { secure: true, sameSite: 'lax' }),
+    cookie(HOUR, 1, { path: '/theirs', sameSite: 'lax' }),
+    cookie(HOUR, 2, { secure: true, sameSite: 'strict' }),
+    cookie(HOUR, 2, { path: '/theirs', sameSite: 'strict' }),
+  ],
+  [
+    'a shorter time of mine where theirs changed nothing of it',
+    cookie(HOUR, 9),
+    cookie(HOUR, 9, { secure: true }),
+    cookie(HOUR, 3),
+    cookie(HOUR, 3, { secure: true }),
+  ],
+]) {
+  test(`a merged cookie has ${name}`, (t) => {
+    t.deepEqual(merge({ cookie: base }, { cookie: theirs }, { cookie: mine }), { cookie: merged })
+    const dated = (session) => ({
+      ...session,
+      expires: session.expires && new Date(session.expires),
+    })
+    const [a, b, c, d] = [base, theirs, mine, merged].map((one) => ({ cookie: dated(one) }))
+    t.deepEqual(merge(a, b, c), d, 'and so where a serializer knows dates')
+  })
+}
+
+test('a cookie that is no object is merged like any other value', (t) => {
+  t.deepEqual(merge({ cookie: 1 }, { cookie: 2 }, { cookie: 1 }), { cookie: 2 })
   t.deepEqual(merge({ cookie: 1 }, { cookie: 2, a: 1 }, {}), { a: 1 })
   t.deepEqual(merge({}, { cookie: 2 }, { cookie: 3 }), { cookie: 3 })
 })
 
-test('the merge is by top-level key: what is nested in it goes as a whole', (t) => {
-  const base = { cart: { apples: 1 } }
-  const stored = { cart: { apples: 1, pears: 1 } }
-  const mine = { cart: { apples: 2 } }
-  t.deepEqual(merge(base, stored, mine), { cart: { apples: 2 } })
-})
-
 test('values that only some serializers know are compared by what they hold', (t) => {
-  const at = (ms) => ({ seen: new Date(ms), tags: new Set([1]), bytes: Buffer.from('x') })
-  t.deepEqual(merge(at(0), { ...at(5), a: 1 }, at(0)), { ...at(5), a: 1 })
-  t.deepEqual(merge(at(0), at(5), at(7)), at(7))
+  const seen = (ms) => ({ seen: new Date(ms), tags: new Set([1]), bytes: Buffer.from('x') })
+  t.deepEqual(merge(seen(0), { ...seen(5), a: 1 }, seen(0)), { ...seen(5), a: 1 })
+  t.deepEqual(merge(seen(0), seen(5), seen(7)), seen(7))
 })
 
 test('what is no plain object cannot be merged', (t) => {

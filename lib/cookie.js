@@ -49,10 +49,11 @@ class Cookies {
   }
 
   /**
-   * Touches the session in place. Returns false where the slow way has to: by reading, changing
-   * and writing the session.
+   * Touches the session in place; if `isRenewal`, only where the cookie that is stored differs in
+   * its time and lives no longer. Returns false where the slow way has to: by reading, changing and
+   * writing the session.
    */
-  touch(sid, session, ttl) {
+  touch(sid, session, now, ttl, isRenewal) {
     let members, kind
     try {
       members = flatMembers(session.cookie)
@@ -62,13 +63,15 @@ class Cookies {
     }
     if (kind?.template) {
       const time = kind.hasTime ? timeOf(members.expires) : undefined
-      const touched = this.#store.touchByTemplate(sid, kind.template, time, Date.now(), ttl)
+      const { template } = kind
+      const guard = isRenewal ? 1 : 0
+      const touched = this.#store.touchByTemplate(sid, template, time, now, ttl, guard)
       if (touched !== NEEDS_TEXT) return isDone(touched)
     }
-    return this.#touchByText(sid, session, members, kind, ttl)
+    return this.#touchByText(sid, session, members, kind, now, ttl, isRenewal)
   }
 
-  #touchByText(sid, session, members, kind, ttl) {
+  #touchByText(sid, session, members, kind, now, ttl, isRenewal) {
     let flat, text
     try {
       flat = members && flatText(members)
@@ -80,7 +83,7 @@ class Cookies {
     // thousands, as where each session has an `originalMaxAge` of its own.
     if (kind) kind.template = this.#store.template(text)
     else if (flat !== undefined) this.#remember(new Kind(members))
-    return isDone(this.#store.touch(sid, text, Date.now(), ttl))
+    return isDone(this.#store.touch(sid, text, now, ttl, isRenewal ? 1 : 0))
   }
 
   #remember(kind) {

@@ -1,13 +1,21 @@
 'use strict'
 
 /**
- * Errors of the native store as errors of the realm that the package was loaded in: under Jest
- * what native code makes is no `Error` to the caller.
+ * The errors of a store, made in the realm that the package was loaded in: under Jest what native
+ * code makes is no `Error` to the caller.
  */
 
 const { isNativeError } = require('node:util/types')
+const { kindOf } = require('./options.js')
 
-module.exports = { ofThisRealm, openingError }
+module.exports = {
+  closedError,
+  inThisRealm,
+  ofThisRealm,
+  openingError,
+  sidError,
+  tooLargeError,
+}
 
 /** How the texts of the native store begin. */
 const OURS = 'memorystore-rs: '
@@ -15,6 +23,15 @@ const OURS = 'memorystore-rs: '
 function ofThisRealm(err) {
   if (err instanceof Error || !isNativeError(err) || !err.message.startsWith(OURS)) return err
   return errorOf(err.message, err.code)
+}
+
+/** Calls a native function whose errors go to whoever awaits. */
+function inThisRealm(call) {
+  try {
+    return call()
+  } catch (err) {
+    throw ofThisRealm(err)
+  }
 }
 
 /** Why a store could not be opened, as the native `createStore` tells it; undefined if it was. */
@@ -28,6 +45,31 @@ function openingError({ differing, error, code }, { name, path }) {
   return errorOf(
     `${OURS}${store} is open with another \`${differing}\`; all that open it have to give the same`,
     `ERR_MEMORYSTORE_${kind}`,
+  )
+}
+
+function sidError(method, sid) {
+  const error = new TypeError(
+    `memorystore-rs: the sid given to ${method}() is ${kindOf(sid)}; it has to be a string`,
+  )
+  error.code = 'ERR_INVALID_ARG_TYPE'
+  return error
+}
+
+function tooLargeError({ path }) {
+  const error = new RangeError(
+    path === undefined
+      ? 'memorystore-rs: the session alone takes more memory than the option `maxBytes` allows; it was not stored'
+      : 'memorystore-rs: the session alone takes more than the options `maxBytes` and `mapSize` allow, or its sid is empty or has more than 503 bytes; it was not stored',
+  )
+  error.code = 'ERR_MEMORYSTORE_TOO_LARGE'
+  return error
+}
+
+function closedError(method) {
+  return errorOf(
+    `memorystore-rs: ${method}() was called on a store that is closed`,
+    'ERR_MEMORYSTORE_CLOSED',
   )
 }
 

@@ -1,40 +1,108 @@
 'use strict'
 
 /**
- * Merges what two requests made of one session: a three-way merge by top-level key.
+ * Merges what two requests made of one session: a three-way merge by key, at every depth of plain
+ * objects.
+ *
+ * In all of this `base` is what this request read, `theirs` what another request has made of it
+ * and is stored, and `mine` what this request made of it and is to be written.
  */
 
 const { isDeepStrictEqual } = require('node:util')
+const { isDate } = require('node:util/types')
+
+module.exports = { lifetimeSide, merge, mergeCookies }
+
+/** In place of the value of a key that an object does not have. */
+const ABSENT = Symbol('absent')
+
+/** What says how long a cookie lives: these come from one request, together. */
+const LIFETIME = ['originalMaxAge', 'maxAge', 'expires']
 
 /**
- * Returns the session to write where this request read `base` and makes it `mine`, and `stored`
- * is what another one has made of it meanwhile. A key that one side changed, added or deleted
- * has that side's value; a key that both did has mine, and so has the cookie.
+ * Returns the session to write. A key that one request changed, added or deleted is as that one
+ * left it. Where both did, plain objects are merged in turn; a key that one of them removed, or set
+ * to null or `{}`, stays so if the other only changed what is inside; anything else is mine.
  *
  * Undefined where one of the three is no plain object, so that there are no keys to go by.
  */
-function merge(base, stored, mine) {
-  if (![base, stored, mine].every(isPlainObject)) return undefined
+function merge(base, theirs, mine) {
+  if (![base, theirs, mine].every(isPlainObject)) return undefined
+  const merged = mergeObjects(base, theirs, mine)
+  const cookies = [base, theirs, mine].map((session) => memberOf(session, 'cookie'))
+  if (cookies.every(isPlainObject)) setMember(merged, 'cookie', mergeCookies(...cookies))
+  return merged
+}
 
+/** As `merge`, for cookies: what a request shortened itself stays, else the longer life does. */
+function mergeCookies(base, theirs, mine) {
+  const merged = mergeObjects(base, theirs, mine)
+  const from = lifetimeSide(base, theirs, mine) === 'mine' ? mine : theirs
+  for (const name of LIFETIME) setMember(merged, name, memberOf(from, name))
+  return merged
+}
+
+/**
+ * Whose lifetime a merged cookie has: 'mine' where this request set it or nobody renewed it later,
+ * 'theirs' where another one set it, 'longer' where another one renewed it later.
+ */
+function lifetimeSide(base, theirs, mine) {
+  if (hasNewLifetime(base, mine)) return 'mine'
+  if (hasNewLifetime(base, theirs)) return 'theirs'
+  const isRenewed = timeOf(theirs) !== timeOf(base) && timeOf(theirs) > timeOf(mine)
+  return isRenewed ? 'longer' : 'mine'
+}
+
+/** Whether a cookie was given another lifetime, rather than renewed for the one that it had. */
+function hasNewLifetime(base, cookie) {
+  const isSame = (name) => isDeepStrictEqual(memberOf(base, name), memberOf(cookie, name))
+  if (!isSame('originalMaxAge') || !isSame('maxAge')) return true
+  return Number.isNaN(timeOf(base)) !== Number.isNaN(timeOf(cookie))
+}
+
+/** When a cookie expires, in milliseconds; NaN where it does not say. */
+function timeOf({ expires }) {
+  if (typeof expires === 'string') return Date.parse(expires)
+  return isDate(expires) ? expires.getTime() : NaN
+}
+
+function mergeObjects(base, theirs, mine) {
   const merged = {}
-  const isMine = (key) => key === 'cookie' || !isSame(base, mine, key)
-  for (const key of new Set([...Object.keys(mine), ...Object.keys(stored)])) {
-    const from = isMine(key) ? mine : stored
-    if (Object.hasOwn(from, key)) setOwn(merged, key, from[key])
+  for (const key of new Set([...Object.keys(mine), ...Object.keys(theirs)])) {
+    const [was, their, my] = [base, theirs, mine].map((object) => memberOf(object, key))
+    setMember(merged, key, mergeValues(was, their, my))
   }
   return merged
 }
 
-/** Whether both have the key with equal values, or neither has it. */
-function isSame(one, other, key) {
-  if (!Object.hasOwn(one, key) || !Object.hasOwn(other, key)) {
-    return Object.hasOwn(one, key) === Object.hasOwn(other, key)
-  }
-  return isDeepStrictEqual(one[key], other[key])
+function mergeValues(base, theirs, mine) {
+  if (isDeepStrictEqual(mine, base)) return theirs
+  if (isDeepStrictEqual(theirs, base)) return mine
+  const isObject = isPlainObject(base)
+  if (isObject && isNothing(mine) && isPlainObject(theirs)) return mine
+  if (isObject && isNothing(theirs) && isPlainObject(mine)) return theirs
+  if (!isPlainObject(theirs) || !isPlainObject(mine)) return mine
+  // Both may have made the object, as the first two requests that put something into a cart do.
+  if (isObject || isNothing(base)) return mergeObjects(isObject ? base : {}, theirs, mine)
+  return mine
+}
+
+/** Whether it stands for no value: so do apps remove a key that they do not delete. */
+function isNothing(value) {
+  if (value === ABSENT || value === undefined || value === null) return true
+  return isPlainObject(value) && Object.keys(value).length === 0
+}
+
+function memberOf(object, key) {
+  return Object.hasOwn(object, key) ? object[key] : ABSENT
 }
 
 /** Also for `__proto__`, which an assignment would take for the prototype. */
-function setOwn(object, key, value) {
+function setMember(object, key, value) {
+  if (value === ABSENT) {
+    delete object[key]
+    return
+  }
   Object.defineProperty(object, key, {
     value,
     enumerable: true,
@@ -48,5 +116,3 @@ function isPlainObject(value) {
   const prototype = Object.getPrototypeOf(value)
   return prototype === null || prototype === Object.prototype
 }
-
-module.exports = { merge }

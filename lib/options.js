@@ -1,7 +1,9 @@
 'use strict'
 
 const { resolve } = require('node:path')
-const { fileURLToPath } = require('node:url')
+const { URL, fileURLToPath } = require('node:url')
+const { isDate, isPromise } = require('node:util/types')
+const { warn } = require('./warnings.js')
 
 /**
  * Reads the options of a MemoryStore.
@@ -10,7 +12,7 @@ const { fileURLToPath } = require('node:url')
  * are ignored; a process warning names each of them.
  */
 
-module.exports = { kindOf, readOptions }
+module.exports = { kindOf, readOptions, warnOfOption }
 
 /** How large the file of a store on a path may become, and how large it has to be allowed to. */
 const MAP_SIZE = 4 * 1024 ** 3
@@ -45,7 +47,7 @@ const CHECKS = {
   ttl: (value) => {
     if (typeof value === 'function' || value === false) return undefined
     if (typeof value !== 'number') {
-      const effect = value ? 'set() and touch() will throw' : 'it is ignored'
+      const effect = value ? 'set() and touch() will fail' : 'it is ignored'
       return `${MILLISECONDS} or a function; ${effect}`
     }
     if (value >= 0) return undefined
@@ -59,7 +61,9 @@ const CHECKS = {
       : 'a function; it is ignored'
   },
   stale: checkBoolean,
-  conflict: checkOneOf(['merge', 'overwrite']),
+  conflict: (value) => {
+    return typeof value === 'function' ? undefined : checkConflict(value)
+  },
   destroyed: checkOneOf(['forgotten', 'final']),
   // What is wrong with these is an error; see nativeOptions.
   name: () => undefined,
@@ -88,6 +92,8 @@ const CHECKS = {
       : 'an object with the methods stringify and parse; JSON is used'
   },
 }
+
+const checkConflict = checkOneOf(['merge', 'overwrite'], 'a function')
 
 /** What an option should be that is for stores on a path. */
 const WITHOUT_PATH = 'given together with `path` only; it is ignored'
@@ -211,22 +217,19 @@ function warnOfNonsense(given) {
     if (value === undefined || value === null) continue
     const expected = check(value, given)
     if (expected === undefined) continue
-    warn(`the option \`${name}\` is ${describe(value)}, but should be ${expected}`)
+    warnOfOption(`the option \`${name}\` is ${describe(value)}, but should be ${expected}`)
   }
   if (typeof given !== 'object') return
   for (const name of Object.keys(given)) {
     const meant = Object.keys(CHECKS).find((known) => known.toLowerCase() === name.toLowerCase())
     if (meant !== undefined && meant !== name) {
-      warn(`the option \`${name}\` is not known and is ignored; did you mean \`${meant}\`?`)
+      warnOfOption(`the option \`${name}\` is not known and is ignored; did you mean \`${meant}\`?`)
     }
   }
 }
 
-function warn(message) {
-  process.emitWarning(`memorystore-rs: ${message}`, {
-    type: 'MemoryStoreWarning',
-    code: 'MEMORYSTORE_OPTION',
-  })
+function warnOfOption(message) {
+  warn('MEMORYSTORE_OPTION', message)
 }
 
 function checkBoolean(value) {
@@ -234,10 +237,10 @@ function checkBoolean(value) {
   return `a boolean; it acts as ${Boolean(value)}`
 }
 
-/** For an option that is one of `words`, the first by default. */
-function checkOneOf(words) {
+/** For an option that is one of `words`, the first by default, or else something that is `other`. */
+function checkOneOf(words, ...other) {
   const [byDefault] = words
-  const list = words.map((word) => `'${word}'`).join(' or ')
+  const list = [...words.map((word) => `'${word}'`), ...other].join(' or ')
   return (value) => (words.includes(value) ? undefined : `${list}; it acts as '${byDefault}'`)
 }
 
@@ -250,5 +253,7 @@ function describe(value) {
 function kindOf(value) {
   if (value === null || value === undefined) return String(value)
   if (Array.isArray(value)) return 'an array'
+  if (isPromise(value)) return 'a promise'
+  if (isDate(value)) return 'a Date'
   return typeof value === 'object' ? 'an object' : `a ${typeof value}`
 }

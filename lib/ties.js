@@ -46,13 +46,17 @@ class Read extends Return {
   static note(object, tie) {
     // A `parse` may give the same object again.
     if (#tie in object) object.#tie = tie
-    else new Read(object, tie)
+    else if (Object.isExtensible(object)) new Read(object, tie)
+    else frozen.set(object, tie)
   }
 
   static tieOf(object) {
-    return #tie in object ? object.#tie : undefined
+    return #tie in object ? object.#tie : frozen.get(object)
   }
 }
+
+/** The ties of what can get no field: a `parse` may give frozen objects. */
+const frozen = new WeakMap()
 
 class Ties {
   /** Notes that `get` gives out `session`. */

@@ -8,11 +8,13 @@
  * fake time, so `syncPeriod` goes by real ones.
  */
 
+const { clearInterval, setInterval } = require('node:timers')
+
 /** Node fires at once, over and over, where a delay is longer than this. */
 const MAX_DELAY = 2 ** 31 - 1
 
-/** Those of before anybody faked them. */
-const REAL = { setInterval: globalThis.setInterval, clearInterval: globalThis.clearInterval }
+/** Those that nobody can fake. */
+const REAL = { setInterval, clearInterval }
 
 /** Stops the timers of stores that were collected. */
 const dropped = new FinalizationRegistry((stop) => stop())

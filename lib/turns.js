@@ -4,13 +4,13 @@
  * Work that takes longer than the event loop should be held: done in slices, a slice a turn.
  */
 
-module.exports = { eachSlice, later, listInto, until }
+// Those that nobody can fake: a faked clock does not stop work that is under way.
+const { setImmediate, setTimeout } = require('node:timers')
+
+module.exports = { eachSlice, listInto, until, whenOver }
 
 /** How long to wait for the background thread before looking again, in milliseconds. */
 const PAUSE = 1
-
-// Kept from before anybody fakes them: a faked clock does not stop work that is under way.
-const { setImmediate, setTimeout } = globalThis
 
 /** Waits for a later turn of the event loop. */
 function turn() {
@@ -30,6 +30,11 @@ async function until(probe) {
   }
 }
 
+/** Waits until what the background thread does is over. */
+function whenOver(isUnderWay) {
+  return until(() => (isUnderWay() ? undefined : null)).then(() => undefined)
+}
+
 /**
  * Gives the sids of a native listing in slices of `size`, each in a turn of its own. `take` is
  * what the native `list` returned.
@@ -47,18 +52,4 @@ async function* eachSlice(take, size) {
 /** Appends all of the sids to `list`, `size` of them a turn. */
 async function listInto(list, take, size) {
   while ((await until(() => take(list, size))) > 0) await turn()
-}
-
-/** Delivers what `promise` comes to, to the callback if there is one. */
-function later(fn, promise) {
-  if (typeof fn !== 'function') {
-    // One that is rejected need not be awaited.
-    promise.catch(() => {})
-    return promise
-  }
-  // Outside of the promise, so that what the callback throws is an uncaught exception.
-  promise.then(
-    (value) => setImmediate(fn, null, ...(value === undefined ? [] : [value])),
-    (err) => setImmediate(fn, err),
-  )
 }

@@ -1,0 +1,62 @@
+'use strict'
+
+/**
+ * Sids and sessions as the native store takes and gives them: text and bytes.
+ */
+
+const { isSharedArrayBuffer, isUint8Array } = require('node:util/types')
+const { kindOf } = require('./options.js')
+
+module.exports = { bodyKind, parse, toBody, toKey, toSerialized }
+
+// What a native body is; see src/node/ops.rs.
+const [TEXT, JSON_TEXT, BUFFER, BYTES] = [0, 1, 2, 3]
+
+/** The text by which a sid is kept; undefined where it is not one. */
+function toKey(sid) {
+  switch (typeof sid) {
+    case 'string':
+      return sid
+    case 'number':
+    case 'boolean':
+    case 'bigint':
+      return String(sid)
+    default:
+      return undefined
+  }
+}
+
+/** What a serializer returned, as the native store takes it. */
+function toBody(data) {
+  if (typeof data === 'string') return data
+  if (isUint8Array(data)) {
+    // Other threads could write to shared memory while the native store copies it.
+    if (!isSharedArrayBuffer(data.buffer)) return data
+    return Buffer.isBuffer(data) ? Buffer.from(data) : new Uint8Array(data)
+  }
+  throw new TypeError(
+    `memorystore-rs: serializer.stringify returned ${kindOf(data)}; it has to return a string, a Buffer or a Uint8Array`,
+  )
+}
+
+/** What `data`, of the serializer, is to the native store. */
+function bodyKind(serializer, data) {
+  if (typeof data === 'string') return serializer === JSON ? JSON_TEXT : TEXT
+  return Buffer.isBuffer(data) ? BUFFER : BYTES
+}
+
+/** What the native store gives back, as the serializer returned it. */
+function toSerialized(data) {
+  return typeof data === 'string' || Buffer.isBuffer(data) ? data : new Uint8Array(data)
+}
+
+/** Parses what the native store gave back. */
+function parse(serializer, data) {
+  if (serializer !== JSON) return serializer.parse(toSerialized(data))
+  try {
+    return JSON.parse(toSerialized(data))
+  } catch {
+    // V8's message quotes the text, which is somebody's session.
+    throw new SyntaxError('memorystore-rs: a stored session is not valid JSON')
+  }
+}

@@ -1,0 +1,52 @@
+'use strict'
+
+/** How long a session is to live, by the option `ttl` or its cookie. */
+
+const { kindOf, warnOfOption } = require('./options.js')
+
+module.exports = { ttlOf }
+
+/** What a session without a lifetime of its own gets, in milliseconds. */
+const ONE_DAY = 86400000
+
+/** The lifetime of what is expired from the start. */
+const NO_TIME = -Infinity
+
+let hasWarned = false
+
+/**
+ * How long `session` is to live, in milliseconds; `Infinity` is for ever.
+ *
+ * @throws {TypeError} where the option or what its function returns is no number
+ */
+function ttlOf(options, session, sid) {
+  const { ttl } = options
+  if (typeof ttl === 'number') return ttl || Infinity
+  if (typeof ttl === 'function') return resultOf(ttl, options, session, sid)
+  if (ttl) throw ttlError(`is ${kindOf(ttl)}; it has to be a number or a function that returns one`)
+  const maxAge = session && session.cookie ? session.cookie.maxAge : undefined
+  if (typeof maxAge !== 'number' || Number.isNaN(maxAge)) return ONE_DAY
+  const whole = Math.floor(maxAge)
+  return whole === 0 ? NO_TIME : whole
+}
+
+function resultOf(ttl, options, session, sid) {
+  const result = ttl(options, session, sid)
+  if (!result) return Infinity
+  if (typeof result === 'number') return result
+  if (typeof result === 'bigint') return Number(result)
+  // As in memorystore, which compares it with a number.
+  const number = typeof result === 'string' ? Number(result) : NaN
+  if (Number.isNaN(number)) {
+    throw ttlError(`returned ${kindOf(result)}; it has to return a number of milliseconds`)
+  }
+  if (!hasWarned) {
+    hasWarned = true
+    warnOfOption('the option `ttl` returned a string, but should return a number; it acts as one')
+  }
+  return number
+}
+
+function ttlError(what) {
+  return new TypeError(`memorystore-rs: the option \`ttl\` ${what}`)
+}

@@ -1,0 +1,177 @@
+'use strict'
+
+/**
+ * Writes and touches of sessions that a request has read: compared with what is stored and written
+ * in one native step, and merged with what other requests made of them meanwhile.
+ */
+
+const { isDeepStrictEqual } = require('node:util')
+const { isDate } = require('node:util/types')
+const { bodyKind, parse, toBody } = require('./body.js')
+const { closedError, tooLargeError } = require('./errors.js')
+const { lifetimeSide, merge, mergeCookies } = require('./merge.js')
+const { kindOf } = require('./options.js')
+
+// What a native write answers; see src/node/ops.rs.
+const [TOO_LARGE, DESTROYED, CHANGED] = [-1, -2, -3]
+
+/** In place of the version that is expected to be stored: any. */
+const ANY_VERSION = -1
+
+/** A version that nothing stored has. */
+const NO_VERSION = 0
+
+/** A version that is later than any. */
+const LAST_VERSION = Number.MAX_SAFE_INTEGER
+
+/**
+ * After so many writes that came between, what is stored is overwritten: no realistic number of
+ * threads gets this far, but a serializer that writes the session itself would never let it end.
+ */
+const MAX_ATTEMPTS = 1000
+
+/**
+ * Writes a session that was read before, unless it was destroyed since. Returns what the native
+ * write answered, and whether what others wrote was merged into it.
+ */
+function writeTied(state, serializer, tie, session, data, ttl) {
+  const { native, options } = state
+  const given = { body: data, ttl, isMerge: false }
+  let write = given
+  let expected = ANY_VERSION
+  if (options.conflict !== 'overwrite') expected = tie.isWhole ? tie.version : NO_VERSION
+  for (let attempt = 1; ; attempt++) {
+    const { body, ttl, isMerge } = write
+    const kind = bodyKind(serializer, body)
+    const now = timeOfOpen(state, 'set')
+    const times = [now, ttl, kind, tie.version, expected, Number(isMerge)]
+    const written = native.setTied(tie.key, body, ...times)
+    if (written === TOO_LARGE) throw tooLargeError(options)
+    if (written !== CHANGED) return { written, isMerge }
+    // Another request wrote. Take in what it did, and write if nobody else does meanwhile.
+    const stored = native.peek(tie.key, timeOfOpen(state, 'set'))
+    const life = native.expires() - now
+    expected = stored === undefined ? NO_VERSION : native.version()
+    if (attempt === MAX_ATTEMPTS) expected = ANY_VERSION
+    write = (stored && merged(state, serializer, tie, session, given, stored, life)) || given
+  }
+}
+
+/** Touches by reading the session, giving it the new cookie, and writing it. */
+function rewrite(state, serializer, key, session, ttl, tie) {
+  const { native, disposal, options } = state
+  for (let attempt = 1; ; attempt++) {
+    const now = timeOfOpen(state, 'touch')
+    const data = native.fetch(key, now)
+    const version = attempt < MAX_ATTEMPTS ? native.version() : LAST_VERSION
+    const life = native.expires() - now
+    if (data === undefined) return
+
+    const stored = parse(serializer, data)
+    const renewed = tie && renewal(serializer, tie, stored, session)
+    const isChange = renewed ? renewed.isChange : true
+    stored.cookie = renewed ? renewed.cookie : session.cookie
+    const body = toBody(serializer.stringify(stored))
+    const kind = bodyKind(serializer, body)
+    const newTtl = renewed ? ttlOfMerge(options, renewed.side, ttl, life) : ttl
+    const times = [timeOfOpen(state, 'touch'), newTtl, kind, version, Number(isChange)]
+    const written = native.rewrite(key, body, ...times)
+    if (written === TOO_LARGE) throw tooLargeError(options)
+    if (disposal) disposal.ofRemoved()
+    // Where another thread has written it meanwhile, that is to be touched.
+    if (written !== CHANGED) return
+  }
+}
+
+/** The time, for a native call that comes next: whatever gives it may have closed the store. */
+function timeOfOpen(state, method) {
+  const now = Date.now()
+  if (!state.isOpen) throw closedError(method)
+  return now
+}
+
+/** What this request and another one have made of a session, if they can be merged. */
+function merged({ options }, serializer, tie, session, given, stored, life) {
+  // Only the lifetime was in question, and nobody else has changed that.
+  if (isDeepStrictEqual(stored, tie.body)) return undefined
+
+  const three = [tie.body, stored, given.body].map((body) => parse(serializer, body))
+  const result =
+    typeof options.conflict === 'function' ? resultOf(options.conflict, ...three) : merge(...three)
+  if (result === undefined) return undefined
+  const cookies = three.map((one) => one?.cookie)
+  const side = cookies.every(isObject) ? lifetimeSide(...cookies) : 'mine'
+  if (Object.hasOwn(result, 'cookie')) {
+    result.cookie = cookieFor(serializer, session.cookie, result.cookie, three[2].cookie)
+  }
+  return {
+    body: toBody(serializer.stringify(result)),
+    ttl: ttlOfMerge(options, side, given.ttl, life),
+    isMerge: true,
+  }
+}
+
+/** What the function that is the option `conflict` makes of the three. */
+function resultOf(conflict, base, theirs, mine) {
+  const cookies = [base, theirs, mine].map((session) => session?.cookie)
+  const cookie = cookies.every(isObject) ? mergeCookies(...cookies) : mine?.cookie
+  const result = conflict(base, theirs, mine)
+  if (!isObject(result) || typeof result.then === 'function') {
+    throw new TypeError(
+      `memorystore-rs: the function \`conflict\` returned ${kindOf(result)}; it has to return the session to write`,
+    )
+  }
+  // A cookie of its own making stays.
+  const isOwn = result.cookie !== undefined && !cookies.includes(result.cookie)
+  return isOwn || cookie === undefined ? { ...result } : { ...result, cookie }
+}
+
+/** The cookie to store by a touch, where a request read the session as `tie` has it. */
+function renewal(serializer, tie, stored, session) {
+  const base = parse(serializer, tie.body)
+  const three = [base, stored, session].map((one) => plain(one?.cookie))
+  if (!three.every(isObject)) return undefined
+  const [, theirs, mine] = three
+  const cookie = mergeCookies(...three)
+  const isChange = !isDeepStrictEqual({ ...cookie, expires: 0 }, { ...theirs, expires: 0 })
+  return {
+    cookie: cookieFor(serializer, session.cookie, cookie, mine),
+    side: lifetimeSide(...three),
+    isChange,
+  }
+}
+
+/** The members of a cookie, as JSON has them. */
+function plain(cookie) {
+  return isObject(cookie) ? JSON.parse(JSON.stringify(cookie)) : undefined
+}
+
+/**
+ * How long a merged session lives, where this request gives it `ttl` and it was to live `life`. A
+ * numeric option `ttl` is the same for all requests.
+ */
+function ttlOfMerge(options, side, ttl, life) {
+  if (side === 'mine' || typeof options.ttl === 'number') return ttl
+  return side === 'theirs' ? life : Math.max(ttl, life)
+}
+
+/**
+ * A merged cookie as `stringify` knows it from any other session: for JSON its members, otherwise
+ * one of the class that the request's own cookie has.
+ */
+function cookieFor(serializer, own, cookie, mine) {
+  if (serializer === JSON || !isObject(own) || !isObject(cookie)) return cookie
+  if (isDeepStrictEqual(cookie, mine)) return own
+  const made = Object.assign(Object.create(Object.getPrototypeOf(own)), own)
+  for (const name of Object.keys(cookie)) made[name] = cookie[name]
+  if (typeof cookie.expires === 'string') made.expires = new Date(cookie.expires)
+  // An express-session Cookie derives this from `expires` where that is set.
+  if (Object.hasOwn(cookie, 'originalMaxAge')) made.originalMaxAge = cookie.originalMaxAge
+  return made
+}
+
+function isObject(value) {
+  return value !== null && typeof value === 'object' && !isDate(value)
+}
+
+module.exports = { DESTROYED, TOO_LARGE, rewrite, writeTied }
