@@ -73,8 +73,9 @@ declare namespace createMemoryStore {
      * How long a session lives after `set` and `touch`, in milliseconds, or a function that tells.
      * 0, `undefined` and `NaN` are for ever; a negative number is expired at once.
      *
-     * Anything that is neither a number nor a function makes `set` and `touch` throw a TypeError.
-     * What the function throws is thrown from them, too.
+     * Anything else is a TypeError to the callback of `set` and `touch`, and so is what the function
+     * returns if it is neither a number nor digits nor one of these; what the function throws goes
+     * there too. Where there is no callback, they throw it.
      *
      * Default: the `maxAge` of the session's cookie, without fractions (0 or less is expired at
      * once), or one day where that is not a number.
@@ -116,16 +117,27 @@ declare namespace createMemoryStore {
 
     /**
      * What `set` does with a session that it loaded for express-session and that another request
-     * has written since. `'merge'` keeps the changes of both, by top-level key: a key that one of
-     * them changed, added or deleted is as that one left it; a key that both did, and the cookie,
-     * is as the later one has it. `'overwrite'` keeps the later one alone. Sessions that
-     * `serializer.parse` makes no plain objects of are overwritten.
+     * has written since.
      *
-     * Either way, a session that was destroyed since it was loaded is not written.
+     * `'merge'` keeps the changes of both, by key, at every depth of plain objects: a key that one
+     * of them changed, added or deleted is as that one left it. Where both changed a key that is no
+     * plain object in both (an array is one value), the later one counts; but an object that one of
+     * them deleted, or set to null or `{}`, stays so if the other only changed what is inside. The
+     * cookie is merged by member, in `touch` too: a lifetime that one of them set stays, and of two
+     * renewals the later. Sessions that `serializer.parse` makes no plain objects of are
+     * overwritten.
+     *
+     * `'overwrite'` keeps the later one alone.
+     *
+     * A function makes the session to write of the three; it is called only where another request
+     * came between, and maybe more than once for a write. What it throws goes to the callback of
+     * `set`, and nothing is written. The cookie is merged as above unless it returns one of its own.
+     *
+     * Whichever it is, a session that was destroyed since it was loaded is not written.
      *
      * Default: `'merge'`.
      */
-    conflict?: 'merge' | 'overwrite' | undefined
+    conflict?: 'merge' | 'overwrite' | ConflictFunction<Session> | undefined
 
     /**
      * What `set` does with a sid that was destroyed, for a session that it did not load for
@@ -239,6 +251,24 @@ declare namespace createMemoryStore {
     sid: string,
   ) => number | undefined
 
+  /**
+   * Makes one session of what two requests made of it.
+   *
+   * ```js
+   * // Counts the views of both, and merges everything else.
+   * const conflict = (base, theirs, mine) => ({
+   *   ...MemoryStore.merge(base, theirs, mine),
+   *   views: theirs.views + mine.views - base.views,
+   * })
+   * ```
+   *
+   * @param base the session as this request loaded it
+   * @param theirs as it is stored now
+   * @param mine as this request wants to write it
+   * @returns the session to write, an object; it may be one of the three
+   */
+  type ConflictFunction<Session = any> = (base: Session, theirs: Session, mine: Session) => Session
+
   /** How sessions become what is stored, and back. What it throws goes to the callback. */
   interface Serializer<Session = any> {
     /**
@@ -261,7 +291,7 @@ declare namespace createMemoryStore {
     max: number
     // These are not there where they were not given.
     maxBytes?: number
-    conflict?: 'merge' | 'overwrite'
+    conflict?: 'merge' | 'overwrite' | ConflictFunction<Session>
     destroyed?: 'forgotten' | 'final'
     touchAfter?: number
     name?: string
@@ -307,8 +337,8 @@ declare namespace createMemoryStore {
   /**
    * The methods of a store.
    *
-   * Every callback is optional and called exactly once, always later and in the order of the
-   * calls. Where there are more than 2000 sessions, `ids` and `all` work in slices between which
+   * Every callback is optional and called exactly once, always later, and those of calls that are
+   * answered at once in the order of the calls. Where there are more than 2000 sessions, `ids` and `all` work in slices between which
    * the event loop turns, and `prune` and a `length` that meets a prune wait for the background
    * thread: their callbacks come when they are done. Without one, the method returns a promise; one that is rejected and that nobody awaits
    * is ignored. The result is that of the moment of the call.
@@ -351,7 +381,7 @@ declare namespace createMemoryStore {
      * meanwhile (see the option `conflict`), and not at all if it was destroyed meanwhile; that is
      * no error.
      *
-     * @throws what the option `ttl`, its function or `dispose` makes it throw
+     * @throws what `dispose` throws; without a callback, what is wrong with the option `ttl`
      */
     set(sid: string, session: Session): Promise<void>
     set(sid: string, session: Session, callback: (err?: any) => void): void
@@ -361,7 +391,10 @@ declare namespace createMemoryStore {
      * makes it the most recently used. Does nothing where there is no session. Fails with what
      * the serializer or `dispose` throws.
      *
-     * @throws what the option `ttl` or its function makes it throw
+     * For a session that express-session loaded, the cookie is merged with what other requests made
+     * of it meanwhile (see the option `conflict`).
+     *
+     * @throws without a callback, what is wrong with the option `ttl`
      */
     touch(sid: string, session: Session): Promise<void>
     touch(sid: string, session: Session, callback: (err?: any) => void): void
@@ -469,6 +502,12 @@ declare namespace createMemoryStore {
      */
     new (options?: MemoryStoreOptions<Session> | number): MemoryStore<Session> & Base
 
+    /**
+     * Merges what two requests made of one session, as the option `conflict` does by default.
+     * Undefined where one of the three is no plain object.
+     */
+    merge<Merged = Session>(base: Merged, theirs: Merged, mine: Merged): Merged | undefined
+
     readonly prototype: MemoryStore<Session> & Base
   }
 
@@ -485,8 +524,15 @@ declare namespace createMemoryStore {
       ? Session
       : any
 
-  /** What the module's `Store` makes. Without types of the module, an `EventEmitter`. */
+  /** What the module's `Store` makes. Where the module is `any`, what express-session needs. */
   type BaseOf<Module extends SessionModule> = 0 extends 1 & InstanceType<Module['Store']>
-    ? EventEmitter
+    ? EventEmitter & ExpressStore
     : InstanceType<Module['Store']>
+
+  /** What express-session's `Store` adds to its stores, as far as it can be said without its types. */
+  interface ExpressStore {
+    regenerate(req: any, callback: (err?: any) => any): void
+    load(sid: string, callback: (err: any, session?: any) => any): void
+    createSession(req: any, session: any): any
+  }
 }

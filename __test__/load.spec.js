@@ -3,9 +3,9 @@
 // Loading the native binary: what a user reads where there is none, and MEMORYSTORE_RS_BINARY,
 // which names one.
 
-const { cp, mkdtemp, rm, writeFile } = require('node:fs/promises')
+const { cp, mkdir, mkdtemp, readFile, rm, writeFile } = require('node:fs/promises')
 const { tmpdir } = require('node:os')
-const { join } = require('node:path')
+const { basename, join, parse } = require('node:path')
 const test = require('ava')
 const { ROOT, runScript } = require('./helpers/process.js')
 
@@ -38,7 +38,7 @@ test('without a binary, require says what to do', async (t) => {
 
   t.regex(message, /--omit=optional/)
   t.regex(message, /https:\/\/github\.com\/npm\/cli\/issues\/4828/)
-  t.regex(message, /Delete node_modules and\s+package-lock\.json and run `npm install`/)
+  t.regex(message, /deleting node_modules and\s+package-lock\.json and running `npm install`/)
   t.regex(message, /MEMORYSTORE_RS_BINARY/)
 })
 
@@ -90,6 +90,97 @@ for (const [what, { name, content }] of Object.entries(WRONG)) {
     t.false(message.includes('--omit=optional'), 'that does not help here')
     t.true(causes.length > 0)
   })
+}
+
+// ---- a binary that is there
+
+/** A copy of the built binary, changed. */
+async function changedBinary(name, change) {
+  const file = join(bare, name)
+  await writeFile(file, change(await readFile(builtBinary())))
+  return file
+}
+
+/** The last two digits, so that the length stays. */
+const withLaterGlibc = (binary) =>
+  Buffer.from(binary.toString('latin1').replace(/GLIBC_2\.\d\d/g, 'GLIBC_9.99'), 'latin1')
+
+const UNLOADABLE = {
+  'is a Git LFS pointer': {
+    file: () => changedBinary('pointer.node', () => 'version https://git-lfs.github.com/spec/v1'),
+    reason: /is damaged, and no library: install the package again\.$/,
+  },
+  'was cut off': {
+    file: () => changedBinary('cut.node', (binary) => binary.subarray(0, 50)),
+    reason: /is damaged, and no library|cannot be loaded/,
+  },
+  'is for 32 bits': {
+    file: () =>
+      changedBinary('32.node', (binary) => {
+        binary[4] = 1
+        return binary
+      }),
+    reason: /is for another platform: install the package again on this one\.$/,
+  },
+  'is for a later glibc': {
+    file: () => changedBinary('glibc.node', withLaterGlibc),
+    reason: /needs GLIBC_9\.99, which this system does not have: use a system/,
+  },
+  'is another addon': {
+    file: () => changedBinary('other.js', () => 'module.exports = {}'),
+    reason: /is not that of memorystore-rs: it exports no createStore\.$/,
+  },
+  'is not loaded with --no-addons': {
+    file: builtBinary,
+    flags: ['--no-addons'],
+    reason: /this process must not load addons: start Node\.js without --no-addons/,
+  },
+}
+
+const isGlibc = process.platform === 'linux' && libc() !== 'musl'
+
+for (const [what, { file, flags, reason }] of Object.entries(UNLOADABLE)) {
+  const testHere = isGlibc ? test : test.skip
+
+  testHere(`a MEMORYSTORE_RS_BINARY that ${what} is told so in the first line`, async (t) => {
+    const path = await file()
+    const { code, message } = await load(bare, path, { args: flags })
+    t.is(code, 'ERR_MEMORYSTORE_NO_BINARY')
+    const [first, second, third, fourth] = message.split('\n')
+    t.true(first.startsWith('memorystore-rs: the file that MEMORYSTORE_RS_BINARY names '), first)
+    t.regex(first, reason)
+    t.is(second, path)
+    t.true(third.includes(process.version))
+    t.true(fourth.startsWith('The system says: '))
+    t.notRegex(message, /omit=optional|no native binary/)
+  })
+
+  testHere(`an installed binary that ${what} is not reported as missing`, async (t) => {
+    const app = await mkdtemp(join(tmpdir(), 'memorystore-rs-load-'))
+    t.teardown(() => rm(app, { recursive: true }))
+    await cp(bare, app, { recursive: true })
+    const path = await file()
+    const name = `memorystore-rs.${platformName()}`
+    if (path.endsWith('.js')) {
+      const folder = join(app, `node_modules/@memorystore-rs/binding-${parse(platformName()).name}`)
+      await mkdir(folder, { recursive: true })
+      await cp(path, join(folder, 'index.js'))
+      await writeFile(join(folder, 'package.json'), '{"version":"0.1.0"}')
+    } else {
+      await cp(path, join(app, name))
+    }
+    const { code, message } = await load(app, '', { args: flags })
+    t.is(code, 'ERR_MEMORYSTORE_NO_BINARY')
+    const [first] = message.split('\n')
+    t.true(first.startsWith('memorystore-rs: the native binary '), first)
+    t.regex(first, reason)
+    t.notRegex(message, /omit=optional|no native binary/)
+  })
+}
+
+/** As binding.js has it in the names of files. */
+function platformName() {
+  return basename(builtBinary()).replace('memorystore-rs.', '')
 }
 
 /** Requires the package in `folder`. Resolves with the error's parts, or with `loaded`. */

@@ -71,6 +71,30 @@ const asStore: session.Store = store
 is<Equal<ReturnType<typeof store.createSession>, session.Session & session.SessionData>>()
 store.on('disconnect', () => {}).regenerate
 
+// So is one of a module that is `any`, and all that may be cast to it.
+const ofAny: session.Store = new (createMemoryStore(session as any))({ ttl: 1000 })
+const whatever: any = {}
+new (createMemoryStore(whatever))().get('sid', (err: any, sess) => [err, sess.anything])
+new (createMemoryStore(whatever))(whatever).set(whatever, whatever, whatever)
+new MemoryStore(whatever).set('sid', whatever)
+session({ secret: 'secret', store: new (createMemoryStore(whatever))({ checkPeriod: 1000 }) })
+// @ts-expect-error it still knows the options
+new (createMemoryStore(session as any))({ checkperiod: 1000 })
+
+// What two requests made of a session.
+new MemoryStore({
+  conflict: (base, theirs, mine) => {
+    is<Equal<typeof base, session.SessionData>>()
+    const merged: session.SessionData | undefined = MemoryStore.merge(base, theirs, mine)
+    return { ...mine, ...merged, user: theirs.user + mine.user.slice(base.user.length) }
+  },
+})
+new MemoryStore({ conflict: 'overwrite' })
+// @ts-expect-error a session is an object
+new MemoryStore({ conflict: () => 'mine' })
+// @ts-expect-error another word
+new MemoryStore({ conflict: 'later' })
+
 // So is one whose methods are only these.
 type OnlyOurs = createMemoryStore.MemoryStore<session.SessionData>
 const comparable = (ours: OnlyOurs): Pick<session.Store, keyof session.Store & keyof OnlyOurs> =>
@@ -180,4 +204,4 @@ const anyStore = new (createMemoryStore(untyped))()
 is<Equal<ReturnType<(typeof anyStore)['close']>, void>>()
 anyStore.get('sid', (_err, sess) => sess.anything)
 
-export { asStore, comparable, named, native, withCallbacks, withPromises }
+export { ofAny, asStore, comparable, named, native, withCallbacks, withPromises }
