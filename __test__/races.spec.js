@@ -53,6 +53,16 @@ test('of a counter that two requests raise at once, the last writer’s value st
   t.false(await RACES.counter.run(app))
 })
 
+test('a function that is the conflict option counts both', async (t) => {
+  const conflict = (base, theirs, mine) => ({
+    ...MemoryStore.merge(base, theirs, mine),
+    n: (theirs.n ?? 0) + (mine.n ?? 0) - (base.n ?? 0),
+  })
+  const app = await start(t, { conflict })
+  t.true(await RACES.counter.run(app))
+  t.true(await RACES.deletion.run(app), 'and everything else is merged')
+})
+
 for (const race of ['logout', 'regenerate', 'clear']) {
   test(`${race}: a logout cannot be undone where writes are not merged either`, async (t) => {
     const app = await start(t, { conflict: 'overwrite' })

@@ -65,8 +65,12 @@ function newGate() {
 }
 
 function addRoutes(app, gate) {
-  const change = (session, { set = {}, add = [], drop = [] }) => {
+  const change = (session, { set = {}, inside = {}, add = [], drop = [], maxAge }) => {
     Object.assign(session, set)
+    for (const [key, members] of Object.entries(inside)) {
+      session[key] = { ...session[key], ...members }
+    }
+    if (maxAge !== undefined) session.cookie.maxAge = maxAge
     for (const key of add) session[key] = (session[key] ?? 0) + 1
     for (const key of drop) delete session[key]
   }
@@ -92,6 +96,9 @@ function addRoutes(app, gate) {
   app.get('/session', (req, res) => {
     res.json({ ...req.session, cookie: undefined })
   })
+  app.get('/lifetime', (req, res) => {
+    res.json(req.session.cookie.originalMaxAge)
+  })
 }
 
 /** A browser, which has the cookie it was given last. */
@@ -112,6 +119,7 @@ function newClient(url, cookie = '') {
     cookie,
     post: (path, body = {}) => request('POST', path, body),
     session: () => request('GET', '/session'),
+    lifetime: () => request('GET', '/lifetime'),
   }
   return client
 }
@@ -129,6 +137,9 @@ async function beginSlow(app, name, bodies, session = { user: 'ada' }) {
   }
   return { client, finish }
 }
+
+/** In milliseconds. */
+const MONTH = 30 * 86400_000
 
 const WRITE = { set: { page: 'slow' } }
 
@@ -188,6 +199,37 @@ const RACES = {
       await finish()
       const { draft, page } = await client.session()
       return draft === undefined && page === 'slow'
+    },
+  },
+  nested: {
+    title: 'Two parallel requests put different things into one cart',
+    run: async (app) => {
+      const pears = { inside: { cart: { pears: 1 } } }
+      const { client, finish } = await beginSlow(app, 'nested', [pears])
+      await client.post('/change', { inside: { cart: { apples: 1 } } })
+      await finish()
+      const { cart } = await client.session()
+      return cart.apples === 1 && cart.pears === 1
+    },
+  },
+  removal: {
+    title: 'A logout by `delete session.user` holds beside a change of `user.lastSeen`',
+    run: async (app) => {
+      const seen = { inside: { user: { lastSeen: 2 } } }
+      const session = { user: { name: 'ada', lastSeen: 1 } }
+      const { client, finish } = await beginSlow(app, 'removal', [seen], session)
+      await client.post('/change', { drop: ['user'] })
+      await finish()
+      return (await client.session()).user === undefined
+    },
+  },
+  remember: {
+    title: '“Remember me” (`cookie.maxAge`) stays beside a request that only reads',
+    run: async (app) => {
+      const { client, finish } = await beginSlow(app, 'remember', [{}])
+      await client.post('/change', { maxAge: MONTH })
+      await finish()
+      return (await client.lifetime()) === MONTH
     },
   },
   counter: {
