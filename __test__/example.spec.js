@@ -11,10 +11,10 @@ const { createHmac } = require('node:crypto')
 const { once } = require('node:events')
 const { connect, createServer } = require('node:net')
 const { tmpdir } = require('node:os')
-const { setTimeout } = require('node:timers/promises')
 const { join } = require('node:path')
 const test = require('ava')
 const { createClient } = require('./helpers/http.js')
+const { until } = require('./helpers/stores.js')
 
 const SERVER = join(__dirname, '..', 'example', 'server.js')
 const COOKIE = 'memorystore-rs.sid'
@@ -276,7 +276,7 @@ test('WORKERS share a login, and one that is killed is replaced', async (t) => {
 
   const [victim] = pids
   process.kill(victim, 'SIGKILL')
-  while (isThere(victim)) await setTimeout(10)
+  await until(() => !isThere(victim))
   while (pids.size < 3) {
     const page = await client.get('/')
     t.is(viewsOn(page), ++views)
