@@ -188,13 +188,25 @@ async function occupy(t, port = 0) {
   return port || server.address().port
 }
 
-test('PORT is the port', async (t) => {
-  const server = createServer().listen(0)
-  await once(server, 'listening')
-  const { port } = server.address()
-  server.close()
-  await once(server, 'close')
+/** A port that is free, and that the system gives to none of those who ask for any one. */
+async function freePort() {
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 10_000)
+    const server = createServer()
+    const isFree = once(server, 'listening').then(
+      () => true,
+      () => false,
+    )
+    server.listen(port)
+    if (!(await isFree)) continue
+    server.close()
+    await once(server, 'close')
+    return port
+  }
+}
 
+test('PORT is the port', async (t) => {
+  const port = await freePort()
   const { url, client } = await start(t, { PORT: String(port) })
   t.is(url, `http://localhost:${port}`)
   t.true(isLoginPage(await client.get('/')))
