@@ -10,7 +10,7 @@ const { inspect } = require('node:util')
 const test = require('ava')
 
 const { runScript } = require('./helpers/process.js')
-const { MemoryStore, callbackArguments } = require('./helpers/stores.js')
+const { MemoryStore, callbackArguments, until } = require('./helpers/stores.js')
 
 const lasting = { cookie: { maxAge: 3_600_000 } }
 
@@ -82,6 +82,7 @@ function oncePerEnding(name, buildStore, calls) {
       t.is(count, 0)
       await Promise.resolve()
       t.is(count, 0)
+      await until(() => count > 0)
       await turns(3)
       t.is(count, 1)
     })
@@ -225,7 +226,7 @@ test('what a callback throws is an uncaught exception, and it is not called agai
       if (uncaught.length !== before) log('thrown at once')
       return store
     })
-    setTimeout(() => log(JSON.stringify({ counts, uncaught })), 50)`
+    process.on('exit', () => log(JSON.stringify({ counts, uncaught })))`
   const { code, stdout, stderr } = await runScript(script)
 
   t.is(code, 0, stderr)

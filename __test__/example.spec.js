@@ -11,10 +11,10 @@ const { createHmac } = require('node:crypto')
 const { once } = require('node:events')
 const { connect, createServer } = require('node:net')
 const { tmpdir } = require('node:os')
-const { setTimeout } = require('node:timers/promises')
 const { join } = require('node:path')
 const test = require('ava')
 const { createClient } = require('./helpers/http.js')
+const { until } = require('./helpers/stores.js')
 
 const SERVER = join(__dirname, '..', 'example', 'server.js')
 const COOKIE = 'memorystore-rs.sid'
@@ -188,13 +188,25 @@ async function occupy(t, port = 0) {
   return port || server.address().port
 }
 
-test('PORT is the port', async (t) => {
-  const server = createServer().listen(0)
-  await once(server, 'listening')
-  const { port } = server.address()
-  server.close()
-  await once(server, 'close')
+/** A port that is free, and that the system gives to none of those who ask for any one. */
+async function freePort() {
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 10_000)
+    const server = createServer()
+    const isFree = once(server, 'listening').then(
+      () => true,
+      () => false,
+    )
+    server.listen(port)
+    if (!(await isFree)) continue
+    server.close()
+    await once(server, 'close')
+    return port
+  }
+}
 
+test('PORT is the port', async (t) => {
+  const port = await freePort()
   const { url, client } = await start(t, { PORT: String(port) })
   t.is(url, `http://localhost:${port}`)
   t.true(isLoginPage(await client.get('/')))
@@ -276,7 +288,7 @@ test('WORKERS share a login, and one that is killed is replaced', async (t) => {
 
   const [victim] = pids
   process.kill(victim, 'SIGKILL')
-  while (isThere(victim)) await setTimeout(10)
+  await until(() => !isThere(victim))
   while (pids.size < 3) {
     const page = await client.get('/')
     t.is(viewsOn(page), ++views)

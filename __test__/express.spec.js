@@ -7,7 +7,6 @@
 
 const { execFile } = require('node:child_process')
 const { once, EventEmitter } = require('node:events')
-const { setTimeout: delay } = require('node:timers/promises')
 const { promisify } = require('node:util')
 const test = require('ava')
 const FakeTimers = require('@sinonjs/fake-timers')
@@ -16,6 +15,7 @@ const express4 = require('express4')
 const session = require('express-session')
 const MemoryStore = require('..')(session)
 const { serve, createClient } = require('./helpers/http.js')
+const { until } = require('./helpers/stores.js')
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
@@ -94,10 +94,6 @@ async function nameOf(client) {
 /** The sid in the client's cookie. */
 function sidOf(client) {
   return /^s:([^.]+)\./.exec(decodeURIComponent(client.jar.get(COOKIE)))[1]
-}
-
-async function until(condition) {
-  while (!(await condition())) await delay(5)
 }
 
 each('the counter counts each visitor on their own', async (t, express) => {

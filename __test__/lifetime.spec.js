@@ -38,7 +38,7 @@ const TOOLS = `
     for (;;) {
       // Before, not after: what a WeakRef gives cannot be collected until the end of the turn.
       global.gc?.()
-      if (holds()) return
+      if (await holds()) return
       await delay(10)
     }
   }
@@ -72,12 +72,11 @@ test('a store whose prune is under way does not keep the process alive', async (
      const plain = new MemoryStore({ checkPeriod: 1 })
      const disposing = new MemoryStore({ checkPeriod: 1, dispose: ignore })
      for (const store of [plain, disposing]) fill(store, 1000, '', -1)
-     const timer = setInterval(async () => {
-       if ((await plain.length()) + (await disposing.length()) > 0) return
-       clearInterval(timer)
+     const isPruned = async () => (await plain.length()) + (await disposing.length()) === 0
+     until(isPruned).then(() => {
        for (const store of [plain, disposing]) fill(store, 50000, '', -1)
        setTimeout(() => print('pruned'), 3)
-     }, 1)`,
+     })`,
   )
 
   t.is(pruned, 'pruned')
@@ -136,14 +135,16 @@ for (const options of ['{ checkPeriod: 1 }', '{ checkPeriod: 1, dispose: ignore 
     const left = await succeed(
       t,
       `${TOOLS}
-       const drop = () => {
+       const drop = async () => {
          const store = new MemoryStore(${options})
          fill(store, 1, '', 1)
+         await until(() => store.stats().expirations === 1)
          return [store, store._checkInterval, store.store].map((object) => new WeakRef(object))
        }
-       const parts = drop()
-       const gone = () => parts.every((part) => part.deref() === undefined)
-       delay(50).then(() => until(gone)).then(() => print(parts.filter((part) => part.deref())))`,
+       drop().then(async (parts) => {
+         await until(() => parts.every((part) => part.deref() === undefined))
+         print(parts.filter((part) => part.deref()))
+       })`,
       GC,
     )
 

@@ -3,12 +3,14 @@
 // That no operation holds the event loop: with 200,000 sessions, neither a call nor a turn of
 // the loop until its end takes long. The bounds are ten times what is aimed at.
 //
-// These are the only tests of times, and the only ones that are tried again: a machine that is
-// busy elsewhere makes any process wait, now and then, for longer than the bounds. What holds
-// the loop by itself does so at every attempt.
+// The times are of the processor, not of the clock on the wall, because a machine that is busy
+// elsewhere makes any thread wait. These are the only tests of times, and the only ones that are
+// tried again: V8 collects garbage now and then. What holds the loop by itself does so at every
+// attempt.
 
 const test = require('ava')
 
+const { threadClock } = require('./helpers/cpu-time')
 const { addSessions, collect, createStore, turns } = require('./helpers/large')
 const { MemoryStore } = require('./helpers/stores')
 
@@ -25,46 +27,44 @@ const TURNS_AFTER = 200
 
 const noop = () => {}
 
+/** The processor time of this thread. */
+const cpuTime = threadClock()
+
 const full = (options) =>
   addSessions(createStore(MemoryStore, options), SESSIONS, { prefix: 'session-' })
 
 const expired = () =>
   addSessions(createStore(MemoryStore), SESSIONS, { prefix: 'session-', expired: true })
 
-/** Runs `call` and gives how long it held the loop, and the longest gap between two turns until its end. */
+/** Runs `call` and gives how long it held the loop, and the longest of the turns until its end. */
 async function measure(call) {
   await turns(2)
   let gap = 0
   let isRunning = true
-  let last = performance.now()
+  let last = cpuTime()
   const turn = () => {
-    const now = performance.now()
+    const now = cpuTime()
     gap = Math.max(gap, now - last)
     last = now
     if (isRunning) setImmediate(turn)
   }
   setImmediate(turn)
 
-  const began = performance.now()
+  const began = cpuTime()
   const result = call()
-  const hold = performance.now() - began
+  const hold = cpuTime() - began
   await result
   await turns(TURNS_AFTER)
   isRunning = false
   return { hold, gap }
 }
 
-/**
- * The milliseconds of processor time since `began`: what other tests do to this process by
- * keeping the processors busy is not in it.
- */
-function cpuTimeSince(began) {
-  const { user, system } = process.cpuUsage(began)
-  return (user + system) / 1000
-}
-
 /** Asserts that `attempt`, which gives times by name, once gives none over the `bound`. */
 async function assertBelow(t, bound, attempt) {
+  if (cpuTime === undefined) {
+    t.log('left out: this system does not tell the processor time of a thread')
+    return t.pass()
+  }
   const times = []
   for (let i = 0; i < ATTEMPTS; i++) {
     const measured = await attempt()
@@ -179,9 +179,9 @@ test.serial('no single set takes long while the store grows', async (t) => {
     let longest = 0
     for (let n = 0; n < GROWTH; n++) {
       const session = { cookie: {}, n }
-      const began = process.cpuUsage()
+      const began = cpuTime()
       store.set(`session-${n}`, session, noop)
-      longest = Math.max(longest, cpuTimeSince(began))
+      longest = Math.max(longest, cpuTime() - began)
       // The callbacks are due, or they would pile up.
       if (n % 1000 === 0) await turns(1)
     }

@@ -2,7 +2,8 @@
 
 /**
  * memorystore 1.6.8's own tests, as its npm package ships them, run against this package. The
- * file is copied, not linked, into a folder where its `require('../')` finds this package.
+ * file is copied, not linked, into a folder where its `require('../')` finds this package. The
+ * time it waits for is faked.
  */
 
 const { copyFile, mkdir, mkdtemp, rm, writeFile } = require('node:fs/promises')
@@ -27,7 +28,8 @@ test("memorystore's own test suite passes unmodified, all 21 tests", async (t) =
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   await layOut(folder)
 
-  const args = [MOCHA, '--check-leaks', '--no-exit', '--reporter', 'json', 'test/store.js']
+  const time = ['--require', require.resolve('./helpers/mocha-time.js'), '--timeout', '0']
+  const args = [MOCHA, '--check-leaks', '--no-exit', ...time, '--reporter', 'json', 'test/store.js']
   const { code, stdout, stderr } = await run(process.execPath, args, { cwd: folder })
 
   t.is(code, 0, stdout + stderr)

@@ -7,11 +7,15 @@
  */
 
 const assert = require('node:assert')
+const FakeTimers = require('@sinonjs/fake-timers')
 const session = require('express-session')
 const fc = require('fast-check')
 const test = require('ava')
 
 const { MemoryStore, callbackArguments, storedText } = require('./helpers/stores.js')
+
+// No session expires, however long a test takes on a busy machine.
+FakeTimers.install({ toFake: ['Date'], now: 1_700_000_000_000 })
 
 /** What a touch of `text` by `given` has to leave, and whether it has to fail. */
 function expectation(text, given) {

@@ -106,7 +106,8 @@ function newClient(url, cookie = '') {
   const request = async (method, path, body) => {
     const response = await fetch(url + path, {
       method,
-      headers: { cookie: client.cookie, 'content-type': 'application/json' },
+      // On a busy machine a connection that is kept may be closed just when it is used again.
+      headers: { cookie: client.cookie, 'content-type': 'application/json', connection: 'close' },
       body: body && JSON.stringify(body),
     })
     for (const given of response.headers.getSetCookie()) {

@@ -28,7 +28,11 @@ function createClient(url, cookies = new Map()) {
   const jar = new Map(cookies)
 
   async function request(method, path, body, type) {
-    const headers = { cookie: [...jar].map(([name, value]) => `${name}=${value}`).join('; ') }
+    const headers = {
+      cookie: [...jar].map(([name, value]) => `${name}=${value}`).join('; '),
+      // On a busy machine a connection that is kept may be closed just when it is used again.
+      connection: 'close',
+    }
     if (type !== undefined) headers['content-type'] = type
     const response = await fetch(url + path, { method, headers, body, redirect: 'manual' })
     const cookies = response.headers.getSetCookie()

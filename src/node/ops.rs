@@ -432,13 +432,15 @@ impl Store {
     }
 
     /// `syncLater()`: has the background thread put on the disk what was written, if anything was.
-    /// Throws what the last time failed with.
-    fn sync_later(&self, _: &Call) -> Done {
-        if !self.sync.is_under_way()? && self.engine().is_dirty() {
+    /// Gives whether there is anything that is not there yet. Throws what the last time failed with.
+    fn sync_later(&self, call: &Call) -> Done {
+        let is_under_way = self.sync.is_under_way()?;
+        let is_dirty = self.engine().is_dirty();
+        if is_dirty && !is_under_way {
             let engine = Arc::downgrade(&self.engine());
             self.sync.begin(move || engine.upgrade().map_or(Ok(()), |engine| engine.sync()));
         }
-        Ok(Value::UNDEFINED)
+        call.truth(is_dirty || is_under_way)
     }
 
     /// `prune(now)`: removes what has expired before it returns.

@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Barrier};
-use std::time::Duration;
 
 use super::super::{STATE, SharedEngine, closing, layout};
 use super::{Folder, MAP, START, State, body_ref, read};
@@ -233,7 +232,6 @@ fn a_file_is_known_where_it_was_closed_and_nobody_has_changed_it_since() {
         let folder = filled(10);
         let engine = folder.open(Options::default());
         assert!(!known(&folder), "it is open");
-        std::thread::sleep(Duration::from_millis(100));
         drop(engine);
         folder
     };

@@ -6,7 +6,6 @@ use std::io::{BufRead, BufReader, Lines};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::super::SharedEngine;
 use super::{Folder, MAP, START, body_ref, read};
@@ -36,6 +35,11 @@ fn tell(what: &str) {
     println!("{MARK}{what}");
 }
 
+/// Waits in a child until its parent kills it, or has ended.
+fn wait_for_the_end() {
+    let _ = std::io::stdin().read_line(&mut String::new());
+}
+
 /// A child, killed when it is dropped.
 struct Running {
     child: Child,
@@ -51,6 +55,7 @@ impl Running {
             .args([&format!("{module}::{name}"), "--exact", "--nocapture"])
             .env(FOLDER, folder.path())
             .env(NUMBER, number.to_string())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -113,8 +118,7 @@ fn what_one_process_does_the_next_read_of_another_sees() {
         set(&engine, "second", "2");
         assert!(engine.destroy(&engine.sid(b"first"), START, &mut Vec::new()).unwrap());
         tell("done");
-        // Until it is killed.
-        std::thread::sleep(Duration::from_mins(1));
+        wait_for_the_end();
         return;
     }
     let folder = Folder::new();
@@ -135,7 +139,7 @@ fn a_process_that_allows_the_file_more_does_not_disturb_one_that_allows_it_less(
             set(&engine, &number.to_string(), &"x".repeat(5000));
         }
         tell("done");
-        std::thread::sleep(Duration::from_mins(1));
+        wait_for_the_end();
         return;
     }
     let folder = Folder::new();
