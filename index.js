@@ -51,7 +51,10 @@ const DISPOSE_DELAY = 5
 
 // What a native body is and what a native write answers; see src/node/ops.rs.
 const [TEXT, JSON_TEXT, BUFFER, BYTES] = [0, 1, 2, 3]
-const [TOO_LARGE, DESTROYED, CHANGED] = [-1, -2, -3]
+const [TOO_LARGE, DESTROYED, CHANGED, WRONG_SID] = [-1, -2, -3, -6]
+
+/** How often at the least a store looks whether the files of its path are still there. */
+const WATCH_PERIOD = 1000
 
 /** In place of the version that is expected to be stored: any. */
 const ANY_VERSION = -1
@@ -98,6 +101,7 @@ function createMemoryStore(session) {
     #ties = new Ties()
     #stopTimer = () => {}
     #stopSyncs = () => {}
+    #stopWatching = () => {}
     #hasWarnedOfSync = false
 
     constructor(options = {}) {
@@ -119,6 +123,10 @@ function createMemoryStore(session) {
       if (syncPeriod > 0) {
         const sync = (store) => store.#syncInBackground()
         this.#stopSyncs = every(syncPeriod, this, sync, REAL).stop
+      }
+      if (native.path !== undefined) {
+        const period = Math.min(syncPeriod || WATCH_PERIOD, WATCH_PERIOD)
+        this.#stopWatching = every(period, this, (store) => store.#watchFiles(), REAL).stop
       }
     }
 
@@ -178,6 +186,7 @@ function createMemoryStore(session) {
         return fail(fn, err)
       }
       if (written === TOO_LARGE) return fail(fn, tooLargeError(this.options))
+      if (written === WRONG_SID) return fail(fn, sidLengthError(key))
       if (written === DESTROYED) debugRefused(key)
       // A new session is tied from its first write on: its request may write it again.
       else if (isTelling && Session !== undefined && session instanceof Session) {
@@ -363,6 +372,7 @@ function createMemoryStore(session) {
 
       this.stopInterval()
       this.#stopSyncs()
+      this.#stopWatching()
       this.#isOpen = false
       const isLast = this.store.close(Date.now())
       if (this.#dispose) {
@@ -424,6 +434,7 @@ function createMemoryStore(session) {
           if (!this.#isOpen) throw closedError('set')
         }
         if (written === TOO_LARGE) throw tooLargeError(this.options)
+        if (written === WRONG_SID) throw sidLengthError(key)
       } catch (err) {
         if (this.#dispose) this.#disposeOfRemoved()
         return fail(fn, err)
@@ -539,6 +550,12 @@ function createMemoryStore(session) {
         return
       }
       if (hasPruned && !this.#isDisposing) this.#disposeOfPrunedLater()
+    }
+
+    /** Where the files of the path were replaced, has the background thread open the new ones. */
+    #watchFiles() {
+      const notice = this.store.watch()
+      if (notice) warn('MEMORYSTORE_RS_REPLACED', notice)
     }
 
     #syncInBackground() {
@@ -711,9 +728,22 @@ function tooLargeError({ path }) {
   const error = new RangeError(
     path === undefined
       ? 'memorystore-rs: the session alone takes more memory than the option `maxBytes` allows; it was not stored'
-      : 'memorystore-rs: the session alone takes more than the options `maxBytes` and `mapSize` allow, or its sid is empty or has more than 503 bytes; it was not stored',
+      : 'memorystore-rs: the session alone takes more than the options `maxBytes` and `mapSize` allow; it was not stored',
   )
   error.code = 'ERR_MEMORYSTORE_TOO_LARGE'
+  return error
+}
+
+/** On a path a sid cannot have any length. */
+function sidLengthError(sid) {
+  const [what, code] =
+    sid === ''
+      ? ['is empty', 'ERR_INVALID_ARG_VALUE']
+      : ['has more than 503 bytes', 'ERR_MEMORYSTORE_TOO_LARGE']
+  const error = new RangeError(
+    `memorystore-rs: the sid ${what}; on a \`path\` it has between 1 and 503 bytes, so the session was not stored`,
+  )
+  error.code = code
   return error
 }
 

@@ -114,8 +114,8 @@ impl SharedEngine {
 
     /// Checks that all entries belong together, and that the sums are right. Returns these.
     pub(super) fn validate(&self) -> State {
-        let databases = &self.databases;
         self.reading(|snapshot| {
+            let databases = snapshot.databases;
             let (transaction, sessions) = (snapshot.transaction, snapshot.sessions);
             let mut bytes = 0;
             for entry in sessions.heads.iter(transaction)? {
