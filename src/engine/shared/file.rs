@@ -19,7 +19,7 @@ use super::folder::{self, DATA, IN_USE, Identity, LOCK, OPENING};
 use super::layout::{self, PAGE, State};
 use super::network::network_type;
 use super::pruning::Pruning;
-use super::writer_lock::WriterLock;
+use super::writer_lock::{PATIENCE, WriterLock};
 use super::{Databases, Entries, Environment, Error, Lmdb, Result, STATE, Sessions, SharedEngine};
 use crate::engine::{Counters, Options};
 use crate::named::difference;
@@ -72,6 +72,8 @@ pub(super) struct Request<'r> {
     pub(super) options: Options,
     /// How long to wait for others that have other files of this folder open.
     pub(super) patience: Duration,
+    /// How long a writer waits for another.
+    pub(super) writer_patience: Duration,
 }
 
 /// Who else has the file open.
@@ -116,7 +118,13 @@ pub(super) fn open(path: &Path, map_size: usize, options: Options) -> Result<Ope
     if let Some(closing) = heed::env_closing_event(&folder) {
         closing.wait_timeout(CLOSING);
     }
-    let request = Request { folder: &folder, map_size, options, patience: NOTICING };
+    let request = Request {
+        folder: &folder,
+        map_size,
+        options,
+        patience: NOTICING,
+        writer_patience: PATIENCE,
+    };
     let (files, set_aside) = open_files(&request)?;
     let engine = Arc::new(SharedEngine {
         path: folder,
@@ -200,7 +208,7 @@ fn attempt(request: &Request<'_>) -> Result<Attempt, Cause> {
     make_locks(&locks)?;
     let lmdb = Identity::of(&locks.metadata()?);
     // It keeps the descriptor until the environment is closed: closing one drops LMDB's locks.
-    let writer_lock = WriterLock::open(folder, locks)?;
+    let writer_lock = WriterLock::open(folder, locks, request.writer_patience)?;
     let is_known = closing::take_mark(folder)?;
     let others = if is_alone { Others::None { is_known } } else { Others::Some };
     let Some((env, databases)) = try_open(folder, map_size, others, &writer_lock)? else {

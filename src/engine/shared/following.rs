@@ -12,6 +12,7 @@ use parking_lot::{MappedRwLockReadGuard, RwLockReadGuard};
 
 use super::error::{Attempt, Cause};
 use super::file::{self, Files, Request};
+use super::writer_lock::PATIENCE;
 use super::{Result, SharedEngine};
 
 impl SharedEngine {
@@ -55,6 +56,7 @@ impl SharedEngine {
             map_size: self.map_size,
             options: self.options,
             patience: if is_first { patience } else { Duration::ZERO },
+            writer_patience: PATIENCE,
         };
         match file::open_files(&request) {
             Ok((opened, set_aside)) => {

@@ -25,7 +25,7 @@ use crate::time::stopwatch;
 
 /// How long a writer waits for another process: a thousand times as long as a transaction takes
 /// on a slow disk, and no longer than users wait for a page.
-const PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How often a writer looks again at once, and then after others were given the processor.
 const SPINS: u32 = 50;
@@ -57,12 +57,12 @@ pub(super) struct Busy(pub(super) Option<u32>);
 
 impl WriterLock {
     /// `lmdb` is LMDB's lock file. It may be closed only when the environment has been.
-    pub(super) fn open(folder: &Path, lmdb: File) -> io::Result<Self> {
+    pub(super) fn open(folder: &Path, lmdb: File, patience: Duration) -> io::Result<Self> {
         Ok(Self {
             word: Word::open(&open_file(folder, WRITING)?, lmdb)?,
             turn: Mutex::new(()),
             is_stuck: AtomicBool::new(false),
-            patience: PATIENCE,
+            patience,
         })
     }
 

@@ -2,9 +2,15 @@
 //! full or damaged. Those of writers that overlap are in `conflict_tests.rs`, for each engine.
 
 mod files;
+#[cfg(unix)]
+mod folder;
+#[cfg(unix)]
+mod following;
 mod model;
 mod processes;
 mod steps;
+#[cfg(unix)]
+mod writers;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
