@@ -26,7 +26,7 @@ function openingError({ differing, error, code }, { name, path }) {
       ? [`the store named ${JSON.stringify(name)}`, 'NAME']
       : [`a store of this process on the path ${JSON.stringify(String(path))}`, 'PATH']
   return errorOf(
-    `${OURS}${store} is open with another \`${differing}\`; all that open it have to give the same, or close() that one first`,
+    `${OURS}${store} is open with another \`${differing}\`; all that open it have to give the same. Close the other one first; one that nobody holds any more goes by itself, a moment later`,
     `ERR_MEMORYSTORE_${kind}`,
   )
 }

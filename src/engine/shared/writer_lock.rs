@@ -3,7 +3,7 @@
 //! Whoever waits for LMDB's own lock waits without a limit, and a process that was stopped in the
 //! middle of a transaction holds it for as long. So writers go through this one first. It is one
 //! word in a file that all processes have mapped: the id of the process that writes, or 0. To
-//! take and to leave it costs no system call.
+//! take and to leave it costs no system call where nobody waits.
 //!
 //! It only has to bound the wait. LMDB's lock still keeps writers apart, so it does no harm where
 //! two get through. Nor does it where a writer dies: LMDB has each process that has the file open
@@ -14,7 +14,6 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{sleep, yield_now};
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
@@ -27,13 +26,11 @@ use crate::time::stopwatch;
 /// on a slow disk, and no longer than users wait for a page.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How often a writer looks again at once, and then after others were given the processor.
-const SPINS: u32 = 50;
-const YIELDS: u32 = 50;
+/// How often a writer looks again at once before it sleeps.
+const SPINS: u32 = 100;
 
-/// How long it sleeps between looks after that: at first, and at the most.
-const FIRST_SLEEP: Duration = Duration::from_micros(50);
-const LONGEST_SLEEP: Duration = Duration::from_millis(2);
+/// How long it sleeps at the most before it looks whether the other process has ended.
+const LONGEST_SLEEP: Duration = Duration::from_millis(5);
 
 /// The writers' lock of one file, as this process has it.
 pub(super) struct WriterLock {
@@ -82,29 +79,30 @@ impl WriterLock {
 
     #[cold]
     fn wait(&self) -> Result<(), Busy> {
+        if self.spin() {
+            return Ok(());
+        }
         let began = stopwatch();
-        let mut tries = 0;
-        let mut pause = FIRST_SLEEP;
         loop {
-            let is_impatient = self.is_stuck.load(Ordering::Relaxed);
-            if tries < SPINS && !is_impatient {
-                std::hint::spin_loop();
-            } else if tries < SPINS + YIELDS && !is_impatient {
-                yield_now();
-            } else if self.word.take_from_dead() {
+            if self.word.take_from_dead() {
                 return Ok(());
-            } else if is_impatient || began.elapsed() >= self.patience {
+            }
+            if self.is_stuck.load(Ordering::Relaxed) || began.elapsed() >= self.patience {
                 self.is_stuck.store(true, Ordering::Relaxed);
                 return Err(Busy(self.word.holder()));
-            } else {
-                sleep(pause);
-                pause = (2 * pause).min(LONGEST_SLEEP);
             }
-            if self.word.try_take() {
+            if self.word.sleep_and_take(LONGEST_SLEEP) {
                 return Ok(());
             }
-            tries += 1;
         }
+    }
+
+    /// A transaction takes some microseconds, as does a sleep.
+    fn spin(&self) -> bool {
+        (0..SPINS).any(|_| {
+            std::hint::spin_loop();
+            self.word.try_take()
+        })
     }
 
     #[cfg(test)]
@@ -124,6 +122,7 @@ mod word {
     use std::fs::File;
     use std::io;
     use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
 
     use memmap2::{MmapOptions, MmapRaw};
 
@@ -131,6 +130,9 @@ mod word {
 
     /// As much as is mapped: no system has smaller pages.
     const LENGTH: usize = 4096;
+
+    /// Is in the word, besides the id, where others may be sleeping. No id is that large.
+    const HAS_SLEEPERS: u32 = 1 << 31;
 
     /// The word by which processes agree on who writes.
     pub(super) struct Word {
@@ -160,7 +162,7 @@ mod word {
         }
 
         fn replace(&self, old: u32, new: u32) -> bool {
-            self.word().compare_exchange(old, new, Ordering::Acquire, Ordering::Relaxed).is_ok()
+            self.word().compare_exchange(old, new, Ordering::AcqRel, Ordering::Relaxed).is_ok()
         }
 
         pub(super) fn try_take(&self) -> bool {
@@ -169,27 +171,74 @@ mod word {
 
         /// Takes it from a process that has ended, or from an earlier one that had this one's id.
         pub(super) fn take_from_dead(&self) -> bool {
-            let holder = self.word().load(Ordering::Relaxed);
+            let word = self.word().load(Ordering::Relaxed);
+            let holder = word & !HAS_SLEEPERS;
             let is_dead = matches!(holder_of_byte(&self.lmdb, holder.into()), Ok(None));
-            is_dead && self.replace(holder, self.own)
+            is_dead && self.replace(word, self.own | HAS_SLEEPERS)
+        }
+
+        /// Sleeps until the holder leaves, for so long at the most, and tries to take it then.
+        pub(super) fn sleep_and_take(&self, limit: Duration) -> bool {
+            let word = self.word().load(Ordering::Relaxed);
+            let marked = word | HAS_SLEEPERS;
+            if word != 0 && (word == marked || self.replace(word, marked)) {
+                sleep_while(self.word(), marked, limit);
+            }
+            // There may be others who sleep.
+            self.replace(0, self.own | HAS_SLEEPERS)
         }
 
         pub(super) fn holder(&self) -> Option<u32> {
-            Some(self.word().load(Ordering::Relaxed)).filter(|holder| *holder != 0)
+            let holder = self.word().load(Ordering::Relaxed) & !HAS_SLEEPERS;
+            Some(holder).filter(|holder| *holder != 0)
         }
 
         /// Unless another process has taken it, which is allowed to be wrong.
         pub(super) fn leave(&self) {
-            let (success, failure) = (Ordering::Release, Ordering::Relaxed);
-            let _ = self.word().compare_exchange(self.own, 0, success, failure);
+            if self.replace(self.own, 0) {
+                return;
+            }
+            if self.replace(self.own | HAS_SLEEPERS, 0) {
+                wake_one(self.word());
+            }
         }
     }
+
+    #[cfg(target_os = "linux")]
+    fn sleep_while(word: &AtomicU32, value: u32, limit: Duration) {
+        use rustix::thread::futex::{Flags, Timespec, wait};
+
+        let limit = Timespec::try_from(limit).ok();
+        // It is tried again, whatever ended it.
+        let _ = wait(word, Flags::empty(), value, limit.as_ref());
+    }
+
+    #[cfg(target_os = "linux")]
+    fn wake_one(word: &AtomicU32) {
+        use rustix::thread::futex::{Flags, wake};
+
+        // Nobody sleeps for long.
+        let _ = wake(word, Flags::empty(), 1);
+    }
+
+    /// Longer than a transaction takes.
+    #[cfg(not(target_os = "linux"))]
+    const NAP: Duration = Duration::from_micros(50);
+
+    #[cfg(not(target_os = "linux"))]
+    fn sleep_while(_: &AtomicU32, _: u32, limit: Duration) {
+        std::thread::sleep(NAP.min(limit));
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn wake_one(_: &AtomicU32) {}
 }
 
 #[cfg(not(unix))]
 mod word {
     use std::fs::File;
     use std::io;
+    use std::time::Duration;
 
     /// A lock of the system, which drops it when the process ends.
     pub(super) struct Word(File);
@@ -205,6 +254,11 @@ mod word {
 
         pub(super) fn take_from_dead(&self) -> bool {
             false
+        }
+
+        pub(super) fn sleep_and_take(&self, limit: Duration) -> bool {
+            std::thread::sleep(Duration::from_millis(1).min(limit));
+            self.try_take()
         }
 
         pub(super) fn holder(&self) -> Option<u32> {
