@@ -64,8 +64,8 @@ impl SharedEngine {
                 let was_damaged = set_aside
                     .map(|name| format!(" That was damaged, and is now {}.", name.display()));
                 self.note(&format!(
-                    "What was written since then is lost, and the store goes on with what is \
-                     there now.{}",
+                    "What was written to them since then may be lost, and the store goes on with \
+                     what is there now.{}",
                     was_damaged.unwrap_or_default()
                 ));
                 Ok(())
@@ -82,7 +82,7 @@ impl SharedEngine {
 
     fn note(&self, what: &str) {
         let path = self.path.display();
-        self.notices.lock().push(format!(
+        self.notices.lock().push_back(format!(
             "the files of the sessions in {path} were removed or replaced while the store had them \
              open. {what}"
         ));

@@ -41,6 +41,7 @@ mod transaction;
 mod writer_lock;
 mod writing;
 
+use std::collections::VecDeque;
 use std::hash::RandomState;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
@@ -219,7 +220,7 @@ pub struct SharedEngine {
     is_held: AtomicBool,
     buffers: Mutex<Buffers>,
     /// What has become of the files, until it is told.
-    notices: Mutex<Vec<String>>,
+    notices: Mutex<VecDeque<String>>,
 }
 
 impl SharedEngine {
@@ -578,7 +579,7 @@ impl Engine for SharedEngine {
     }
 
     fn take_notice(&self) -> Option<String> {
-        self.notices.lock().pop()
+        self.notices.lock().pop_front()
     }
 
     #[cfg(test)]

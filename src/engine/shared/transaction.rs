@@ -71,7 +71,7 @@ impl SharedEngine {
 
     /// Waits a little for those who read. Returns false where that has been in vain, or was for the
     /// last writer: one that was stopped must not hold up each.
-    fn waits_for_readers(&self, waits: &mut u32) -> bool {
+    pub(super) fn waits_for_readers(&self, waits: &mut u32) -> bool {
         if *waits == WAITS || self.is_held.load(Ordering::Relaxed) {
             self.is_held.store(true, Ordering::Relaxed);
             return false;

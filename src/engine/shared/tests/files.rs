@@ -254,6 +254,26 @@ fn a_file_is_known_where_it_was_closed_and_nobody_has_changed_it_since() {
     assert!(!known(&folder), "another file");
 }
 
+/// Who changed the file within a step of the system's clock could have given it the same time.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_note_that_was_written_right_after_the_file_is_not_trusted() {
+    use std::os::unix::fs::MetadataExt;
+    use std::time::{Duration, UNIX_EPOCH};
+
+    for (later, is_trusted) in [(5, false), (19, false), (40, true)] {
+        let folder = filled(3);
+        let changed = fs::metadata(data(&folder)).unwrap();
+        let changed = Duration::new(
+            changed.ctime().unsigned_abs(),
+            u32::try_from(changed.ctime_nsec()).unwrap(),
+        );
+        let note = fs::File::options().write(true).open(folder.path().join("closed")).unwrap();
+        note.set_modified(UNIX_EPOCH + changed + Duration::from_millis(later)).unwrap();
+        assert_eq!(closing::take_mark(folder.path()).unwrap(), is_trusted, "{later} ms");
+    }
+}
+
 #[test]
 fn an_empty_file_is_begun_anew() {
     let folder = filled(3);
@@ -384,6 +404,34 @@ fn a_file_that_a_reader_keeps_full_is_an_error_and_then_works_again() {
         set(engine, &sid(number), &"x".repeat(500)).unwrap();
     }
     engine.validate();
+}
+
+#[test]
+fn only_the_first_writer_waits_for_a_reader_that_was_stopped() {
+    let folder = Folder::new();
+    let engine = folder.open(Options::default());
+    let mut waits = 0;
+    while engine.waits_for_readers(&mut waits) {}
+    assert!(waits > 100);
+    let mut next = 0;
+    assert!(!engine.waits_for_readers(&mut next));
+    assert_eq!(next, 0);
+    // Until one has written.
+    set(&engine, &engine.sid(b"sid"), "{}").unwrap();
+    assert!(engine.waits_for_readers(&mut next));
+}
+
+#[test]
+fn what_a_sync_could_not_put_on_the_disk_is_synced_again() {
+    let folder = Folder::new();
+    let engine = folder.open(Options::default());
+    set(&engine, &engine.sid(b"sid"), "{}").unwrap();
+    let failing = |_: &_| Err(heed::Error::Io(std::io::Error::from_raw_os_error(5)));
+    let error = engine.sync_by(failing).unwrap_err();
+    assert!(error.to_string().contains("cannot sync"), "{error}");
+    assert!(engine.is_dirty());
+    engine.sync().unwrap();
+    assert!(!engine.is_dirty());
 }
 
 #[test]
