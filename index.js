@@ -120,13 +120,14 @@ function createMemoryStore(session) {
       debug('Init MemoryStore')
 
       this.startInterval()
+      if (native.path !== undefined) {
+        // Before the syncs, which may take long: nobody needs one of a file that is gone.
+        const period = Math.min(syncPeriod || WATCH_PERIOD, WATCH_PERIOD)
+        this.#stopWatching = every(period, this, (store) => store.#watchFiles(), REAL).stop
+      }
       if (syncPeriod > 0) {
         const sync = (store) => store.#syncInBackground()
         this.#stopSyncs = every(syncPeriod, this, sync, REAL).stop
-      }
-      if (native.path !== undefined) {
-        const period = Math.min(syncPeriod || WATCH_PERIOD, WATCH_PERIOD)
-        this.#stopWatching = every(period, this, (store) => store.#watchFiles(), REAL).stop
       }
     }
 

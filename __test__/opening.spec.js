@@ -164,7 +164,7 @@ test('a store on a path looks at its files at least once a second', async (t) =>
      main()`,
     { env: { FOLDER: path } },
   )
-  t.deepEqual(periods, [-1, 1000, -1, 60000, 1000, -1, 20, 20])
+  t.deepEqual(periods, [-1, 1000, -1, 1000, 60000, -1, 20, 20])
 })
 
 test('a file that is too large for the system is an error that names mapSize', async (t) => {

@@ -80,13 +80,11 @@ pub(super) fn wait_until_closed(lmdb: Identity, limit: Duration) {
     CLOSED.wait_while_for(&mut open, |open| open.contains(&lmdb), limit);
 }
 
-/// `file` is the one that is in use.
+/// Notes what is known of the file that is in use, which is not the one of its name where that was
+/// replaced just now.
 fn leave_mark(folder: &Path, file: &File) -> io::Result<()> {
-    let path = folder.join(DATA);
-    let data = fs::symlink_metadata(&path)?;
-    // Nobody knows another that was put in its place.
-    let is_known = cfg!(windows) || is_at(file, &path);
-    let Some(known) = known_of(&data).filter(|_| is_known) else {
+    let data = file.metadata()?;
+    let Some(known) = known_of(&data) else {
         return Ok(());
     };
     std::thread::sleep(unsettled(&data));

@@ -88,7 +88,7 @@ enum Others {
 
 /// What became of an attempt to open the file.
 enum Attempt {
-    Done(Files),
+    Done(Box<Files>),
     /// There was a file that this version cannot use. It has that name now.
     SetAside(PathBuf),
     /// Another process has one of the files open that are in the folder now, but not both; or
@@ -164,7 +164,7 @@ pub(super) fn open_files(request: &Request<'_>) -> Result<(Files, Option<PathBuf
     let mut set_aside = None;
     loop {
         match attempt(request).map_err(failed)? {
-            Attempt::Done(files) => return Ok((files, set_aside)),
+            Attempt::Done(files) => return Ok((*files, set_aside)),
             Attempt::SetAside(_) if set_aside.is_some() => {
                 return Err(failed(heed::Error::Mdb(MdbError::Invalid).into()));
             }
@@ -224,7 +224,7 @@ fn attempt(request: &Request<'_>) -> Result<Attempt, Cause> {
     in_use.lock_shared()?;
     let limits = limits(options, map_size.min(env.info().map_size));
     let in_use = InUse::new(folder, in_use, lmdb);
-    Ok(Attempt::Done(Files { env, databases, limits, writer_lock, in_use }))
+    Ok(Attempt::Done(Box::new(Files { env, databases, limits, writer_lock, in_use })))
 }
 
 impl Files {

@@ -105,9 +105,15 @@ impl WriterLock {
         })
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, unix))]
     pub(super) fn set_patience(&mut self, patience: Duration) {
         self.patience = patience;
+    }
+
+    /// Whether a writer sleeps until another has written.
+    #[cfg(all(test, unix))]
+    pub(super) fn is_awaited(&self) -> bool {
+        self.word.has_sleepers()
     }
 }
 
@@ -186,6 +192,11 @@ mod word {
             }
             // There may be others who sleep.
             self.replace(0, self.own | HAS_SLEEPERS)
+        }
+
+        #[cfg(test)]
+        pub(super) fn has_sleepers(&self) -> bool {
+            self.word().load(Ordering::Relaxed) & HAS_SLEEPERS != 0
         }
 
         pub(super) fn holder(&self) -> Option<u32> {

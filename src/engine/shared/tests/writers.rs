@@ -55,6 +55,9 @@ fn a_writer_does_not_wait_for_ever_for_one_that_is_stopped() {
     assert_eq!(stopped.obey("hold"), "holding");
     std::thread::scope(|scope| {
         let writer = scope.spawn(|| set(&engine, "patient"));
+        while !engine.files().unwrap().writer_lock.is_awaited() && !writer.is_finished() {
+            std::thread::yield_now();
+        }
         assert_eq!(stopped.obey("go on"), "done");
         writer.join().unwrap().unwrap();
     });
