@@ -183,7 +183,8 @@ declare namespace createMemoryStore {
      *
      * The folder is made if need be (mode 0700; the files have 0600). It has to be on a local disk:
      * on a network file system that is recognised, and where it cannot be written, the constructor
-     * throws an error that names the path and the cause, with the system's `code`. A file that is
+     * throws an error that names the path and the cause, with the system's `code`. On Unix it must
+     * be nobody else's, nor may others write to it. A file that is
      * damaged is moved aside, the store starts empty, and a process warning with the code
      * `MEMORYSTORE_RS_DAMAGED` tells both names.
      *
@@ -191,13 +192,17 @@ declare namespace createMemoryStore {
      * latest expiry first, and what expires soonest is evicted first, which is the same where all
      * sessions have one lifetime and are touched when they are used (of those that expire in the
      * same millisecond, the one written or touched longest ago goes first); a sid has between 1 and
-     * 503 bytes; the counts of `stats` and what `dispose` is called for are this process's.
+     * 503 bytes (`set` refuses others); the counts of `stats` and what `dispose` is called for are this process's.
      *
      * The stores of one process have to agree in the options that `name` lists, and in `mapSize`;
      * the constructor throws an error with the code `ERR_MEMORYSTORE_PATH` otherwise. All
      * processes should use the same options and the same `serializer`. `path` and `name` exclude
      * each other. A process that was forked by `fork(2)` itself, not by `node:child_process` or
      * `node:cluster`, has to open a store of its own.
+     *
+     * Where the folder or its files are removed or replaced while they are open, the store goes on
+     * with what is there a second later, and a process warning with the code
+     * `MEMORYSTORE_RS_REPLACED` says so.
      *
      * Default: none, the sessions are in memory.
      */
@@ -346,12 +351,15 @@ declare namespace createMemoryStore {
    * Errors that go to the callback or reject the promise:
    * - a TypeError with the code `ERR_INVALID_ARG_TYPE` for a sid that is no string. A number,
    *   boolean or bigint counts as its text.
-   * - a RangeError with the code `ERR_MEMORYSTORE_TOO_LARGE` for a session larger than `maxBytes`.
+   * - a RangeError with the code `ERR_MEMORYSTORE_TOO_LARGE` for a session larger than `maxBytes`,
+   *   and on a `path` for a sid of more than 503 bytes; `ERR_INVALID_ARG_VALUE` for an empty one.
    * - an Error with the code `ERR_MEMORYSTORE_CLOSED` from every method once `close` was called.
    * - in a store on a `path`, an Error that names the path and the cause where the file cannot be
    *   read or written, with the system's `code` (`ENOSPC`, `EIO`) or one of its own: where it is
    *   full and nothing can be removed `ERR_MEMORYSTORE_FULL`, in a process that was forked off the
-   *   one that opened it `ERR_MEMORYSTORE_FORKED`. What a call began is not done then.
+   *   one that opened it `ERR_MEMORYSTORE_FORKED`, where another process holds the file and does
+   *   not go on `ERR_MEMORYSTORE_BUSY`, where the file was removed or replaced and could not be
+   *   opened again `ERR_MEMORYSTORE_REPLACED`. What a call began is not done then.
    */
   interface MemoryStore<Session = any> {
     /** The options as they were given. */
@@ -498,7 +506,9 @@ declare namespace createMemoryStore {
      * @param options the options, or the `checkPeriod` in milliseconds
      * @throws {TypeError} where `options` is null, or `name`, `path` or `mapSize` cannot be used
      * @throws an Error where the folder of `path` cannot be used, with the system's `code`, or
-     *   `ERR_MEMORYSTORE_NETWORK` where it is on a network file system
+     *   `ERR_MEMORYSTORE_NETWORK` where it is on a network file system, `ERR_MEMORYSTORE_UNSAFE`
+     *   where others own it or can write to it, `ERR_MEMORYSTORE_SECOND_COPY` where another copy of
+     *   this package has it open in this process, and what the methods may fail with
      */
     new (options?: MemoryStoreOptions<Session> | number): MemoryStore<Session> & Base
 

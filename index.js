@@ -20,8 +20,8 @@ const { Ties } = require('./lib/ties.js')
 const { every, REAL } = require('./lib/timer.js')
 const { ttlOf } = require('./lib/ttl.js')
 const { eachSlice, listInto, until, whenOver } = require('./lib/turns.js')
-const { warnOfDamage, warnOfSync } = require('./lib/warnings.js')
-const { DESTROYED, TOO_LARGE, rewrite, writeTied } = require('./lib/write.js')
+const { warnOfDamage, warnOfReplacement, warnOfSync } = require('./lib/warnings.js')
+const { DESTROYED, rewrite, writeTied } = require('./lib/write.js')
 
 const { inThisRealm } = errors
 
@@ -31,6 +31,9 @@ const AT_ONCE = 2000
 /** How many sids, and how many sessions, are listed in one turn of the event loop. */
 const SIDS_A_TURN = 2000
 const SESSIONS_A_TURN = 200
+
+/** How often at the least a store looks whether the files of its path are still there, in ms. */
+const WATCH_PERIOD = 1000
 
 /** A version that nothing stored has. */
 const NO_VERSION = 0
@@ -81,6 +84,11 @@ function createMemoryStore(session) {
       debug('Init MemoryStore')
 
       this.startInterval()
+      if (nativeOptions.path !== undefined) {
+        // Before the syncs, which may take long: nobody needs one of a file that is gone.
+        const period = Math.min(syncPeriod || WATCH_PERIOD, WATCH_PERIOD)
+        state.stopWatching = every(period, state, watchFiles, REAL).stop
+      }
       if (syncPeriod > 0) state.stopSyncs = every(syncPeriod, state, syncInBackground, REAL).stop
     }
 
@@ -149,7 +157,8 @@ function createMemoryStore(session) {
       } catch (err) {
         return fail(fn, err)
       }
-      if (written === TOO_LARGE) return fail(fn, errors.tooLargeError(state.options))
+      const refusal = errors.refusalError(written, key, state.options)
+      if (refusal) return fail(fn, refusal)
       if (written === DESTROYED) debugRefused(key)
       // A new session is tied from its first write on: its request may write it again.
       else if (isTelling && Session !== undefined && session instanceof Session) {
@@ -362,6 +371,7 @@ function createMemoryStore(session) {
 
       this.stopInterval()
       state.stopSyncs()
+      state.stopWatching()
       state.isOpen = false
       const isLast = native.close(Date.now())
       if (disposal) disposal.ofAll(isLast)
@@ -390,6 +400,7 @@ class State {
   hasWarnedOfSync = false
   stopTimer = () => {}
   stopSyncs = () => {}
+  stopWatching = () => {}
 
   constructor(options, native) {
     this.options = options
@@ -460,6 +471,12 @@ function pruneInBackground(state) {
     return
   }
   state.disposal?.ofPrunedLater(() => state.isOpen)
+}
+
+/** Where the files of the path were replaced, has the background thread open the new ones. */
+function watchFiles(state) {
+  const notice = state.native.watch()
+  if (notice) warnOfReplacement(notice)
 }
 
 function syncInBackground(state) {

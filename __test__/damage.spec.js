@@ -244,6 +244,9 @@ test('a store that could not be opened can be opened when the cause is gone', as
   await store.close()
 })
 
+/** The user that may do little, where the tests are run by root. */
+const NOBODY = 65534
+
 /** What a process that may do little gets when it opens a store on `path`. */
 function openAsNobody(t, path) {
   return succeed(
@@ -251,8 +254,8 @@ function openAsNobody(t, path) {
     `const MemoryStore = require('.')()
      if (process.getuid() === 0) {
        process.setgroups([])
-       process.setgid(65534)
-       process.setuid(65534)
+       process.setgid(${NOBODY})
+       process.setuid(${NOBODY})
      }
      const print = (result) => process.stdout.write(JSON.stringify(result))
      const warnings = []
@@ -286,7 +289,7 @@ for (const [what, forbid] of [
       for (const name of fs.readdirSync(path)) fs.rmSync(join(path, name), { force: name !== DATA })
       fs.writeFileSync(join(path, DATA), 'of another user')
       fs.chmodSync(join(path, DATA), IS_ROOT ? 0o600 : 0)
-      fs.chmodSync(path, 0o777)
+      if (IS_ROOT) fs.chownSync(path, NOBODY, NOBODY)
     },
   ],
 ]) {
@@ -508,7 +511,8 @@ onUnix('a folder that is removed under an open store does not end the app', asyn
      }
      work()`,
   )
-  t.is(length, 2001)
+  // Those from before it was noticed are gone.
+  t.true(length <= 2001)
 })
 
 /** Stores values, and reads them when the store was closed and opened again. */

@@ -13,9 +13,12 @@ module.exports = {
   inThisRealm,
   ofThisRealm,
   openingError,
+  refusalError,
   sidError,
-  tooLargeError,
 }
+
+// Why a native write was refused; see src/node/ops.rs.
+const [TOO_LARGE, WRONG_SID] = [-1, -6]
 
 /** How the texts of the native store begin. */
 const OURS = 'memorystore-rs: '
@@ -43,7 +46,7 @@ function openingError({ differing, error, code }, { name, path }) {
       ? [`the store named ${JSON.stringify(name)}`, 'NAME']
       : [`a store of this process on the path ${JSON.stringify(String(path))}`, 'PATH']
   return errorOf(
-    `${OURS}${store} is open with another \`${differing}\`; all that open it have to give the same`,
+    `${OURS}${store} is open with another \`${differing}\`; all that open it have to give the same. Close the other one first; one that nobody holds any more goes by itself, a moment later`,
     `ERR_MEMORYSTORE_${kind}`,
   )
 }
@@ -56,13 +59,32 @@ function sidError(method, sid) {
   return error
 }
 
+/** Why a session cannot be stored, by what a native write answered; undefined if it was. */
+function refusalError(written, sid, options) {
+  if (written === TOO_LARGE) return tooLargeError(options)
+  return written === WRONG_SID ? sidLengthError(sid) : undefined
+}
+
 function tooLargeError({ path }) {
   const error = new RangeError(
     path === undefined
       ? 'memorystore-rs: the session alone takes more memory than the option `maxBytes` allows; it was not stored'
-      : 'memorystore-rs: the session alone takes more than the options `maxBytes` and `mapSize` allow, or its sid is empty or has more than 503 bytes; it was not stored',
+      : 'memorystore-rs: the session alone takes more than the options `maxBytes` and `mapSize` allow; it was not stored',
   )
   error.code = 'ERR_MEMORYSTORE_TOO_LARGE'
+  return error
+}
+
+/** On a path a sid cannot have any length. */
+function sidLengthError(sid) {
+  const [what, code] =
+    sid === ''
+      ? ['is empty', 'ERR_INVALID_ARG_VALUE']
+      : ['has more than 503 bytes', 'ERR_MEMORYSTORE_TOO_LARGE']
+  const error = new RangeError(
+    `memorystore-rs: the sid ${what}; on a \`path\` it has between 1 and 503 bytes, so the session was not stored`,
+  )
+  error.code = code
   return error
 }
 

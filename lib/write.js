@@ -8,12 +8,12 @@
 const { isDeepStrictEqual } = require('node:util')
 const { isDate } = require('node:util/types')
 const { bodyKind, parse, toBody } = require('./body.js')
-const { closedError, tooLargeError } = require('./errors.js')
+const { closedError, refusalError } = require('./errors.js')
 const { lifetimeSide, merge, mergeCookies } = require('./merge.js')
 const { kindOf } = require('./options.js')
 
 // What a native write answers; see src/node/ops.rs.
-const [TOO_LARGE, DESTROYED, CHANGED] = [-1, -2, -3]
+const [DESTROYED, CHANGED] = [-2, -3]
 
 /** In place of the version that is expected to be stored: any. */
 const ANY_VERSION = -1
@@ -46,7 +46,8 @@ function writeTied(state, serializer, tie, session, data, ttl) {
     const now = timeOfOpen(state, 'set')
     const times = [now, ttl, kind, tie.version, expected, Number(isMerge)]
     const written = native.setTied(tie.key, body, ...times)
-    if (written === TOO_LARGE) throw tooLargeError(options)
+    const refusal = refusalError(written, tie.key, options)
+    if (refusal) throw refusal
     if (written !== CHANGED) return { written, isMerge }
     // Another request wrote. Take in what it did, and write if nobody else does meanwhile.
     const stored = native.peek(tie.key, timeOfOpen(state, 'set'))
@@ -76,7 +77,8 @@ function rewrite(state, serializer, key, session, ttl, tie) {
     const newTtl = renewed ? ttlOfMerge(options, renewed.side, ttl, life) : ttl
     const times = [timeOfOpen(state, 'touch'), newTtl, kind, version, Number(isChange)]
     const written = native.rewrite(key, body, ...times)
-    if (written === TOO_LARGE) throw tooLargeError(options)
+    const refusal = refusalError(written, key, options)
+    if (refusal) throw refusal
     if (disposal) disposal.ofRemoved()
     // Where another thread has written it meanwhile, that is to be touched.
     if (written !== CHANGED) return
@@ -174,4 +176,4 @@ function isObject(value) {
   return value !== null && typeof value === 'object' && !isDate(value)
 }
 
-module.exports = { DESTROYED, TOO_LARGE, rewrite, writeTied }
+module.exports = { DESTROYED, rewrite, writeTied }

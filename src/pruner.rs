@@ -593,6 +593,23 @@ mod tests {
     }
 
     #[test]
+    fn the_last_detach_finishes_work_that_was_not_begun() {
+        let pruner = Pruner::leaked();
+        pruner.attach();
+        let _open = pruner.open();
+        let gate = Gate::hold(pruner);
+        let (tell, told) = channel();
+        for number in 0..3 {
+            let tell = tell.clone();
+            pruner.finish(Box::new(move || tell.send(number).unwrap()));
+        }
+        let left = detach_aside(pruner);
+        gate.open();
+        wait(&left);
+        assert_eq!(told.try_iter().collect::<Vec<_>>(), [0, 1, 2]);
+    }
+
+    #[test]
     fn a_prune_under_way_stops_after_its_step_when_the_last_environment_detaches() {
         let pruner = Pruner::leaked();
         pruner.attach();

@@ -51,8 +51,8 @@ pub trait Engine: Prunable {
     /// Whether dropping the engine takes so long that it is better left to the background thread.
     fn takes_long_to_drop(&self) -> bool;
 
-    /// Reads and uses the record of `sid`. Returns whether there was one. `read` is called once if
-    /// there was, maybe under a lock: it should only copy.
+    /// Reads and uses the record of `sid`. Returns whether there was one. `read` is called if there
+    /// was, maybe under a lock: it should only copy. Where it is called again, the last time counts.
     ///
     /// # Errors
     /// See [`Engine`].
@@ -248,6 +248,24 @@ pub trait Engine: Prunable {
     /// See [`Engine`].
     fn sync(&self) -> Result<()>;
 
+    /// Whether the file that the sessions are in was removed or replaced. Takes two system calls.
+    fn is_replaced(&self) -> bool {
+        false
+    }
+
+    /// Goes on with what is in the file's place now. Others wait meanwhile.
+    ///
+    /// # Errors
+    /// See [`Engine`]. All operations fail as well then, until this is called again and succeeds.
+    fn follow(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// What whoever runs the process should know of what became of the file, told once.
+    fn take_notice(&self) -> Option<String> {
+        None
+    }
+
     /// Checks that all that is kept belongs together.
     #[cfg(test)]
     fn validate(&self);
@@ -390,6 +408,8 @@ impl Condition {
 pub enum Refused {
     /// It alone takes more than `max_bytes`.
     TooLarge,
+    /// The engine cannot keep a sid of that length.
+    Sid,
     /// It was destroyed since the writer read it.
     Destroyed,
     /// What is stored is later.

@@ -34,6 +34,8 @@ pub(super) struct Store {
     /// A sync that goes on, and the closing of the file.
     sync: Task,
     closing: Task,
+    /// The opening of other files where those of the path were replaced.
+    following: Task,
     dispose: bool,
     buffers: RefCell<Buffers>,
     /// The version at which something was read last, and when that expires.
@@ -101,6 +103,7 @@ impl Store {
             lease: RefCell::new(lease),
             sync: Task::default(),
             closing: Task::default(),
+            following: Task::default(),
             dispose: options.keep_removed,
             buffers: RefCell::default(),
             version: Cell::default(),
@@ -119,7 +122,7 @@ impl Store {
 
     /// Gives `target` this store's functions.
     pub(super) fn bind(self: &Rc<Self>, env: Env, target: &Object) -> Result<()> {
-        let functions: [(&str, Operation); 28] = [
+        let functions: [(&str, Operation); 29] = [
             ("get", Store::get),
             ("fetch", Store::fetch),
             ("peek", Store::peek),
@@ -142,6 +145,7 @@ impl Store {
             ("close", Store::close),
             ("isClosing", Store::is_closing),
             ("syncLater", Store::sync_later),
+            ("watch", Store::watch),
             ("prune", Store::prune),
             ("pruneLater", Store::prune_later),
             ("isPruning", Store::is_pruning),
@@ -443,6 +447,22 @@ impl Store {
         call.truth(is_dirty || is_under_way)
     }
 
+    /// `watch()`: where the files of the path were replaced, has the background thread open those
+    /// that are there now. Gives what has become of it, once, when there is something to tell.
+    fn watch(&self, call: &Call) -> Done {
+        let engine = self.engine();
+        // Where it failed the notice says so, and it is tried again.
+        let is_following = self.following.is_under_way().unwrap_or(false);
+        if !is_following && engine.is_replaced() {
+            let engine = Arc::downgrade(&engine);
+            self.following.begin(move || engine.upgrade().map_or(Ok(()), |engine| engine.follow()));
+        }
+        match engine.take_notice() {
+            Some(notice) => call.body(notice.as_bytes(), Encoding::Utf8),
+            None => Ok(Value::UNDEFINED),
+        }
+    }
+
     /// `prune(now)`: removes what has expired before it returns.
     fn prune(&self, call: &Call) -> Done {
         let now = whole(call.number(0)?);
@@ -551,6 +571,7 @@ fn written_code(written: std::result::Result<Version, Refused>) -> f64 {
         Err(Refused::Changed) => -3.0,
         Err(Refused::Missing) => -4.0,
         Err(Refused::TooSoon) => -5.0,
+        Err(Refused::Sid) => -6.0,
     }
 }
 

@@ -6,34 +6,55 @@
 //! note hold after the system was started anew, because LMDB writes what it likes before that.
 
 use std::fs::{self, File, Metadata};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::file::{DATA, OPENING, lock_file};
+use parking_lot::{Condvar, Mutex};
+
+use super::folder::{DATA, IN_USE, Identity, LOCK, MARK, OPENING, is_at, lock_file, open_file};
 #[cfg(target_os = "linux")]
 use crate::time::{Millis, wall_clock};
 
-const MARK: &str = "closed";
+/// LMDB's lock files that this copy of the library has open.
+static OPEN: Mutex<Vec<Identity>> = Mutex::new(Vec::new());
+static CLOSED: Condvar = Condvar::new();
 
 /// A lock by which processes know that the file is in use. It ends with the process.
 pub(super) struct InUse {
     folder: PathBuf,
-    lock: File,
+    /// The file that is locked.
+    file: File,
+    lmdb: Identity,
     process: u32,
 }
 
 impl InUse {
-    pub(super) fn new(folder: &Path, lock: File) -> Self {
-        Self { folder: folder.into(), lock, process: std::process::id() }
+    /// `lmdb` is LMDB's lock file.
+    pub(super) fn new(folder: &Path, file: File, lmdb: Identity) -> Self {
+        OPEN.lock().push(lmdb);
+        Self { folder: folder.into(), file, lmdb, process: std::process::id() }
     }
 
+    /// Whether the files in the folder are the ones that are open.
+    pub(super) fn are_there(&self) -> bool {
+        Identity::at(&self.folder.join(LOCK)) == Some(self.lmdb)
+            && is_at(&self.file, &self.folder.join(IN_USE))
+    }
+
+    pub(super) fn lmdb(&self) -> Identity {
+        self.lmdb
+    }
+
+    /// Where the files are not these any more, there is nothing to be noted about them.
     fn leave(&self) -> io::Result<()> {
-        let opening = lock_file(&self.folder, OPENING)?;
-        opening.lock()?;
-        self.lock.unlock()?;
-        if self.lock.try_lock().is_ok() {
-            leave_mark(&self.folder)?;
+        if !self.are_there() {
+            return self.file.unlock();
+        }
+        let _opening = lock_file(&self.folder, OPENING)?;
+        self.file.unlock()?;
+        if self.file.try_lock().is_ok() {
+            leave_mark(&self.folder, &self.file)?;
         }
         Ok(())
     }
@@ -45,30 +66,45 @@ impl Drop for InUse {
         if self.process == std::process::id() {
             let _ = self.leave();
         }
+        let mut open = OPEN.lock();
+        if let Some(index) = open.iter().position(|open| *open == self.lmdb) {
+            open.swap_remove(index);
+        }
+        CLOSED.notify_all();
     }
 }
 
-fn leave_mark(folder: &Path) -> io::Result<()> {
-    let data = fs::metadata(folder.join(DATA))?;
+/// Waits until this copy of the library has let go of the file, for so long at the most.
+pub(super) fn wait_until_closed(lmdb: Identity, limit: Duration) {
+    let mut open = OPEN.lock();
+    CLOSED.wait_while_for(&mut open, |open| open.contains(&lmdb), limit);
+}
+
+/// Notes what is known of the file that is in use, which is not the one of its name where that was
+/// replaced just now.
+fn leave_mark(folder: &Path, file: &File) -> io::Result<()> {
+    let data = file.metadata()?;
     let Some(known) = known_of(&data) else {
         return Ok(());
     };
     std::thread::sleep(unsettled(&data));
-    // For its mode.
-    drop(lock_file(folder, MARK)?);
-    fs::write(folder.join(MARK), known)
+    let mut mark = open_file(folder, MARK)?;
+    mark.set_len(0)?;
+    mark.write_all(known.as_bytes())
 }
 
 /// Removes the note of the last process that closed the file. Returns whether it holds.
 pub(super) fn take_mark(folder: &Path) -> io::Result<bool> {
-    let mark = folder.join(MARK);
-    let noted = match fs::read(&mark) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
-        noted => noted?,
-    };
-    let written = fs::metadata(&mark)?;
-    fs::remove_file(&mark)?;
-    let Ok(data) = fs::metadata(folder.join(DATA)) else {
+    let path = folder.join(MARK);
+    if let Err(error) = fs::symlink_metadata(&path) {
+        return if error.kind() == ErrorKind::NotFound { Ok(false) } else { Err(error) };
+    }
+    let mut mark = open_file(folder, MARK)?;
+    let written = mark.metadata()?;
+    let mut noted = Vec::new();
+    mark.read_to_end(&mut noted)?;
+    fs::remove_file(&path)?;
+    let Ok(data) = fs::symlink_metadata(folder.join(DATA)) else {
         return Ok(false);
     };
     let is_same = known_of(&data).is_some_and(|known| known.as_bytes() == noted);

@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 
 use heed::MdbError;
 
+use super::folder::Unsafe;
+use super::writer_lock::Busy;
+
 /// Why the file could not be opened, read or written: its text names the path and the cause.
 #[derive(Debug)]
 pub struct Error {
@@ -23,8 +26,9 @@ pub(super) enum Attempt {
     Sync,
 }
 
+/// Why it could not be done.
 #[derive(Debug)]
-enum Cause {
+pub(super) enum Cause {
     Lmdb(heed::Error),
     /// There is no room for what is to be written, though there is nothing left to evict.
     Full,
@@ -37,36 +41,43 @@ enum Cause {
     Network(String),
     /// A store of this process has the path with another value of the option.
     Option(&'static str),
+    /// Another copy of this library, in the same process, has the file open.
+    SecondCopy,
+    /// What has that path is not safe to use.
+    Unsafe(PathBuf, Unsafe),
+    /// Other processes have files open that were in the folder before.
+    StillOpen,
+    /// The files were removed or replaced, and could not be opened again: why not.
+    Gone(String),
+    /// Another process, of that id if it is known, has been writing for longer than others wait.
+    Busy(Option<u32>),
+}
+
+impl From<heed::Error> for Cause {
+    fn from(cause: heed::Error) -> Self {
+        match cause {
+            heed::Error::Mdb(MdbError::MapFull) => Self::Full,
+            heed::Error::Io(error) if error.kind() == io::ErrorKind::WouldBlock => Self::SamePid,
+            other => Self::Lmdb(other),
+        }
+    }
+}
+
+impl From<io::Error> for Cause {
+    fn from(cause: io::Error) -> Self {
+        heed::Error::Io(cause).into()
+    }
+}
+
+impl From<Busy> for Cause {
+    fn from(Busy(holder): Busy) -> Self {
+        Self::Busy(holder)
+    }
 }
 
 impl Error {
-    pub(super) fn lmdb(attempt: Attempt, path: &Path, cause: heed::Error) -> Self {
-        let cause = match cause {
-            heed::Error::Mdb(MdbError::MapFull) => Cause::Full,
-            heed::Error::Io(error) if error.kind() == io::ErrorKind::WouldBlock => Cause::SamePid,
-            other => Cause::Lmdb(other),
-        };
-        Self { attempt, path: path.into(), cause }
-    }
-
-    pub(super) fn io(path: &Path, cause: io::Error) -> Self {
-        Self::lmdb(Attempt::Open, path, heed::Error::Io(cause))
-    }
-
-    pub(super) fn full(path: &Path) -> Self {
-        Self { attempt: Attempt::Write, path: path.into(), cause: Cause::Full }
-    }
-
-    pub(super) fn forked(attempt: Attempt, path: &Path) -> Self {
-        Self { attempt, path: path.into(), cause: Cause::Forked }
-    }
-
-    pub(super) fn network(path: &Path, kind: String) -> Self {
-        Self { attempt: Attempt::Open, path: path.into(), cause: Cause::Network(kind) }
-    }
-
-    pub(super) fn option(path: &Path, option: &'static str) -> Self {
-        Self { attempt: Attempt::Open, path: path.into(), cause: Cause::Option(option) }
+    pub(super) fn new(attempt: Attempt, path: &Path, cause: impl Into<Cause>) -> Self {
+        Self { attempt, path: path.into(), cause: cause.into() }
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -94,25 +105,61 @@ impl Error {
             Cause::SamePid => Some("ERR_MEMORYSTORE_SAME_PID"),
             Cause::Network(_) => Some("ERR_MEMORYSTORE_NETWORK"),
             Cause::Option(_) => Some("ERR_MEMORYSTORE_PATH"),
+            Cause::SecondCopy => Some("ERR_MEMORYSTORE_SECOND_COPY"),
+            Cause::Unsafe(..) => Some("ERR_MEMORYSTORE_UNSAFE"),
+            Cause::StillOpen | Cause::Gone(_) => Some("ERR_MEMORYSTORE_REPLACED"),
+            Cause::Busy(_) => Some("ERR_MEMORYSTORE_BUSY"),
         }
+    }
+
+    /// Whether the file that a process maps may be too large for the system.
+    fn is_of_map_size(&self) -> bool {
+        let Cause::Lmdb(heed::Error::Io(error)) = &self.cause else {
+            return false;
+        };
+        let kind = error.kind();
+        matches!(self.attempt, Attempt::Open)
+            && matches!(kind, io::ErrorKind::OutOfMemory | io::ErrorKind::FileTooLarge)
     }
 }
 
+/// The names of the system's errors, with the numbers that this system gives them.
+#[cfg(unix)]
+macro_rules! names {
+    ($($name:ident)*) => {
+        &[$((libc::$name, stringify!($name)),)*]
+    };
+}
+
+#[cfg(unix)]
+const NAMES: &[(i32, &str)] = names! {
+    EPERM ENOENT ESRCH EINTR EIO ENXIO E2BIG ENOEXEC EBADF ECHILD EAGAIN ENOMEM EACCES EFAULT
+    ENOTBLK EBUSY EEXIST EXDEV ENODEV ENOTDIR EISDIR EINVAL ENFILE EMFILE ENOTTY ETXTBSY EFBIG
+    ENOSPC ESPIPE EROFS EMLINK EPIPE EDOM ERANGE EDEADLK ENAMETOOLONG ENOLCK ENOSYS ENOTEMPTY
+    ELOOP EOVERFLOW EILSEQ EUSERS EOPNOTSUPP ETIMEDOUT EALREADY EINPROGRESS ESTALE EDQUOT
+    ECANCELED EOWNERDEAD ENOTRECOVERABLE ENOTSUP EPROTO EBADMSG EMULTIHOP ENOLINK ENODATA
+};
+
+/// The system's name for an error, as Node.js has it.
+#[cfg(unix)]
 fn system_code(error: &io::Error) -> Option<&'static str> {
+    let named = |number| NAMES.iter().find(|(known, _)| *known == number);
+    match error.raw_os_error() {
+        Some(number) => named(number).map(|(_, name)| *name),
+        None => code_of_kind(error.kind()),
+    }
+}
+
+#[cfg(not(unix))]
+fn system_code(error: &io::Error) -> Option<&'static str> {
+    code_of_kind(error.kind())
+}
+
+/// The code of an error that has no number which is a name's.
+fn code_of_kind(kind: io::ErrorKind) -> Option<&'static str> {
     use io::ErrorKind;
 
-    // These numbers are the same in all Unixes, and have no kind or share one.
-    if cfg!(unix) {
-        match error.raw_os_error() {
-            Some(1) => return Some("EPERM"),
-            Some(5) => return Some("EIO"),
-            Some(22) => return Some("EINVAL"),
-            Some(23) => return Some("ENFILE"),
-            Some(24) => return Some("EMFILE"),
-            _ => {}
-        }
-    }
-    Some(match error.kind() {
+    Some(match kind {
         ErrorKind::PermissionDenied => "EACCES",
         ErrorKind::StorageFull => "ENOSPC",
         ErrorKind::QuotaExceeded => "EDQUOT",
@@ -124,6 +171,8 @@ fn system_code(error: &io::Error) -> Option<&'static str> {
         ErrorKind::FileTooLarge => "EFBIG",
         ErrorKind::OutOfMemory => "ENOMEM",
         ErrorKind::ResourceBusy => "EBUSY",
+        ErrorKind::InvalidFilename => "ENAMETOOLONG",
+        ErrorKind::InvalidInput => "EINVAL",
         _ => return None,
     })
 }
@@ -136,6 +185,25 @@ impl Display for Attempt {
             Self::Write => "write",
             Self::Sync => "sync",
         })
+    }
+}
+
+impl Display for Unsafe {
+    fn fmt(&self, text: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Owner(user) => write!(
+                text,
+                "belongs to the user {user}, who could read the sessions; give it to the user of \
+                 this process (chown), or choose another folder"
+            ),
+            Self::Writable => text.write_str(
+                "can be written by others than the user of this process; take that from them \
+                 (chmod go-w), or choose a folder inside of it",
+            ),
+            Self::Link => text.write_str(
+                "is a symbolic link, which could lead to somebody else's file; remove it",
+            ),
+        }
     }
 }
 
@@ -161,10 +229,37 @@ impl Display for Error {
                 "it is on a network file system ({kind}), where neither the locks nor the memory \
                  map work that the store needs; choose a folder on a local disk"
             ),
-            Cause::Option(option) => {
-                write!(text, "a store of this process has the same path, but another {option}")
+            Cause::Option(option) => write!(
+                text,
+                "a store of this process has the same path, but another {option}; close it first"
+            ),
+            Cause::SecondCopy => text.write_str(
+                "another copy of memorystore-rs has it open in this process; have the app load one \
+                 copy (npm ls memorystore-rs), or give each a folder of its own",
+            ),
+            Cause::Unsafe(path, why) => write!(text, "{} {why}", path.display()),
+            Cause::StillOpen => text.write_str(
+                "its files were removed or replaced while a process had them open that has not \
+                 let go of them; end that process, which may be stopped",
+            ),
+            Cause::Gone(why) => {
+                write!(text, "its files were removed or replaced, and then: {why}")
             }
+            Cause::Busy(holder) => {
+                match holder {
+                    Some(holder) => write!(text, "the process {holder}")?,
+                    None => text.write_str("another process")?,
+                }
+                text.write_str(
+                    " has been writing for longer than others wait; it may be stopped, and has to \
+                     go on or to end",
+                )
+            }
+        }?;
+        if self.is_of_map_size() {
+            text.write_str("; the file has the option `mapSize` of bytes, so give a smaller one")?;
         }
+        Ok(())
     }
 }
 
@@ -178,13 +273,14 @@ mod tests {
     fn an_error_tells_what_could_not_be_done_where_and_why() {
         let denied = || io::Error::from(io::ErrorKind::PermissionDenied);
         let path = Path::new("/sessions");
-        let error = Error::io(path, denied());
+        let error = Error::new(Attempt::Open, path, denied());
         assert!(error.to_string().starts_with("cannot open the sessions in /sessions: "));
         assert_eq!(error.code(), Some("EACCES"));
-        let error = Error::lmdb(Attempt::Write, path, MdbError::MapFull.into());
+        let error = Error::new(Attempt::Write, path, heed::Error::from(MdbError::MapFull));
         assert!(error.to_string().contains("cannot write the sessions in /sessions: the file is"));
         assert_eq!(error.code(), Some("ERR_MEMORYSTORE_FULL"));
-        assert_eq!(Error::lmdb(Attempt::Read, path, MdbError::Corrupted.into()).code(), None);
+        let damaged = heed::Error::from(MdbError::Corrupted);
+        assert_eq!(Error::new(Attempt::Read, path, damaged).code(), None);
     }
 
     #[cfg(unix)]

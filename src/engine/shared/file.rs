@@ -1,7 +1,6 @@
 //! Opens the file: makes it, shares it in the process, and sets it aside where it cannot be used.
 
-use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File};
 use std::hash::RandomState;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -10,30 +9,24 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use heed::{EnvFlags, EnvOpenOptions, MdbError, RwTxn};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 use super::check::{self, Fault};
 use super::closing::{self, InUse};
-use super::error::Attempt as Attempted;
+use super::error::{Attempt as Attempted, Cause};
 use super::eviction::Limits;
+use super::folder::{self, DATA, IN_USE, Identity, LOCK, OPENING};
 use super::layout::{self, PAGE, State};
 use super::network::network_type;
 use super::pruning::Pruning;
+use super::writer_lock::{PATIENCE, WriterLock};
 use super::{Databases, Entries, Environment, Error, Lmdb, Result, STATE, Sessions, SharedEngine};
 use crate::engine::{Counters, Options};
 use crate::named::difference;
-use crate::time::{iso, wall_clock};
+use crate::time::{iso, stopwatch, wall_clock};
 
-/// The engines of this process by their folders. LMDB forbids to open a file twice.
-static OPEN: Mutex<BTreeMap<PathBuf, Weak<SharedEngine>>> = Mutex::new(BTreeMap::new());
-
-/// LMDB's names for the file and its locks.
-pub(super) const DATA: &str = "data.mdb";
-const LOCK: &str = "lock.mdb";
-
-/// Locked while a process opens the file, and while processes have it open.
-pub(super) const OPENING: &str = "opening.lock";
-const IN_USE: &str = "in-use.lock";
+/// The engines of this process. LMDB forbids to open a file twice.
+static OPEN: Mutex<Vec<Weak<SharedEngine>>> = Mutex::new(Vec::new());
 
 /// Processes and threads that may read at the same time.
 const READERS: u32 = 4096;
@@ -47,6 +40,13 @@ const MAP_UNIT: usize = 1 << 16;
 /// Longer than any thread takes to close the file when it has dropped the engine.
 const CLOSING: Duration = Duration::from_secs(10);
 
+/// How long a process that opens the file waits for others that have files open which were
+/// removed or replaced. They look once a second.
+pub(super) const NOTICING: Duration = Duration::from_secs(5);
+
+/// How often it looks whether they have let go.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
 /// An engine, and what became of a file that was there and could not be used.
 #[derive(Debug)]
 pub struct Opened {
@@ -54,6 +54,26 @@ pub struct Opened {
     pub engine: Arc<SharedEngine>,
     /// What a damaged file, or one of another version, is called now.
     pub set_aside: Option<PathBuf>,
+}
+
+/// The file as it is open. What is dropped first is closed first.
+pub(super) struct Files {
+    pub(super) env: Environment,
+    pub(super) databases: Databases,
+    pub(super) limits: Limits,
+    pub(super) writer_lock: WriterLock,
+    in_use: InUse,
+}
+
+/// What is to be opened, and how.
+pub(super) struct Request<'r> {
+    pub(super) folder: &'r Path,
+    pub(super) map_size: usize,
+    pub(super) options: Options,
+    /// How long to wait for others that have other files of this folder open.
+    pub(super) patience: Duration,
+    /// How long a writer waits for another.
+    pub(super) writer_patience: Duration,
 }
 
 /// Who else has the file open.
@@ -68,82 +88,47 @@ enum Others {
 
 /// What became of an attempt to open the file.
 enum Attempt {
-    Done(Environment, Databases),
-    /// It is not a file that this version can use.
-    Unusable,
+    Done(Box<Files>),
+    /// There was a file that this version cannot use. It has that name now.
+    SetAside(PathBuf),
+    /// Another process has one of the files open that are in the folder now, but not both; or
+    /// they were replaced just now.
+    Replaced,
 }
 
 pub(super) fn open(path: &Path, map_size: usize, options: Options) -> Result<Opened> {
-    let folder = make_folder(path).map_err(|cause| Error::io(path, cause))?;
-    if let Some(kind) = network_type(&folder) {
-        return Err(Error::network(&folder, kind));
-    }
+    let folder =
+        folder::make_folder(path).map_err(|cause| Error::new(Attempted::Open, path, cause))?;
     let map_size = map_size.max(SMALLEST_MAP).next_multiple_of(MAP_UNIT);
     let mut open = OPEN.lock();
-    if let Some(engine) = open.get(&folder).and_then(Weak::upgrade) {
-        engine.belongs_here(Attempted::Open)?;
+    if let Some(engine) = find(&open, &folder) {
+        let failed = |cause| Error::new(Attempted::Open, &folder, cause);
+        engine.belongs_here().map_err(failed)?;
         let option = difference(engine.options, options)
             .or_else(|| (engine.map_size != map_size).then_some("mapSize"));
-        return match option {
-            Some(option) => Err(Error::option(&folder, option)),
-            None => Ok(Opened { engine, set_aside: None }),
-        };
+        if let Some(option) = option {
+            return Err(failed(Cause::Option(option)));
+        }
+        engine.follow_files(NOTICING)?;
+        return Ok(Opened { engine, set_aside: None });
+    }
+    if let Some(lock) = Identity::at(&folder.join(LOCK)) {
+        closing::wait_until_closed(lock, CLOSING);
     }
     if let Some(closing) = heed::env_closing_event(&folder) {
         closing.wait_timeout(CLOSING);
     }
-    let (engine, set_aside) = open_file(&folder, map_size, options)
-        .map_err(|cause| Error::lmdb(Attempted::Open, &folder, cause))?;
-    open.retain(|_, engine| engine.strong_count() > 0);
-    open.insert(folder, Arc::downgrade(&engine));
-    Ok(Opened { engine, set_aside })
-}
-
-/// The folder's path without links, so that it has only one.
-fn make_folder(path: &Path) -> io::Result<PathBuf> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path).map_err(|error| match error.kind() {
-        // The system says no more than that there is something.
-        ErrorKind::AlreadyExists => ErrorKind::NotADirectory.into(),
-        _ => error,
-    })?;
-    path.canonicalize()
-}
-
-fn open_file(
-    folder: &Path,
-    map_size: usize,
-    options: Options,
-) -> Lmdb<(Arc<SharedEngine>, Option<PathBuf>)> {
-    let opening = lock_file(folder, OPENING)?;
-    opening.lock()?;
-    let in_use = lock_file(folder, IN_USE)?;
-    let is_alone = in_use.try_lock().is_ok();
-    let is_known = closing::take_mark(folder)?;
-    let others = if is_alone { Others::None { is_known } } else { Others::Some };
-    let mut set_aside = None;
-    let (env, databases) = match try_open(folder, map_size, others)? {
-        Attempt::Done(env, databases) => (env, databases),
-        Attempt::Unusable => {
-            set_aside = Some(set_file_aside(folder)?);
-            match try_open(folder, map_size, Others::None { is_known })? {
-                Attempt::Done(env, databases) => (env, databases),
-                Attempt::Unusable => return Err(heed::Error::Mdb(MdbError::Invalid)),
-            }
-        }
+    let request = Request {
+        folder: &folder,
+        map_size,
+        options,
+        patience: NOTICING,
+        writer_patience: PATIENCE,
     };
-    // Whether it can be read is known only then.
-    drop(env.read_txn()?);
-    in_use.unlock()?;
-    in_use.lock_shared()?;
-    let engine = SharedEngine {
-        path: folder.into(),
-        limits: limits(options, map_size.min(env.info().map_size)),
-        env,
-        databases,
+    let (files, set_aside) = open_files(&request)?;
+    let engine = Arc::new(SharedEngine {
+        path: folder,
+        files: RwLock::new(Ok(files)),
         options,
         map_size,
         hasher: RandomState::new(),
@@ -153,9 +138,104 @@ fn open_file(
         is_dirty: AtomicBool::new(false),
         is_held: AtomicBool::new(false),
         buffers: Mutex::default(),
-        _lock: InUse::new(folder, in_use),
+        notices: Mutex::default(),
+    });
+    open.retain(|engine| engine.strong_count() > 0);
+    open.push(Arc::downgrade(&engine));
+    Ok(Opened { engine, set_aside })
+}
+
+/// The engine of this process that has the folder, by whatever name, or its lock file.
+fn find(open: &[Weak<SharedEngine>], folder: &Path) -> Option<Arc<SharedEngine>> {
+    let lock = Identity::at(&folder.join(LOCK));
+    let is_same = |engine: &Arc<SharedEngine>| {
+        let has_folder =
+            engine.path == folder || Identity::at(&engine.path) == Identity::at(folder);
+        has_folder || lock.is_some_and(|lock| engine.has_open(lock))
     };
-    Ok((Arc::new(engine), set_aside))
+    open.iter().filter_map(Weak::upgrade).find(is_same)
+}
+
+/// Opens the file in the folder, and makes both if need be. Returns also what a file that could
+/// not be used is called now.
+pub(super) fn open_files(request: &Request<'_>) -> Result<(Files, Option<PathBuf>)> {
+    let began = stopwatch();
+    let failed = |cause| Error::new(Attempted::Open, request.folder, cause);
+    let mut set_aside = None;
+    loop {
+        match attempt(request).map_err(failed)? {
+            Attempt::Done(files) => return Ok((*files, set_aside)),
+            Attempt::SetAside(_) if set_aside.is_some() => {
+                return Err(failed(heed::Error::Mdb(MdbError::Invalid).into()));
+            }
+            Attempt::SetAside(name) => set_aside = Some(name),
+            Attempt::Replaced if began.elapsed() < request.patience => {
+                std::thread::sleep(LOOK_AGAIN);
+            }
+            Attempt::Replaced => return Err(failed(Cause::StillOpen)),
+        }
+    }
+}
+
+/// Opens the files that are in the folder now.
+///
+/// A process that has them open has locked both: LMDB's lock file in LMDB's way, and the data.
+/// Whoever finds that others have the one and not the other must not go on: there would be two
+/// sets of locks for the same data, or two files for the same locks.
+fn attempt(request: &Request<'_>) -> Result<Attempt, Cause> {
+    let Request { folder, map_size, options, .. } = *request;
+    folder::make_folder(folder)?;
+    if let Some(kind) = network_type(folder) {
+        return Err(Cause::Network(kind));
+    }
+    if let Some((path, why)) = folder::find_unsafe(folder)? {
+        return Err(Cause::Unsafe(path, why));
+    }
+    let _opening = folder::lock_file(folder, OPENING)?;
+    let (data, lock) = (folder.join(DATA), folder.join(LOCK));
+    if Identity::at(&lock).is_some_and(folder::is_open_in_this_process) {
+        return Err(Cause::SecondCopy);
+    }
+    if data.is_dir() {
+        return Ok(Attempt::SetAside(set_file_aside(folder)?));
+    }
+    let in_use = folder::open_file(folder, IN_USE)?;
+    let is_alone = in_use.try_lock().is_ok();
+    let locks = folder::open_file(folder, LOCK)?;
+    if cfg!(unix) && folder::is_lock_in_use(&locks)? == is_alone {
+        return Ok(Attempt::Replaced);
+    }
+    make_locks(&locks)?;
+    let lmdb = Identity::of(&locks.metadata()?);
+    // It keeps the descriptor until the environment is closed: closing one drops LMDB's locks.
+    let writer_lock = WriterLock::open(folder, locks, request.writer_patience)?;
+    let is_known = closing::take_mark(folder)?;
+    let others = if is_alone { Others::None { is_known } } else { Others::Some };
+    let Some((env, databases)) = try_open(folder, map_size, others, &writer_lock)? else {
+        return Ok(Attempt::SetAside(set_file_aside(folder)?));
+    };
+    // LMDB has opened them by their names.
+    if Identity::at(&lock) != Some(lmdb) || !folder::is_at(&env.try_clone_inner_file()?, &data) {
+        return Ok(Attempt::Replaced);
+    }
+    // Whether it can be read is known only then.
+    drop(env.read_txn()?);
+    in_use.unlock()?;
+    in_use.lock_shared()?;
+    let limits = limits(options, map_size.min(env.info().map_size));
+    let in_use = InUse::new(folder, in_use, lmdb);
+    Ok(Attempt::Done(Box::new(Files { env, databases, limits, writer_lock, in_use })))
+}
+
+impl Files {
+    /// Whether the files in the folder are these.
+    pub(super) fn are_there(&self) -> bool {
+        self.in_use.are_there()
+    }
+
+    pub(super) fn has_open(&self, lock: Identity) -> bool {
+        self.in_use.lmdb() == lock
+    }
 }
 
 /// Half of the file is for what the sessions are reckoned to take. The pages in use may be more
@@ -168,45 +248,44 @@ fn limits(options: Options, map_size: usize) -> Limits {
     }
 }
 
-pub(super) fn lock_file(folder: &Path, name: &str) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(folder.join(name))
-}
-
-fn try_open(folder: &Path, map_size: usize, others: Others) -> Lmdb<Attempt> {
+/// `None` where it is not a file that this version can use.
+fn try_open(
+    folder: &Path,
+    map_size: usize,
+    others: Others,
+    writer_lock: &WriterLock,
+) -> Result<Option<(Environment, Databases)>, Cause> {
     let data = folder.join(DATA);
-    let length = match fs::metadata(&data) {
-        Ok(data) if data.is_file() => usize::try_from(data.len()).unwrap_or(usize::MAX),
-        Ok(_) => return Ok(Attempt::Unusable),
+    let length = match fs::symlink_metadata(&data) {
+        Ok(data) => usize::try_from(data.len()).unwrap_or(usize::MAX),
         Err(error) if error.kind() == ErrorKind::NotFound => 0,
         Err(error) => return Err(error.into()),
     };
     // A file that others use is changing, and was looked through when the first of them opened it.
     let is_to_be_checked = matches!(others, Others::None { is_known: false });
     if length > 0 && is_to_be_checked && !looks_right(&data)? {
-        return Ok(Attempt::Unusable);
+        return Ok(None);
     }
-    make_locks(folder)?;
     // There may be sessions in all of the file; and those who have it open have mapped as much.
     let map_size = match others {
         Others::Some if cfg!(unix) && length > 0 => length,
         _ => map_size.max(length),
     };
     let env = match open_env(folder, map_size.next_multiple_of(MAP_UNIT)) {
-        Err(heed::Error::Mdb(error)) if is_damage(error) => return Ok(Attempt::Unusable),
+        Err(heed::Error::Mdb(error)) if is_damage(error) => return Ok(None),
         opened => opened?,
     };
-    match open_databases(&env) {
-        Ok(Some(databases)) => return Ok(Attempt::Done(env, databases)),
+    let writing = writer_lock.lock()?;
+    let opened = open_databases(&env);
+    drop(writing);
+    match opened {
+        Ok(Some(databases)) => return Ok(Some((env, databases))),
         Ok(None) => {}
         Err(heed::Error::Mdb(error)) if is_damage(error) => {}
-        Err(error) => return Err(error),
+        Err(error) => return Err(error.into()),
     }
     env.prepare_for_closing().wait();
-    Ok(Attempt::Unusable)
+    Ok(None)
 }
 
 fn is_damage(error: MdbError) -> bool {
@@ -378,15 +457,14 @@ fn write_zeros(file: &File, from: &mut usize, to: usize) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes the file of LMDB's locks with all of its blocks, if there is none.
+/// Gives the file of LMDB's locks all of its blocks, if it is new.
 #[cfg(unix)]
-fn make_locks(folder: &Path) -> io::Result<()> {
+fn make_locks(locks: &File) -> io::Result<()> {
     // What LMDB reckons a reader to take, and its own head.
     let length = (READERS as usize + 8) * 64;
-    let locks = lock_file(folder, LOCK)?;
     let has = usize::try_from(locks.metadata()?.len()).unwrap_or(usize::MAX);
     let mut from = if has == 0 { 0 } else { length };
-    write_zeros(&locks, &mut from, length)
+    write_zeros(locks, &mut from, length)
 }
 
 /// On Windows, LMDB writes with calls that fail where the disk is full.
@@ -401,6 +479,6 @@ pub(super) fn allocate(
 }
 
 #[cfg(not(unix))]
-fn make_locks(_: &Path) -> io::Result<()> {
+fn make_locks(_: &File) -> io::Result<()> {
     Ok(())
 }

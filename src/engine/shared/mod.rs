@@ -8,16 +8,17 @@
 //!   the session that is being written, and listed last. Where all have one lifetime and are
 //!   touched when they are used, that is the same.
 //! - Reading writes nothing, unless it comes across a session that has expired.
-//! - A sid has to have between 1 and 503 bytes. Another is never found, and too large to set.
+//! - A sid has to have between 1 and 503 bytes. Another is never found, and refused by `set`.
 //! - A `length` that meets a prune that is to remove very many is that of the prune's end.
 //! - A prune also removes what is written while it goes on and has expired by then.
 //! - The file has a size that it does not outgrow, and `max_bytes` is a share of it at the most.
 //! - Counters, and what a prune has removed, are those of this process.
 //!
-//! The modules: `layout` has the bytes of each entry; `file` opens the file, on a disk that
-//! `network` has nothing against, of which `check` tells whether LMDB can use it, unless `closing`
-//! knows; `transaction` begins, ends and repeats transactions; `writing` is one that writes, and
-//! `session`, `deaths`, `clearing` and `eviction` are what is done in it; `pruning` and `listing`
+//! The modules: `layout` has the bytes of each entry; `file` opens the file, in a `folder` that is
+//! safe to use and on a disk that `network` has nothing against, of which `check` tells whether LMDB
+//! can use it, unless `closing` knows; `following` opens the next one where it is replaced;
+//! `transaction` begins, ends and repeats transactions; `writing` is one that writes, and
+//! `writer_lock` lets one writer in at a time; `session`, `deaths`, `clearing` and `eviction` are what is done in it; `pruning` and `listing`
 //! are what takes more than one.
 
 mod check;
@@ -27,6 +28,8 @@ mod deaths;
 mod error;
 mod eviction;
 mod file;
+mod folder;
+mod following;
 mod layout;
 mod listing;
 mod network;
@@ -35,8 +38,10 @@ mod session;
 #[cfg(test)]
 pub(super) mod tests;
 mod transaction;
+mod writer_lock;
 mod writing;
 
+use std::collections::VecDeque;
 use std::hash::RandomState;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
@@ -45,12 +50,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use heed::types::Bytes;
 use heed::{Database, Env, RoTxn, WithoutTls};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 use self::error::Attempt;
 pub use self::error::Error;
-use self::eviction::Limits;
+use self::file::Files;
 pub use self::file::Opened;
+use self::folder::Identity;
 use self::layout::{Due, Head, State};
 use self::listing::SidListing;
 use self::pruning::Pruning;
@@ -105,6 +111,7 @@ enum Session<'t> {
 /// What a transaction that reads sees.
 struct Snapshot<'t> {
     transaction: &'t RoTxn<'t>,
+    databases: Databases,
     /// Its version is that of the reader: what it reads was written no later, and whatever
     /// happens afterwards gets a larger number.
     state: State,
@@ -129,7 +136,7 @@ impl Databases {
 
     fn snapshot<'t>(&self, transaction: &'t RoTxn<'t>) -> Lmdb<Snapshot<'t>> {
         let state = self.state(transaction)?;
-        Ok(Snapshot { transaction, state, sessions: self.sessions(&state) })
+        Ok(Snapshot { transaction, databases: *self, state, sessions: self.sessions(&state) })
     }
 
     /// How many pages the databases use.
@@ -202,11 +209,10 @@ enum Found {
 /// then, but for sessions that were evicted to make room.
 pub struct SharedEngine {
     path: PathBuf,
-    env: Environment,
-    databases: Databases,
+    /// Why there are none, where they were removed and could not be made anew.
+    files: RwLock<Result<Files, String>>,
     options: Options,
     map_size: usize,
-    limits: Limits,
     hasher: RandomState,
     /// The process that opened the file.
     process: u32,
@@ -218,7 +224,8 @@ pub struct SharedEngine {
     /// Whether readers held the file full for longer than a writer waits.
     is_held: AtomicBool,
     buffers: Mutex<Buffers>,
-    _lock: closing::InUse,
+    /// What has become of the files, until it is told.
+    notices: Mutex<VecDeque<String>>,
 }
 
 impl SharedEngine {
@@ -247,27 +254,31 @@ impl SharedEngine {
         read: &mut dyn FnMut(BodyView<'_>),
     ) -> Result<bool> {
         let pruned = self.pruned_before();
-        let mut is_read = false;
         self.writing(key, 0, removed, |writing| {
             let Some(stored) = writing.find(key)? else {
-                return writing.discard(key);
+                writing.discard(key)?;
+                return Ok(false);
             };
             let session = writing.sessions.get(&writing.transaction, key)?;
-            let Session::Found(head, body) = session else {
-                return writing.discard(key);
+            let view = match &session {
+                Session::Found(head, body) => view(head, body, writing.state.version),
+                Session::Missing | Session::Damaged => None,
             };
-            let Some(view) = view(&head, body, writing.state.version) else {
-                return writing.discard(key);
+            let Some(view) = view else {
+                writing.discard(key)?;
+                return Ok(false);
             };
             let is_expired = stored.is_expired(now);
             let is_stale = self.options.stale && stored.due.expires >= pruned;
-            if !is_read && (!is_expired || is_stale) {
+            let is_read = !is_expired || is_stale;
+            if is_read {
                 read(view);
-                is_read = true;
             }
-            if is_expired { writing.expire(key, &stored) } else { Ok(()) }
-        })?;
-        Ok(is_read)
+            if is_expired {
+                writing.expire(key, &stored)?;
+            }
+            Ok(is_read)
+        })
     }
 
     fn touch_session(
@@ -300,6 +311,17 @@ impl SharedEngine {
         })
     }
 
+    /// What all sessions together may take.
+    fn max_bytes(&self) -> Result<usize> {
+        let files = self.files().map_err(|cause| self.error(Attempt::Write, cause))?;
+        Ok(files.limits.max_bytes)
+    }
+
+    /// Whether the file that is open has LMDB's lock file.
+    fn has_open(&self, lock: Identity) -> bool {
+        self.files.read().as_ref().is_ok_and(|files| files.has_open(lock))
+    }
+
     /// How many sessions there are, and the state.
     fn sums(&self) -> Result<(usize, State)> {
         self.reading(|snapshot| Ok((snapshot.len()?, snapshot.state)))
@@ -330,8 +352,20 @@ impl SharedEngine {
     /// Gives up what processes that died while they were reading still hold of the file. Returns
     /// how many there were.
     fn clear_stale_readers(&self) -> Result<usize> {
-        self.belongs_here(Attempt::Read)?;
-        self.env.clear_stale_readers().map_err(|cause| self.error(Attempt::Read, cause))
+        let cleared = self.files().and_then(|files| Ok(files.env.clear_stale_readers()?));
+        cleared.map_err(|cause| self.error(Attempt::Read, cause))
+    }
+}
+
+impl SharedEngine {
+    fn sync_by(&self, sync: impl FnOnce(&Environment) -> Lmdb<()>) -> Result<()> {
+        self.clear_stale_readers()?;
+        // Before it begins, so that what is written meanwhile counts.
+        self.is_dirty.store(false, Ordering::Relaxed);
+        self.files().and_then(|files| Ok(sync(&files.env)?)).map_err(|cause| {
+            self.is_dirty.store(true, Ordering::Relaxed);
+            self.error(Attempt::Sync, cause)
+        })
     }
 }
 
@@ -417,12 +451,13 @@ impl Engine for SharedEngine {
         times: (Millis, Millis),
         removed: &mut Vec<Removed>,
     ) -> Result<Result<Version, Refused>> {
-        let new = NewBody::new(body);
-        let key =
-            layout::key_of(&sid).filter(|key| new.cost(key) <= self.limits.max_bytes && new.fits());
-        let Some(key) = key else {
-            return Ok(Err(Refused::TooLarge));
+        let Some(key) = layout::key_of(&sid) else {
+            return Ok(Err(Refused::Sid));
         };
+        let new = NewBody::new(body);
+        if new.cost(key) > self.max_bytes()? || !new.fits() {
+            return Ok(Err(Refused::TooLarge));
+        }
         self.writing(key, new.len(), removed, |writing| writing.set(key, &new, condition, times))
     }
 
@@ -559,14 +594,19 @@ impl Engine for SharedEngine {
 
     /// Also has the file give up what dead readers hold: it would grow with what is written.
     fn sync(&self) -> Result<()> {
-        self.belongs_here(Attempt::Sync)?;
-        self.clear_stale_readers()?;
-        // Before it begins, so that what is written meanwhile counts.
-        self.is_dirty.store(false, Ordering::Relaxed);
-        self.env.force_sync().map_err(|cause| {
-            self.is_dirty.store(true, Ordering::Relaxed);
-            self.error(Attempt::Sync, cause)
-        })
+        self.sync_by(Env::force_sync)
+    }
+
+    fn is_replaced(&self) -> bool {
+        self.is_file_replaced()
+    }
+
+    fn follow(&self) -> Result<()> {
+        self.follow_files(file::NOTICING)
+    }
+
+    fn take_notice(&self) -> Option<String> {
+        self.notices.lock().pop_front()
     }
 
     #[cfg(test)]

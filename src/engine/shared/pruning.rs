@@ -89,7 +89,7 @@ impl SharedEngine {
         self.clear_stale_readers()?;
         let began = stopwatch();
         let has_due = self.reading(|snapshot| {
-            let swept = self.databases.sessions(&snapshot.state.before());
+            let swept = snapshot.databases.sessions(&snapshot.state.before());
             snapshot.has_due(now, swept)
         })?;
         let mut pruning = self.pruning.lock();

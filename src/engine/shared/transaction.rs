@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use heed::MdbError;
 
-use super::error::Attempt;
+use super::error::{Attempt, Cause};
 use super::eviction::STEP_FOR_PAGES;
+use super::file::{self, Files};
 use super::writing::Writing;
-use super::{Error, Lmdb, Result, SharedEngine, Snapshot, file};
+use super::{Error, Lmdb, Result, SharedEngine, Snapshot};
 use crate::engine::{Counters, Removed};
 
 /// How often, and after how long each time, a writer looks whether readers have ended that hold what
@@ -19,31 +20,22 @@ const WAITS: u32 = 500;
 const WAIT: Duration = Duration::from_millis(1);
 
 impl SharedEngine {
-    /// LMDB's locks belong to the process that took them, not to one that it forks off.
-    pub(super) fn belongs_here(&self, attempt: Attempt) -> Result<()> {
-        if self.process == std::process::id() {
-            return Ok(());
-        }
-        Err(Error::forked(attempt, &self.path))
-    }
-
-    pub(super) fn error(&self, attempt: Attempt, cause: heed::Error) -> Error {
-        Error::lmdb(attempt, &self.path, cause)
+    pub(super) fn error(&self, attempt: Attempt, cause: impl Into<Cause>) -> Error {
+        Error::new(attempt, &self.path, cause)
     }
 
     /// One transaction that reads.
     pub(super) fn reading<R>(&self, operation: impl FnOnce(&Snapshot<'_>) -> Lmdb<R>) -> Result<R> {
-        self.belongs_here(Attempt::Read)?;
-        let transaction = match self.env.read_txn() {
+        let files = self.files().map_err(|cause| self.error(Attempt::Read, cause))?;
+        let transaction = match files.env.read_txn() {
             // Those that died while they were reading make room.
             Err(heed::Error::Mdb(MdbError::ReadersFull)) => {
-                self.clear_stale_readers()?;
-                self.env.read_txn()
+                files.env.clear_stale_readers().and_then(|_| files.env.read_txn())
             }
             begun => begun,
         };
         transaction
-            .and_then(|transaction| operation(&self.databases.snapshot(&transaction)?))
+            .and_then(|transaction| operation(&files.databases.snapshot(&transaction)?))
             .map_err(|cause| self.error(Attempt::Read, cause))
     }
 
@@ -57,18 +49,15 @@ impl SharedEngine {
         removed: &mut Vec<Removed>,
         mut operation: impl FnMut(&mut Writing<'_>) -> Lmdb<R>,
     ) -> Result<R> {
-        self.belongs_here(Attempt::Write)?;
         let mut victims = 1;
         let mut waits = 0;
         let (value, mut is_over) = loop {
             match self.write_once(size, removed, &mut operation) {
-                Err(heed::Error::Mdb(MdbError::MapFull)) => {
-                    match self.make_room(victims, kept, removed) {
-                        Ok(()) => victims *= 2,
-                        Err(error) if error.is_full() && self.waits_for_readers(&mut waits) => {}
-                        Err(error) => return Err(error),
-                    }
-                }
+                Err(Cause::Full) => match self.make_room(victims, kept, removed) {
+                    Ok(()) => victims *= 2,
+                    Err(error) if error.is_full() && self.waits_for_readers(&mut waits) => {}
+                    Err(error) => return Err(error),
+                },
                 done => break done.map_err(|cause| self.error(Attempt::Write, cause))?,
             }
         };
@@ -82,7 +71,7 @@ impl SharedEngine {
 
     /// Waits a little for those who read. Returns false where that has been in vain, or was for the
     /// last writer: one that was stopped must not hold up each.
-    fn waits_for_readers(&self, waits: &mut u32) -> bool {
+    pub(super) fn waits_for_readers(&self, waits: &mut u32) -> bool {
         if *waits == WAITS || self.is_held.load(Ordering::Relaxed) {
             self.is_held.store(true, Ordering::Relaxed);
             return false;
@@ -112,8 +101,8 @@ impl SharedEngine {
             match done {
                 Ok((true, _)) => {}
                 Ok((false, _)) if evicted > 0 => return Ok(()),
-                Ok((false, _)) | Err(heed::Error::Mdb(MdbError::MapFull)) => {
-                    return Err(Error::full(&self.path));
+                Ok((false, _)) | Err(Cause::Full) => {
+                    return Err(self.error(Attempt::Write, Cause::Full));
                 }
                 Err(cause) => return Err(self.error(Attempt::Write, cause)),
             }
@@ -127,27 +116,30 @@ impl SharedEngine {
         size: usize,
         removed: &mut Vec<Removed>,
         operation: impl FnOnce(&mut Writing<'_>) -> Lmdb<R>,
-    ) -> Lmdb<(R, bool)> {
-        let transaction = self.env.write_txn()?;
-        let before = self.databases.state(&transaction)?;
-        let need = file::Need { pages: self.env.info().last_page_number + 1, size };
+    ) -> Result<(R, bool), Cause> {
+        let files = self.files()?;
+        let Files { env, databases, limits, .. } = &*files;
+        let _writing = files.writer_lock.lock()?;
+        let transaction = env.write_txn()?;
+        let before = databases.state(&transaction)?;
+        let need = file::Need { pages: env.info().last_page_number + 1, size };
         let free_pages = || {
-            let in_use = self.databases.pages(&transaction)?;
+            let in_use = databases.pages(&transaction)?;
             Ok(need.pages.saturating_sub(in_use))
         };
         let mut state = before;
-        state.allocated = file::allocate(&self.env, need, before.allocated, free_pages)?;
+        state.allocated = file::allocate(env, need, before.allocated, free_pages)?;
         let mut writing = Writing {
-            databases: self.databases,
-            sessions: self.databases.sessions(&before),
+            databases: *databases,
+            sessions: databases.sessions(&before),
             transaction,
             state,
             removed: Vec::new(),
             counters: Counters::default(),
             options: self.options,
             hasher: &self.hasher,
-            limits: self.limits,
-            is_file_used_up: need.pages >= self.limits.max_pages,
+            limits: *limits,
+            is_file_used_up: need.pages >= limits.max_pages,
             is_over: false,
             buffers: std::mem::take(&mut *self.buffers.lock()),
         };

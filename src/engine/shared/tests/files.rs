@@ -232,6 +232,9 @@ fn a_file_is_known_where_it_was_closed_and_nobody_has_changed_it_since() {
         let folder = filled(10);
         let engine = folder.open(Options::default());
         assert!(!known(&folder), "it is open");
+        // Right before the end, so that who leaves the note has to wait until it can be trusted.
+        set(&engine, &engine.sid(b"last"), "{}").unwrap();
+        engine.sync().unwrap();
         drop(engine);
         folder
     };
@@ -251,6 +254,26 @@ fn a_file_is_known_where_it_was_closed_and_nobody_has_changed_it_since() {
     assert!(!known(&folder), "another file");
 }
 
+/// Who changed the file within a step of the system's clock could have given it the same time.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_note_that_was_written_right_after_the_file_is_not_trusted() {
+    use std::os::unix::fs::MetadataExt;
+    use std::time::{Duration, UNIX_EPOCH};
+
+    for (later, is_trusted) in [(5, false), (19, false), (40, true)] {
+        let folder = filled(3);
+        let changed = fs::metadata(data(&folder)).unwrap();
+        let changed = Duration::new(
+            changed.ctime().unsigned_abs(),
+            u32::try_from(changed.ctime_nsec()).unwrap(),
+        );
+        let note = fs::File::options().write(true).open(folder.path().join("closed")).unwrap();
+        note.set_modified(UNIX_EPOCH + changed + Duration::from_millis(later)).unwrap();
+        assert_eq!(closing::take_mark(folder.path()).unwrap(), is_trusted, "{later} ms");
+    }
+}
+
 #[test]
 fn an_empty_file_is_begun_anew() {
     let folder = filled(3);
@@ -263,9 +286,11 @@ fn a_file_of_another_format_is_set_aside() {
     for state in [&State { format: layout::FORMAT + 1, ..State::default() }.bytes()[..], b"?"] {
         let folder = filled(3);
         let engine = folder.open(Options::default());
-        let mut transaction = engine.env.write_txn().unwrap();
-        engine.databases.state.put(&mut transaction, STATE, state).unwrap();
+        let files = engine.files().unwrap();
+        let mut transaction = files.env.write_txn().unwrap();
+        files.databases.state.put(&mut transaction, STATE, state).unwrap();
         transaction.commit().unwrap();
+        drop(files);
         drop(engine);
         is_set_aside(&folder, "another format");
     }
@@ -273,7 +298,7 @@ fn a_file_of_another_format_is_set_aside() {
 
 /// The databases that have the sessions of a store that was never cleared.
 fn sessions(engine: &SharedEngine) -> super::super::Sessions {
-    engine.databases.sessions[0]
+    engine.files().unwrap().databases.sessions[0]
 }
 
 #[test]
@@ -309,7 +334,8 @@ fn what_is_damaged_in_a_session_counts_as_missing_and_is_removed() {
         for sid in &sids {
             set(&engine, sid, r#"{"cookie":{"path":"/"},"views":1}"#).unwrap();
         }
-        let mut transaction = engine.env.write_txn().unwrap();
+        let files = engine.files().unwrap();
+        let mut transaction = files.env.write_txn().unwrap();
         damage(&engine, &mut transaction, b"damaged");
         transaction.commit().unwrap();
         if number % 2 == 0 {
@@ -363,7 +389,8 @@ fn a_file_that_a_reader_keeps_full_is_an_error_and_then_works_again() {
     let (begun, over) = (&Barrier::new(2), &Barrier::new(2));
     std::thread::scope(|scope| {
         scope.spawn(move || {
-            let reader = engine.env.read_txn().unwrap();
+            let files = engine.files().unwrap();
+            let reader = files.env.read_txn().unwrap();
             begun.wait();
             over.wait();
             drop(reader);
@@ -377,6 +404,34 @@ fn a_file_that_a_reader_keeps_full_is_an_error_and_then_works_again() {
         set(engine, &sid(number), &"x".repeat(500)).unwrap();
     }
     engine.validate();
+}
+
+#[test]
+fn only_the_first_writer_waits_for_a_reader_that_was_stopped() {
+    let folder = Folder::new();
+    let engine = folder.open(Options::default());
+    let mut waits = 0;
+    while engine.waits_for_readers(&mut waits) {}
+    assert!(waits > 100);
+    let mut next = 0;
+    assert!(!engine.waits_for_readers(&mut next));
+    assert_eq!(next, 0);
+    // Until one has written.
+    set(&engine, &engine.sid(b"sid"), "{}").unwrap();
+    assert!(engine.waits_for_readers(&mut next));
+}
+
+#[test]
+fn what_a_sync_could_not_put_on_the_disk_is_synced_again() {
+    let folder = Folder::new();
+    let engine = folder.open(Options::default());
+    set(&engine, &engine.sid(b"sid"), "{}").unwrap();
+    let failing = |_: &_| Err(heed::Error::Io(std::io::Error::from_raw_os_error(5)));
+    let error = engine.sync_by(failing).unwrap_err();
+    assert!(error.to_string().contains("cannot sync"), "{error}");
+    assert!(engine.is_dirty());
+    engine.sync().unwrap();
+    assert!(!engine.is_dirty());
 }
 
 #[test]
@@ -394,11 +449,11 @@ fn many_are_evicted_a_few_at_a_time_when_the_limits_become_lower() {
 }
 
 #[test]
-fn sids_that_cannot_be_keys_are_never_found_and_too_large() {
+fn sids_that_cannot_be_keys_are_never_found_and_refused() {
     let folder = Folder::new();
     let engine = folder.open(Options::default());
     for sid in [engine.sid(b""), engine.sid(&[b'a'; 504])] {
-        assert_eq!(set(&engine, &sid, "{}"), Err(format!("{:?}", Refused::TooLarge)));
+        assert_eq!(set(&engine, &sid, "{}"), Err(format!("{:?}", Refused::Sid)));
         assert_eq!(get(&engine, &sid), None);
         assert!(!engine.destroy(&sid, START, &mut Vec::new()).unwrap());
     }

@@ -2,9 +2,15 @@
 //! full or damaged. Those of writers that overlap are in `conflict_tests.rs`, for each engine.
 
 mod files;
+#[cfg(unix)]
+mod folder;
+#[cfg(unix)]
+mod following;
 mod model;
 mod processes;
 mod steps;
+#[cfg(unix)]
+mod writers;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -114,8 +120,8 @@ impl SharedEngine {
 
     /// Checks that all entries belong together, and that the sums are right. Returns these.
     pub(super) fn validate(&self) -> State {
-        let databases = &self.databases;
         self.reading(|snapshot| {
+            let databases = snapshot.databases;
             let (transaction, sessions) = (snapshot.transaction, snapshot.sessions);
             let mut bytes = 0;
             for entry in sessions.heads.iter(transaction)? {

@@ -1,10 +1,11 @@
 //! Several processes at one file. The test binary runs itself as the other process: the same test
-//! with a variable in its environment that tells it what to do.
+//! with a variable in its environment that tells it what to do, or with commands that come by its
+//! standard input.
 
 use std::collections::{HashMap, HashSet};
-use std::io::{BufRead, BufReader, Lines};
-use std::path::PathBuf;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::io::{BufRead, BufReader, Lines, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 
 use super::super::SharedEngine;
@@ -19,6 +20,9 @@ const FOLDER: &str = "MEMORYSTORE_TEST_FOLDER";
 /// Tells a child which one it is.
 const NUMBER: &str = "MEMORYSTORE_TEST_NUMBER";
 
+/// Tells a child in which folder to do what it is told by its standard input.
+const OBEYS: &str = "MEMORYSTORE_TEST_OBEYS";
+
 /// What begins a line that a child prints for its parent, amid what the test harness prints.
 const MARK: &str = "told:";
 
@@ -31,6 +35,64 @@ fn told() -> Option<(Arc<SharedEngine>, u64)> {
     Some((opened.engine, number))
 }
 
+/// Obeys until its standard input ends. Does nothing in the parent.
+#[test]
+fn a_child_obeys() {
+    let Some(folder) = std::env::var_os(OBEYS) else {
+        return;
+    };
+    let mut engine = None;
+    while let Some(line) = next_command() {
+        let answer = obey(&mut engine, folder.as_ref(), &line);
+        tell(&answer.unwrap_or_else(|error| format!("{:?} {error}", error.code())));
+    }
+}
+
+fn next_command() -> Option<String> {
+    let mut line = String::new();
+    let length = std::io::stdin().read_line(&mut line).unwrap();
+    (length > 0).then(|| line.trim_end().to_owned())
+}
+
+/// Does what a line says. What it answers begins with the code where it is an error.
+fn obey(
+    engine: &mut Option<Arc<SharedEngine>>,
+    folder: &Path,
+    line: &str,
+) -> crate::engine::Result<String> {
+    let words: Vec<&str> = line.split(' ').collect();
+    if words[0] == "open" {
+        *engine = Some(SharedEngine::open(folder, MAP, Options::default())?.engine);
+        return Ok("done".into());
+    }
+    let opened = engine.as_ref().unwrap();
+    match words[..] {
+        ["close"] => *engine = None,
+        ["follow"] => opened.follow()?,
+        ["set", sid, body] => {
+            let (sid, body) = (opened.sid(sid.as_bytes()), body_ref(body));
+            let times = (START, NEVER);
+            opened.set(sid, body, Condition::None, times, &mut Vec::new())?.unwrap();
+        }
+        ["get", sid] => {
+            let mut found = "none".into();
+            let sid = opened.sid(sid.as_bytes());
+            opened.get(&sid, START, &mut Vec::new(), &mut |body| found = read(body))?;
+            return Ok(found);
+        }
+        ["hold"] => {
+            // In the middle of a transaction until it is told to go on.
+            let files = opened.files().unwrap();
+            let _writing = files.writer_lock.lock().unwrap();
+            let _transaction = files.env.write_txn().unwrap();
+            tell("holding");
+            next_command();
+        }
+        _ => panic!("{line}"),
+    }
+    Ok("done".into())
+}
+
 fn tell(what: &str) {
     println!("{MARK}{what}");
 }
@@ -41,8 +103,9 @@ fn wait_for_the_end() {
 }
 
 /// A child, killed when it is dropped.
-struct Running {
+pub(super) struct Running {
     child: Child,
+    commands: Option<ChildStdin>,
     lines: Lines<BufReader<ChildStdout>>,
 }
 
@@ -59,7 +122,52 @@ impl Running {
             .stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self { child, lines }
+        Self { child, commands: None, lines }
+    }
+
+    /// A child that obeys, and has the store of the folder open.
+    pub(super) fn obeying(folder: &Path) -> Self {
+        let mut child = Self::waiting(folder);
+        assert_eq!(child.obey("open"), "done");
+        child
+    }
+
+    /// A child that obeys.
+    pub(super) fn waiting(folder: &Path) -> Self {
+        let module = module_path!().split_once("::").unwrap().1;
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command
+            .args([&format!("{module}::a_child_obeys"), "--exact", "--nocapture"])
+            .env(OBEYS, folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let commands = child.stdin.take();
+        Self { child, commands, lines }
+    }
+
+    /// Has the child do something, and does not wait for it.
+    pub(super) fn begin(&mut self, command: &str) {
+        writeln!(self.commands.as_mut().unwrap(), "{command}").unwrap();
+    }
+
+    pub(super) fn obey(&mut self, command: &str) -> String {
+        self.begin(command);
+        self.answer()
+    }
+
+    pub(super) fn answer(&mut self) -> String {
+        self.next().expect("the child has ended")
+    }
+
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(super) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
     }
 
     /// The next thing that the child tells.

@@ -49,7 +49,7 @@ fn a_store_is_cleared_at_once_and_its_file_step_by_step() {
     }
     assert!(steps > 4, "{steps}");
     assert_eq!(engine.held().unwrap() as u64, steps - 1);
-    let pages = engine.reading(|snapshot| engine.databases.pages(snapshot.transaction)).unwrap();
+    let pages = engine.reading(|snapshot| snapshot.databases.pages(snapshot.transaction)).unwrap();
     assert!(pages < 15, "{pages}");
     drop((leftover, engine));
     assert_eq!(folder.open(Options::default()).held().unwrap() as u64, steps - 1);
