@@ -35,6 +35,8 @@ enum Cause {
     SamePid,
     /// The file system of that type is one over a network.
     Network(String),
+    /// The file is not one of this version, and other processes have it open.
+    Format,
     /// A store of this process has the path with another value of the option.
     Option(&'static str),
 }
@@ -43,6 +45,7 @@ impl Error {
     pub(super) fn lmdb(attempt: Attempt, path: &Path, cause: heed::Error) -> Self {
         let cause = match cause {
             heed::Error::Mdb(MdbError::MapFull) => Cause::Full,
+            heed::Error::Mdb(MdbError::VersionMismatch) => Cause::Format,
             heed::Error::Io(error) if error.kind() == io::ErrorKind::WouldBlock => Cause::SamePid,
             other => Cause::Lmdb(other),
         };
@@ -93,6 +96,7 @@ impl Error {
             Cause::Forked => Some("ERR_MEMORYSTORE_FORKED"),
             Cause::SamePid => Some("ERR_MEMORYSTORE_SAME_PID"),
             Cause::Network(_) => Some("ERR_MEMORYSTORE_NETWORK"),
+            Cause::Format => Some("ERR_MEMORYSTORE_FORMAT"),
             Cause::Option(_) => Some("ERR_MEMORYSTORE_PATH"),
         }
     }
@@ -160,6 +164,11 @@ impl Display for Error {
                 text,
                 "it is on a network file system ({kind}), where neither the locks nor the memory \
                  map work that the store needs; choose a folder on a local disk"
+            ),
+            Cause::Format => text.write_str(
+                "the file is damaged or of another version of memorystore-rs, and another process \
+                 has it open; end the processes of that version first, or give this version a path \
+                 of its own",
             ),
             Cause::Option(option) => {
                 write!(text, "a store of this process has the same path, but another {option}")

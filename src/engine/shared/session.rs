@@ -1,8 +1,9 @@
 //! Writing one session, whole or its cookie alone.
 
-use super::Lmdb;
-use super::layout::{self, Cookie, Due, Head};
+use super::layout::{self, Cookie, Due, Head, MAX_COOKIE, Owner};
+use super::space::Limits;
 use super::writing::{Stored, Writing};
+use super::{Lmdb, Session};
 use crate::cookie::BEFORE_COOKIE;
 use crate::engine::{Condition, Refused, Touched, Version};
 use crate::json;
@@ -32,7 +33,9 @@ impl<'a> NewBody<'a> {
         let Some(rest) = bytes.strip_prefix(BEFORE_COOKIE) else {
             return whole;
         };
-        let Some(flat) = json::flat_object(rest, b"expires") else {
+        let Some(flat) =
+            json::flat_object(rest, b"expires").filter(|flat| flat.length <= MAX_COOKIE)
+        else {
             return whole;
         };
         let (cookie, after) = rest.split_at(flat.length);
@@ -40,17 +43,18 @@ impl<'a> NewBody<'a> {
         Self { before, cookie, after, place: Cookie::CutUnseen, ..whole }
     }
 
-    pub(super) fn cost(&self, key: &[u8]) -> usize {
-        layout::cost(key.len(), self.cookie.len(), self.before.len() + self.after.len())
+    pub(super) fn cost(&self, key: &[u8], limits: &Limits) -> usize {
+        let body = self.before.len() + self.after.len();
+        limits.page.cost(key.len(), self.cookie.len(), body)
     }
 
     pub(super) fn len(&self) -> usize {
         self.given.bytes.len()
     }
 
-    /// Whether its length is one that can be stored.
-    pub(super) fn fits(&self) -> bool {
-        length_of(self.len()).is_some()
+    /// Whether there is room for it, if for nothing else.
+    pub(super) fn fits(&self, key: &[u8], limits: &Limits) -> bool {
+        self.len() <= limits.max_session && self.cost(key, limits) <= limits.max_bytes
     }
 
     fn cookie_at(&self) -> u32 {
@@ -132,12 +136,13 @@ impl Writing<'_> {
             encoding: new.encoding,
             cookie: new.cookie,
         };
-        head.write_to(&mut self.buffers.head);
-        layout::write_body([new.before, new.after], &mut self.buffers.body);
+        head.write_to(key, &mut self.buffers.head);
+        let owner = Owner { sid: key, version };
+        layout::write_body(owner, [new.before, new.after], &mut self.buffers.body);
         self.sessions.heads.put(&mut self.transaction, key, &self.buffers.head)?;
-        self.sessions.bodies.put(&mut self.transaction, key, &self.buffers.body)?;
+        self.put_body(key, old.is_some_and(|old| old.has_pieces))?;
         self.give_back(old.map_or(0, |old| old.cost));
-        self.state.bytes += new.cost(key) as u64;
+        self.state.bytes += new.cost(key, &self.limits) as u64;
         self.move_expiry(key, old, due)
     }
 
@@ -185,16 +190,25 @@ impl Writing<'_> {
     /// Returns false, having changed nothing, where the cookie cannot be replaced.
     fn renew(&mut self, key: &[u8], old: &Stored, renewal: Renewal<'_>) -> Lmdb<bool> {
         let due = Due { expires: renewal.expires, turn: self.state.version + 1 };
-        let head = self.sessions.heads.get(&self.transaction, key)?.and_then(Head::read);
-        let Some(head) = head else {
+        let cookie = renewal.cookie.bytes;
+        if cookie.len() > MAX_COOKIE {
+            return Ok(false);
+        }
+        let head = self.sessions.heads.get(&self.transaction, key)?;
+        let Some(head) = head.and_then(|head| Head::read(key, head)) else {
             return Ok(false);
         };
+        let owner = Owner { sid: key, version: head.version };
         let body = match head.place {
             Cookie::Fixed | Cookie::Cut => None,
             Cookie::Unseen | Cookie::CutUnseen => {
-                self.sessions.bodies.get(&self.transaction, key)?.and_then(layout::read_body)
+                match self.sessions.get(&self.transaction, key)? {
+                    Session::Found(_, body) => Some(body),
+                    Session::Missing | Session::Damaged => None,
+                }
             }
         };
+        let body = body.as_deref().and_then(|body| layout::read_body(owner, body));
         let cut = match head.place {
             Cookie::Fixed => None,
             Cookie::Cut => Some((head.cookie_at, None)),
@@ -210,27 +224,27 @@ impl Writing<'_> {
             Encoding::Ascii => head.encoding,
             _ => Encoding::Utf8,
         };
-        let cookie = renewal.cookie.bytes;
         let Some(length) =
             rest.map_or(Some(head.body), |[one, other]| length_of(one.len() + other.len()))
         else {
             return Ok(false);
         };
-        let cost = layout::cost(key.len(), cookie.len(), length as usize) as u64;
-        if cost > self.limits.max_bytes as u64 {
+        let cost = self.limits.page.cost(key.len(), cookie.len(), length as usize);
+        let is_too_large = cookie.len() + length as usize > self.limits.max_session;
+        if is_too_large || cost > self.limits.max_bytes {
             return Ok(false);
         }
         let version = head.version;
         let place = Cookie::Cut;
         let head = Head { version, due, body: length, cookie_at, place, encoding, cookie };
-        head.write_to(&mut self.buffers.head);
+        head.write_to(key, &mut self.buffers.head);
         if let Some(parts) = rest {
-            layout::write_body(parts, &mut self.buffers.body);
-            self.sessions.bodies.put(&mut self.transaction, key, &self.buffers.body)?;
+            layout::write_body(owner, parts, &mut self.buffers.body);
+            self.put_body(key, old.has_pieces)?;
         }
         self.sessions.heads.put(&mut self.transaction, key, &self.buffers.head)?;
         self.give_back(old.cost);
-        self.state.bytes += cost;
+        self.state.bytes += cost as u64;
         self.state.version = due.turn;
         self.move_expiry(key, Some(old), due)?;
         Ok(true)

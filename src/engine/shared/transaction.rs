@@ -9,8 +9,8 @@ use heed::MdbError;
 
 use super::error::Attempt;
 use super::eviction::STEP_FOR_PAGES;
-use super::writing::Writing;
-use super::{Error, Lmdb, Result, SharedEngine, Snapshot, file};
+use super::writing::{STEP, Writing};
+use super::{Error, Lmdb, Result, SharedEngine, Snapshot, blocks};
 use crate::engine::{Counters, Removed};
 
 /// How often, and after how long each time, a writer looks whether readers have ended that hold what
@@ -101,24 +101,41 @@ impl SharedEngine {
             return Ok(());
         }
         for evicted in 0..victims {
-            let done = self.write_once(0, removed, |writing| {
-                if writing.sweep(STEP_FOR_PAGES)? {
-                    return Ok(true);
+            let mut done = self.evict_alone(kept, removed);
+            for _ in 0..2 {
+                if !matches!(done, Err(heed::Error::Mdb(MdbError::MapFull))) {
+                    break;
                 }
-                let is_found = writing.evict_first(kept)?;
-                writing.counters.evictions_by_bytes += u64::from(is_found);
-                Ok(is_found)
-            });
+                // Two transactions on, what the last one has freed can be used. They copy a few
+                // pages each.
+                let next = |writing: &mut Writing<'_>| Ok(writing.next_version());
+                if self.write_once(0, removed, next).is_ok() {
+                    done = self.evict_alone(kept, removed);
+                }
+            }
             match done {
-                Ok((true, _)) => {}
-                Ok((false, _)) if evicted > 0 => return Ok(()),
-                Ok((false, _)) | Err(heed::Error::Mdb(MdbError::MapFull)) => {
+                Ok(true) => {}
+                Ok(false) if evicted > 0 => return Ok(()),
+                Ok(false) | Err(heed::Error::Mdb(MdbError::MapFull)) => {
                     return Err(Error::full(&self.path));
                 }
                 Err(cause) => return Err(self.error(Attempt::Write, cause)),
             }
         }
         Ok(())
+    }
+
+    /// Evicts one session, or sweeps, in a transaction of its own. Returns whether there was one.
+    fn evict_alone(&self, kept: &[u8], removed: &mut Vec<Removed>) -> Lmdb<bool> {
+        let evict = |writing: &mut Writing<'_>| {
+            if writing.sweep(STEP_FOR_PAGES)? {
+                return Ok(true);
+            }
+            let is_found = writing.evict_first(kept)?;
+            writing.counters.evictions_by_bytes += u64::from(is_found);
+            Ok(is_found)
+        };
+        Ok(self.write_once(0, removed, evict)?.0)
     }
 
     /// Returns also whether there still is more than there is room for.
@@ -130,13 +147,14 @@ impl SharedEngine {
     ) -> Lmdb<(R, bool)> {
         let transaction = self.env.write_txn()?;
         let before = self.databases.state(&transaction)?;
-        let need = file::Need { pages: self.env.info().last_page_number + 1, size };
+        let need = blocks::Need { pages: self.env.info().last_page_number + 1, size };
         let free_pages = || {
             let in_use = self.databases.pages(&transaction)?;
             Ok(need.pages.saturating_sub(in_use))
         };
         let mut state = before;
-        state.allocated = file::allocate(&self.env, need, before.allocated, free_pages)?;
+        let blocks = blocks::allocate(&self.env, need, before.allocated, free_pages)?;
+        state.allocated = blocks.end;
         let mut writing = Writing {
             databases: self.databases,
             sessions: self.databases.sessions(&before),
@@ -147,6 +165,9 @@ impl SharedEngine {
             options: self.options,
             hasher: &self.hasher,
             limits: self.limits,
+            step: if blocks.are_short { STEP_FOR_PAGES } else { STEP },
+            unused_pages: self.limits.pages.saturating_sub(need.pages),
+            copied_pages: 0,
             is_file_used_up: need.pages >= self.limits.max_pages,
             is_over: false,
             buffers: std::mem::take(&mut *self.buffers.lock()),
