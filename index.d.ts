@@ -195,7 +195,9 @@ declare namespace createMemoryStore {
      * How large the file of `path` may become, in bytes: a whole number, 1 MiB or more. So much of
      * the address space is taken, but of the disk only what is used. Sessions take half of it at
      * the most; when they would take more, those that expire soonest are removed. It makes room for
-     * some 2.3 million sessions of 400 bytes, or 475,000 of 4 kB, by default.
+     * some 2.3 million sessions of 400 bytes, or 475,000 of 4 kB, by default. One session may be as
+     * long as an eighth of it, and 256 MiB at the most: that always finds room. The smallest size is
+     * 256 pages of the system that makes the file; what is less counts as that.
      *
      * Default: 4 GiB.
      */
@@ -316,7 +318,8 @@ declare namespace createMemoryStore {
    * Errors that go to the callback or reject the promise:
    * - a TypeError with the code `ERR_INVALID_ARG_TYPE` for a sid that is no string. A number,
    *   boolean or bigint counts as its text.
-   * - a RangeError with the code `ERR_MEMORYSTORE_TOO_LARGE` for a session larger than `maxBytes`.
+   * - a RangeError with the code `ERR_MEMORYSTORE_TOO_LARGE` for a session larger than `maxBytes`;
+   *   on a `path` also for one longer than an eighth of `mapSize`, or than 256 MiB.
    * - an Error with the code `ERR_MEMORYSTORE_CLOSED` from every method once `close` was called.
    * - in a store on a `path`, an Error that names the path and the cause where the file cannot be
    *   read or written, with the system's `code` (`ENOSPC`, `EIO`) or one of its own: where it is
@@ -465,7 +468,9 @@ declare namespace createMemoryStore {
      * @param options the options, or the `checkPeriod` in milliseconds
      * @throws {TypeError} where `options` is null, or `name`, `path` or `mapSize` cannot be used
      * @throws an Error where the folder of `path` cannot be used, with the system's `code`, or
-     *   `ERR_MEMORYSTORE_NETWORK` where it is on a network file system
+     *   `ERR_MEMORYSTORE_NETWORK` where it is on a network file system, or
+     *   `ERR_MEMORYSTORE_FORMAT` where another process has a file there that is damaged or of
+     *   another version's format
      */
     new (options?: MemoryStoreOptions<Session> | number): MemoryStore<Session> & Base
 

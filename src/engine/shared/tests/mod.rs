@@ -4,6 +4,8 @@
 mod files;
 mod large;
 mod model;
+#[cfg(target_os = "linux")]
+mod pages;
 mod processes;
 mod steps;
 
