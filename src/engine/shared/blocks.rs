@@ -61,11 +61,12 @@ mod unix {
     /// write.
     const MARGIN: usize = 1024;
 
-    /// With how many a transaction does where the disk is full: any, and one that writes. In
-    /// between, those that remove something come to where they use the pages that earlier ones
-    /// have freed.
+    /// With how many a transaction does where the disk is full. More are kept from those that write,
+    /// for those that remove something have to come to where they use the pages that earlier ones
+    /// have freed. Still more it takes to write where there are no free pages.
     const LEAST: usize = 128;
-    const LEAST_TO_WRITE: usize = 512;
+    const LEAST_TO_WRITE: usize = 320;
+    const LEAST_TO_GROW: usize = 512;
 
     /// How much is asked of the system at a time, and where the disk is nearly full.
     const CHUNK: usize = 1 << 20;
@@ -78,8 +79,11 @@ mod unix {
         fn is_met(self, page: PageSize, end: usize, free_pages: usize) -> bool {
             let pages = self.size.div_ceil(page.bytes());
             let behind = (end / page.bytes()).saturating_sub(self.pages);
-            let is_possible = behind >= LEAST + pages;
-            is_possible && (self.size == 0 || behind.max(free_pages) >= LEAST_TO_WRITE + 2 * pages)
+            if self.size == 0 {
+                return behind >= LEAST;
+            }
+            let has_old_pages = free_pages >= LEAST + 2 * pages;
+            behind >= if has_old_pages { LEAST_TO_WRITE + pages } else { LEAST_TO_GROW + 2 * pages }
         }
     }
 
@@ -245,9 +249,9 @@ mod unix {
                 Need { pages: 10, size }.is_met(page, (10 + behind) * 4096, free)
             };
             assert!(is_met(0, LEAST, 0) && !is_met(0, LEAST - 1, 10_000));
-            assert!(is_met(1, LEAST_TO_WRITE + 2, 0) && !is_met(1, LEAST_TO_WRITE + 1, 0));
-            assert!(is_met(1, LEAST + 1, LEAST_TO_WRITE + 2));
-            assert!(!is_met(4096 * 100, LEAST + 99, 10_000));
+            assert!(is_met(1, LEAST_TO_GROW + 2, 0) && !is_met(1, LEAST_TO_GROW + 1, 0));
+            assert!(is_met(1, LEAST_TO_WRITE + 1, LEAST + 2));
+            assert!(!is_met(4096 * 100, LEAST_TO_WRITE + 99, 10_000));
         }
     }
 }

@@ -9,7 +9,7 @@ use heed::MdbError;
 
 use super::error::Attempt;
 use super::eviction::STEP_FOR_PAGES;
-use super::writing::{STEP, Writing};
+use super::writing::{STEP, Writing, count_of};
 use super::{Error, Lmdb, Result, SharedEngine, Snapshot, blocks};
 use crate::engine::{Counters, Removed};
 
@@ -148,9 +148,11 @@ impl SharedEngine {
         let transaction = self.env.write_txn()?;
         let before = self.databases.state(&transaction)?;
         let need = blocks::Need { pages: self.env.info().last_page_number + 1, size };
+        // Pages that no tree has, or that are emptier than those of a tree that grows.
         let free_pages = || {
-            let in_use = self.databases.pages(&transaction)?;
-            Ok(need.pages.saturating_sub(in_use))
+            let reckoned = before.bytes.saturating_add(before.dead_bytes);
+            let needed = count_of(reckoned / self.limits.page.bytes() as u64);
+            Ok(need.pages.saturating_sub(self.databases.pages(&transaction)?.min(needed)))
         };
         let mut state = before;
         let blocks = blocks::allocate(&self.env, need, before.allocated, free_pages)?;
