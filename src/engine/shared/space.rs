@@ -30,7 +30,7 @@ const LARGEST_SESSION: usize = 256 << 20;
 
 /// How many pages have to be left for a transaction that evicts: those that another has freed can
 /// only be used by the second one after it.
-pub(super) const RESERVE: usize = 32;
+pub(super) const RESERVE: u32 = 32;
 
 /// The size of the file's pages. It is that of the system that made the file, wherever it is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +62,7 @@ impl PageSize {
 
     /// `me_nodemax` of LMDB: a node that would take more has its value on a page of its own.
     const fn largest_node(self) -> usize {
-        (self.room() / 2 & !1) - NODE_POINTER
+        ((self.room() / 2) & !1) - NODE_POINTER
     }
 
     /// What a node takes of the file, whose value is no longer than [`Self::room`]. The pages of a
@@ -136,7 +136,7 @@ impl Limits {
             max: options.max,
             max_bytes: options.max_bytes.min(map_size / 2),
             max_session: (map_size / 8).min(LARGEST_SESSION),
-            max_pages: (pages / 4 * 3).min(pages.saturating_sub(3 * RESERVE)),
+            max_pages: (pages / 4 * 3).min(pages.saturating_sub(3 * RESERVE as usize)),
             pages,
         }
     }

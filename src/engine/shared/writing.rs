@@ -215,16 +215,17 @@ impl Writing<'_> {
     /// many pages, and may have come near the end of the map, it makes sure that enough are left
     /// for one that evicts: by taking them, and giving them back.
     fn leave_room(&mut self) -> Lmdb<()> {
-        if self.copied_pages <= PAGES_OF_FEW || self.unused_pages > self.copied_pages + 3 * RESERVE
+        if self.copied_pages <= PAGES_OF_FEW
+            || self.unused_pages > self.copied_pages + 3 * RESERVE as usize
         {
             return Ok(());
         }
         let page = vec![0; self.limits.page.room()];
         let mut keys = PieceKeys::new(STATE);
-        for number in 0..RESERVE as u32 {
+        for number in 0..RESERVE {
             self.databases.state.put(&mut self.transaction, keys.key(number), &page)?;
         }
-        for number in 0..RESERVE as u32 {
+        for number in 0..RESERVE {
             self.databases.state.delete(&mut self.transaction, keys.key(number))?;
         }
         Ok(())
