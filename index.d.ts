@@ -212,7 +212,9 @@ declare namespace createMemoryStore {
      * How large the file of `path` may become, in bytes: a whole number, 1 MiB or more. So much of
      * the address space is taken, but of the disk only what is used. Sessions take half of it at
      * the most; when they would take more, those that expire soonest are removed. It makes room for
-     * some 2.3 million sessions of 400 bytes, or 475,000 of 4 kB, by default.
+     * some 2.3 million sessions of 400 bytes, or 475,000 of 4 kB, by default. One session may be as
+     * long as an eighth of it, and 256 MiB at the most: that always finds room. The smallest size is
+     * 256 pages of the system that makes the file; what is less counts as that.
      *
      * Default: 4 GiB.
      */
@@ -352,7 +354,8 @@ declare namespace createMemoryStore {
    * - a TypeError with the code `ERR_INVALID_ARG_TYPE` for a sid that is no string. A number,
    *   boolean or bigint counts as its text.
    * - a RangeError with the code `ERR_MEMORYSTORE_TOO_LARGE` for a session larger than `maxBytes`,
-   *   and on a `path` for a sid of more than 503 bytes; `ERR_INVALID_ARG_VALUE` for an empty one.
+   *   and on a `path` for one longer than an eighth of `mapSize` or than 256 MiB, and for a sid of
+   *   more than 503 bytes; `ERR_INVALID_ARG_VALUE` for an empty one.
    * - an Error with the code `ERR_MEMORYSTORE_CLOSED` from every method once `close` was called.
    * - in a store on a `path`, an Error that names the path and the cause where the file cannot be
    *   read or written, with the system's `code` (`ENOSPC`, `EIO`) or one of its own: where it is
@@ -508,7 +511,9 @@ declare namespace createMemoryStore {
      * @throws an Error where the folder of `path` cannot be used, with the system's `code`, or
      *   `ERR_MEMORYSTORE_NETWORK` where it is on a network file system, `ERR_MEMORYSTORE_UNSAFE`
      *   where others own it or can write to it, `ERR_MEMORYSTORE_SECOND_COPY` where another copy of
-     *   this package has it open in this process, and what the methods may fail with
+     *   this package has it open in this process, `ERR_MEMORYSTORE_FORMAT` where another process has
+     *   a file there that is damaged or of another version's format, and what the methods may fail
+     *   with
      */
     new (options?: MemoryStoreOptions<Session> | number): MemoryStore<Session> & Base
 

@@ -411,6 +411,101 @@ onLinux('a disk that becomes full is an error to the callback, and no more', asy
   t.deepEqual(rest, { read: true, destroyed: true, after: true, kept: 0 })
 })
 
+const DESTROY_HALF = 'for (let n = 0; n < count; n += 2) await store.destroy(sidOf(n))'
+
+for (const [what, length, free] of [
+  ['destroying half of the sessions', 3000, DESTROY_HALF],
+  // Which leaves every page half full.
+  ['destroying half of small sessions', 200, DESTROY_HALF],
+  ['clear', 3000, 'await store.clear()'],
+]) {
+  onLinux(`on a full disk, ${what} makes room for new sessions`, async (t) => {
+    const { reason, code, signal, stdout, stderr } = await runOnSmallDisk(
+      t,
+      `${ON_SMALL_DISK}
+     const { createHash } = require('node:crypto')
+     const sidOf = (n) => createHash('sha256').update('' + n).digest('base64url')
+     const work = async () => {
+       const store = new MemoryStore({ path })
+       const session = { filler: 'x'.repeat(${length}) }
+       fillUp()
+       let error
+       let count = 0
+       for (; !error && count < 20000; count++) {
+         await store.set(sidOf(count), session).catch((err) => (error = tell(err)))
+       }
+       ${free}
+       // The background thread may have some of it still.
+       await store.prune()
+       const most = Math.floor(count / 3)
+       for (let n = 0; n < most; n++) await store.set(sidOf('new' + n), session)
+       let wrong = 0
+       for (let n = 0; n < most; n++) {
+         if ((await store.get(sidOf('new' + n)))?.filler !== session.filler) wrong++
+       }
+       // Over and over, in the same room.
+       for (let n = 0; n < 3 * most; n++) await store.set(sidOf('new' + (n % most)), session)
+       await store.close()
+       print({ code: error?.code, count, wrong })
+     }
+     work()`,
+    )
+    if (reason) return skip(t, reason)
+    t.deepEqual({ code, signal, stderr }, { code: 0, signal: null, stderr: '' })
+    const report = JSON.parse(stdout)
+    t.is(report.code, 'ENOSPC')
+    t.true(report.count > 500, stdout)
+    t.is(report.wrong, 0)
+  })
+}
+
+onLinux('a copy with holes is an error where the disk is full, and whole where not', async (t) => {
+  const { reason, code, signal, stdout, stderr } = await runOnSmallDisk(
+    t,
+    `${ON_SMALL_DISK}
+     const serializer = { stringify: (body) => body, parse: (body) => body }
+     const open = () => new MemoryStore({ path, serializer, mapSize: 8 << 20 })
+     // Zeros are what a copy leaves out.
+     const bodyOf = (n) => Buffer.alloc(20000, n % 2)
+     const data = join(path, 'data.mdb')
+     const blocks = () => fs.statSync(data).blocks
+     const work = async () => {
+       const store = open()
+       for (let n = 0; n < 100; n++) await store.set('sid-' + n, bodyOf(n))
+       await store.close()
+       const before = blocks()
+       execSync('cp --sparse=always data.mdb copy && mv copy data.mdb', { cwd: path })
+       const copied = blocks()
+       fillUp()
+       const { error } = attempt(open)
+       fs.rmSync(ballast)
+       const again = open()
+       fillUp()
+       let right = 0
+       for (let n = 0; n < 100; n++) {
+         if (bodyOf(n).equals((await again.get('sid-' + n)) ?? Buffer.alloc(0))) right++
+       }
+       let written = 0
+       for (let n = 0; n < 100; n++) {
+         await again.set('sid-' + n, bodyOf(n + 1)).then(
+           () => written++,
+           ({ code }) => code === 'ENOSPC' || print(code),
+         )
+       }
+       print({ error, hasHoles: copied < before, right, written })
+       await again.close()
+     }
+     work()`,
+  )
+  if (reason) return skip(t, reason)
+  t.deepEqual({ code, signal, stderr }, { code: 0, signal: null, stderr: '' })
+  const { error, hasHoles, right } = JSON.parse(stdout)
+  t.true(hasHoles)
+  t.is(error?.code, 'ENOSPC')
+  t.true(error.named, error.message)
+  t.is(right, 100)
+})
+
 onLinux('a disk that is full is an error of the constructor, and then works', async (t) => {
   const { reason, code, signal, stdout, stderr } = await runOnSmallDisk(
     t,
@@ -633,14 +728,17 @@ test('an empty sid is an error to set, and never found', async (t) => {
   await t.notThrowsAsync(store.destroy(''))
 })
 
-test('a session that is too large for the file is an error, and the old one stays', async (t) => {
+test('a session longer than an eighth of the file is an error, and the old one stays', async (t) => {
   const path = await newFolder(t)
-  const store = new MemoryStore({ path, mapSize: 2 ** 20 })
+  const mapSize = 2 ** 23
+  const store = new MemoryStore({ path, mapSize })
   t.teardown(() => store.close())
-  await store.set(SECRETS.sid, { n: 1 })
-  const text = SECRETS.body.repeat(10 ** 5)
-  const error = await t.throwsAsync(store.set(SECRETS.sid, { text }))
+  const session = (length) => ({ text: SECRETS.body.padEnd(length - '{"text":""}'.length) })
+  const largest = session(mapSize / 8)
+  await store.set(SECRETS.sid, largest)
+  const error = await t.throwsAsync(store.set(SECRETS.sid, session(mapSize / 8 + 1)))
   t.is(error.code, 'ERR_MEMORYSTORE_TOO_LARGE')
+  t.regex(error.message, /an eighth of the option `mapSize`/)
   t.false(error.message.includes(SECRETS.body))
-  t.deepEqual(await store.get(SECRETS.sid), { n: 1 })
+  t.deepEqual(await store.get(SECRETS.sid), largest)
 })

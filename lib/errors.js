@@ -69,7 +69,7 @@ function tooLargeError({ path }) {
   const error = new RangeError(
     path === undefined
       ? 'memorystore-rs: the session alone takes more memory than the option `maxBytes` allows; it was not stored'
-      : 'memorystore-rs: the session alone takes more than the options `maxBytes` and `mapSize` allow; it was not stored',
+      : 'memorystore-rs: the session is longer than an eighth of the option `mapSize` (or than 256 MiB), or takes more than `maxBytes`; it was not stored',
   )
   error.code = 'ERR_MEMORYSTORE_TOO_LARGE'
   return error

@@ -30,8 +30,7 @@ impl Writing<'_> {
             self.state.dead_bytes = 0;
         }
         // What an earlier one left is in the way.
-        let Sessions { heads, bodies, expiry } = self.swept();
-        for database in [heads, bodies, expiry] {
+        for database in self.swept().all() {
             database.clear(&mut self.transaction)?;
         }
         self.state.generation += 1;
@@ -47,9 +46,8 @@ impl Writing<'_> {
 
     /// Gives back up to `limit` entries of each of these databases. Returns whether there were any.
     pub(super) fn sweep(&mut self, limit: usize) -> Lmdb<bool> {
-        let Sessions { heads, bodies, expiry } = self.swept();
         let mut is_found = false;
-        for database in [heads, bodies, expiry] {
+        for database in self.swept().all() {
             let mut keys = Vec::new();
             for entry in database.iter(&self.transaction)?.take(limit) {
                 keys.push(entry?.0.to_vec());

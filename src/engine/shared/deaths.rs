@@ -54,7 +54,7 @@ impl Writing<'_> {
             layout::death_key(old.version, key, &mut self.buffers.key);
             deaths.delete(&mut self.transaction, &self.buffers.key)?;
         } else {
-            self.state.dead_bytes += layout::death_cost(key.len()) as u64;
+            self.state.dead_bytes += self.limits.page.death_cost(key.len()) as u64;
         }
         destroyed.put(&mut self.transaction, key, &death.bytes())?;
         layout::death_key(death.version, key, &mut self.buffers.key);
@@ -98,7 +98,7 @@ impl Writing<'_> {
             return Ok(true);
         };
         destroyed.delete(&mut self.transaction, sid)?;
-        let cost = layout::death_cost(sid.len()) as u64;
+        let cost = self.limits.page.death_cost(sid.len()) as u64;
         self.state.dead_bytes = self.state.dead_bytes.saturating_sub(cost);
         self.state.forgotten = self.state.forgotten.max(version);
         Ok(true)

@@ -39,6 +39,8 @@ pub(super) enum Cause {
     SamePid,
     /// The file system of that type is one over a network.
     Network(String),
+    /// The file is not one of this version, and other processes have it open.
+    Format,
     /// A store of this process has the path with another value of the option.
     Option(&'static str),
     /// Another copy of this library, in the same process, has the file open.
@@ -57,6 +59,7 @@ impl From<heed::Error> for Cause {
     fn from(cause: heed::Error) -> Self {
         match cause {
             heed::Error::Mdb(MdbError::MapFull) => Self::Full,
+            heed::Error::Mdb(MdbError::VersionMismatch) => Self::Format,
             heed::Error::Io(error) if error.kind() == io::ErrorKind::WouldBlock => Self::SamePid,
             other => Self::Lmdb(other),
         }
@@ -104,6 +107,7 @@ impl Error {
             Cause::Forked => Some("ERR_MEMORYSTORE_FORKED"),
             Cause::SamePid => Some("ERR_MEMORYSTORE_SAME_PID"),
             Cause::Network(_) => Some("ERR_MEMORYSTORE_NETWORK"),
+            Cause::Format => Some("ERR_MEMORYSTORE_FORMAT"),
             Cause::Option(_) => Some("ERR_MEMORYSTORE_PATH"),
             Cause::SecondCopy => Some("ERR_MEMORYSTORE_SECOND_COPY"),
             Cause::Unsafe(..) => Some("ERR_MEMORYSTORE_UNSAFE"),
@@ -228,6 +232,11 @@ impl Display for Error {
                 text,
                 "it is on a network file system ({kind}), where neither the locks nor the memory \
                  map work that the store needs; choose a folder on a local disk"
+            ),
+            Cause::Format => text.write_str(
+                "the file is damaged or of another version of memorystore-rs, and another process \
+                 has it open; end the processes of that version first, or give this version a path \
+                 of its own",
             ),
             Cause::Option(option) => write!(
                 text,

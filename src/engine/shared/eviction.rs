@@ -7,16 +7,8 @@ use crate::time::Millis;
 
 /// How many sessions one transaction evicts because the file's pages run out. Pages are only
 /// given back when the sessions of a whole one are gone, so this is not to be done all at once.
+/// No more, either, where the disk is full and the pages have to be old ones.
 pub(super) const STEP_FOR_PAGES: usize = 8;
-
-/// What there is room for.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
-    pub(super) max: usize,
-    pub(super) max_bytes: usize,
-    /// How many pages may be in use.
-    pub(super) max_pages: usize,
-}
 
 /// What there is too much of.
 enum Excess {
@@ -33,7 +25,7 @@ impl Writing<'_> {
         }
         let end = Due::first_at(now).key();
         let mut entries = Vec::new();
-        for entry in self.sessions.expiry.iter(&self.transaction)?.take(STEP) {
+        for entry in self.sessions.expiry.iter(&self.transaction)?.take(self.step) {
             let (key, sid) = entry?;
             if key >= &end[..] {
                 break;
@@ -43,7 +35,7 @@ impl Writing<'_> {
         for (key, sid) in &entries {
             self.take_due((key, sid), Self::expire)?;
         }
-        Ok(entries.len() == STEP)
+        Ok(entries.len() == self.step)
     }
 
     /// Deals with an expiry that comes up. One that no session has is damage, and goes.
@@ -65,7 +57,7 @@ impl Writing<'_> {
     /// Evicts some of what expires soonest while there is too much, but not the session `kept`.
     pub(super) fn evict(&mut self, kept: &[u8]) -> Lmdb<()> {
         let mut for_pages = 0;
-        for _ in 0..STEP {
+        for _ in 0..self.step {
             let Some(excess) = self.excess()? else {
                 return Ok(());
             };

@@ -11,14 +11,15 @@ use std::time::Duration;
 use heed::{EnvFlags, EnvOpenOptions, MdbError, RwTxn};
 use parking_lot::{Mutex, RwLock};
 
+use super::blocks::{self, Need};
 use super::check::{self, Fault};
 use super::closing::{self, InUse};
 use super::error::{Attempt as Attempted, Cause};
-use super::eviction::Limits;
 use super::folder::{self, DATA, IN_USE, Identity, LOCK, OPENING};
-use super::layout::{self, PAGE, State};
+use super::layout::{self, State};
 use super::network::network_type;
 use super::pruning::Pruning;
+use super::space::{self, Limits, MAP_UNIT, PageSize};
 use super::writer_lock::{PATIENCE, WriterLock};
 use super::{Databases, Entries, Environment, Error, Lmdb, Result, STATE, Sessions, SharedEngine};
 use crate::engine::{Counters, Options};
@@ -30,12 +31,6 @@ static OPEN: Mutex<Vec<Weak<SharedEngine>>> = Mutex::new(Vec::new());
 
 /// Processes and threads that may read at the same time.
 const READERS: u32 = 4096;
-
-/// Less is not enough for a few sessions.
-const SMALLEST_MAP: usize = 1 << 20;
-
-/// Multiples of the page sizes that systems have.
-const MAP_UNIT: usize = 1 << 16;
 
 /// Longer than any thread takes to close the file when it has dropped the engine.
 const CLOSING: Duration = Duration::from_secs(10);
@@ -99,7 +94,7 @@ enum Attempt {
 pub(super) fn open(path: &Path, map_size: usize, options: Options) -> Result<Opened> {
     let folder =
         folder::make_folder(path).map_err(|cause| Error::new(Attempted::Open, path, cause))?;
-    let map_size = map_size.max(SMALLEST_MAP).next_multiple_of(MAP_UNIT);
+    let map_size = space::map_size(map_size);
     let mut open = OPEN.lock();
     if let Some(engine) = find(&open, &folder) {
         let failed = |cause| Error::new(Attempted::Open, &folder, cause);
@@ -212,6 +207,10 @@ fn attempt(request: &Request<'_>) -> Result<Attempt, Cause> {
     let is_known = closing::take_mark(folder)?;
     let others = if is_alone { Others::None { is_known } } else { Others::Some };
     let Some((env, databases)) = try_open(folder, map_size, others, &writer_lock)? else {
+        // Those who have it open must not lose what they write from here on.
+        if !is_alone {
+            return Err(Cause::Format);
+        }
         return Ok(Attempt::SetAside(set_file_aside(folder)?));
     };
     // LMDB has opened them by their names.
@@ -222,7 +221,7 @@ fn attempt(request: &Request<'_>) -> Result<Attempt, Cause> {
     drop(env.read_txn()?);
     in_use.unlock()?;
     in_use.lock_shared()?;
-    let limits = limits(options, map_size.min(env.info().map_size));
+    let limits = Limits::new(options, PageSize::of(&env), map_size.min(env.info().map_size));
     let in_use = InUse::new(folder, in_use, lmdb);
     Ok(Attempt::Done(Box::new(Files { env, databases, limits, writer_lock, in_use })))
 }
@@ -235,16 +234,6 @@ impl Files {
 
     pub(super) fn has_open(&self, lock: Identity) -> bool {
         self.in_use.lmdb() == lock
-    }
-}
-
-/// Half of the file is for what the sessions are reckoned to take. The pages in use may be more
-/// than that, and then some are needed for what writers copy and readers still hold.
-fn limits(options: Options, map_size: usize) -> Limits {
-    Limits {
-        max: options.max,
-        max_bytes: options.max_bytes.min(map_size / 2),
-        max_pages: map_size / PAGE / 4 * 3,
     }
 }
 
@@ -276,7 +265,7 @@ fn try_open(
         opened => opened?,
     };
     let writing = writer_lock.lock()?;
-    let opened = open_databases(&env);
+    let opened = open_databases(&env, others);
     drop(writing);
     match opened {
         Ok(Some(databases)) => return Ok(Some((env, databases))),
@@ -314,7 +303,7 @@ fn looks_right(data: &Path) -> io::Result<bool> {
 #[expect(unsafe_code, reason = "a file that is mapped is the one thing that Rust cannot watch")]
 fn open_env(folder: &Path, map_size: usize) -> Lmdb<Environment> {
     let mut options = EnvOpenOptions::new().read_txn_without_tls();
-    options.map_size(map_size).max_dbs(9).max_readers(READERS);
+    options.map_size(map_size).max_dbs(11).max_readers(READERS);
     let mut flags = EnvFlags::NO_SYNC | EnvFlags::NO_META_SYNC;
     if cfg!(not(windows)) {
         flags |= EnvFlags::WRITE_MAP;
@@ -330,11 +319,16 @@ fn open_env(folder: &Path, map_size: usize) -> Lmdb<Environment> {
 
 fn create_databases(env: &Environment, transaction: &mut RwTxn<'_>) -> Lmdb<Databases> {
     let mut create = |name| -> Lmdb<Entries> { env.create_database(transaction, Some(name)) };
-    let even =
-        Sessions { heads: create("heads")?, bodies: create("bodies")?, expiry: create("expiry")? };
+    let even = Sessions {
+        heads: create("heads")?,
+        bodies: create("bodies")?,
+        pieces: create("pieces")?,
+        expiry: create("expiry")?,
+    };
     let odd = Sessions {
         heads: create("heads-odd")?,
         bodies: create("bodies-odd")?,
+        pieces: create("pieces-odd")?,
         expiry: create("expiry-odd")?,
     };
     Ok(Databases {
@@ -346,30 +340,39 @@ fn create_databases(env: &Environment, transaction: &mut RwTxn<'_>) -> Lmdb<Data
 }
 
 /// `None` where the file is of another version of this store, or another's altogether.
-fn open_databases(env: &Environment) -> Lmdb<Option<Databases>> {
+fn open_databases(env: &Environment, others: Others) -> Lmdb<Option<Databases>> {
     let mut transaction = env.write_txn()?;
     let need = Need { pages: env.info().last_page_number + 1, size: 0 };
-    let is_new = need.pages <= 2;
-    let allocated = if is_new { allocate(env, need, 0, || Ok(0))? } else { 0 };
+    // What the state says of blocks and sums holds for as long as somebody has the file, and
+    // where it was closed and not touched since. In a copy there may be holes.
+    let is_trusted = need.pages > 2 && !matches!(others, Others::None { is_known: false });
+    let allocated = if is_trusted {
+        None
+    } else {
+        blocks::secure(env, need.pages)?;
+        Some(blocks::allocate(env, need, 0, || Ok(0))?.end)
+    };
     let databases = create_databases(env, &mut transaction)?;
-    match databases.state.get(&transaction, STATE)? {
-        Some(state) => {
-            if State::read(state).is_none_or(|state| state.format != layout::FORMAT) {
-                return Ok(None);
-            }
-        }
+    let state = match databases.state.get(&transaction, STATE)? {
+        Some(state) => State::read(state).filter(|state| state.format == layout::FORMAT),
         None if databases.are_empty(&transaction)? => {
-            let state = State { format: layout::FORMAT, allocated, ..State::default() };
-            databases.state.put(&mut transaction, STATE, &state.bytes())?;
+            Some(State { format: layout::FORMAT, ..State::default() })
         }
-        None => return Ok(None),
+        None => None,
+    };
+    let Some(state) = state else {
+        return Ok(None);
+    };
+    if let Some(allocated) = allocated {
+        let page = PageSize::of(env);
+        let state = databases.recounted(&transaction, State { allocated, ..state }, page)?;
+        databases.state.put(&mut transaction, STATE, &state.bytes())?;
     }
     transaction.commit()?;
     Ok(Some(databases))
 }
 
-/// Gives the file a name that says when it was found damaged. Processes that still have it open
-/// go on with it.
+/// Gives the file a name that says when it was found damaged. Nobody has it open.
 fn set_file_aside(folder: &Path) -> io::Result<PathBuf> {
     let time = iso(wall_clock()).unwrap_or_default();
     // Not all systems have colons in names.
@@ -386,96 +389,13 @@ fn set_file_aside(folder: &Path) -> io::Result<PathBuf> {
     }
 }
 
-/// How much more than is used is to be there for a transaction, besides what it is to write.
-const MARGIN: usize = 4 << 20;
-
-/// How much is asked of the system at a time.
-const CHUNK: usize = 1 << 20;
-
-/// With how much a transaction does where the disk is full: one that only removes things, and one
-/// that writes. What is removed leaves pages that the next ones use.
-const LEAST: usize = 128 << 10;
-const LEAST_TO_WRITE: usize = 512 << 10;
-
-/// What a transaction may need of the file.
-#[derive(Clone, Copy)]
-pub(super) struct Need {
-    /// The pages of the file that have been used so far.
-    pub(super) pages: usize,
-    /// How many bytes it writes of a session; 0 where it only removes.
-    pub(super) size: usize,
-}
-
-impl Need {
-    /// Whether a transaction can do with what has blocks up to `allocated`.
-    fn is_met(self, allocated: usize, free_pages: usize) -> bool {
-        let behind = allocated.saturating_sub(self.pages * PAGE);
-        let to_write = LEAST_TO_WRITE + 2 * self.size;
-        behind >= LEAST && (self.size == 0 || behind.max(free_pages * PAGE) >= to_write)
-    }
-}
-
-/// Sees to it that a transaction has blocks of the disk to write to: where a page of the map has
-/// none and the disk is full, writing to it ends the process. Returns how much of the file has
-/// blocks.
-///
-/// Is called with the lock that writers have, by which nobody else uses the pages behind those
-/// that have been used. `free_pages` tells how many of those are free, which is seldom asked.
-#[cfg(unix)]
-pub(super) fn allocate(
-    env: &Environment,
-    need: Need,
-    allocated: u64,
-    free_pages: impl FnOnce() -> Lmdb<usize>,
-) -> Lmdb<u64> {
-    let used = need.pages * PAGE;
-    let map_size = env.info().map_size;
-    let wanted = used + MARGIN + 2 * need.size;
-    let mut from = usize::try_from(allocated).unwrap_or(0).max(used);
-    if from >= map_size.min(wanted) {
-        return Ok(allocated);
-    }
-    let file = env.try_clone_inner_file()?;
-    let done = write_zeros(&file, &mut from, map_size.min(wanted + CHUNK));
-    match done {
-        Err(error) if from < map_size && !need.is_met(from, free_pages()?) => Err(error.into()),
-        _ => Ok(from as u64),
-    }
-}
-
-/// Writes zeros up to `to`, and moves `from` along.
-#[cfg(unix)]
-fn write_zeros(file: &File, from: &mut usize, to: usize) -> io::Result<()> {
-    use std::os::unix::fs::FileExt;
-
-    let zeros = vec![0; 64 << 10];
-    while *from < to {
-        let length = zeros.len().min(to - *from);
-        file.write_all_at(&zeros[..length], *from as u64)?;
-        *from += length;
-    }
-    Ok(())
-}
-
 /// Gives the file of LMDB's locks all of its blocks, if it is new.
 #[cfg(unix)]
 fn make_locks(locks: &File) -> io::Result<()> {
     // What LMDB reckons a reader to take, and its own head.
     let length = (READERS as usize + 8) * 64;
     let has = usize::try_from(locks.metadata()?.len()).unwrap_or(usize::MAX);
-    let mut from = if has == 0 { 0 } else { length };
-    write_zeros(locks, &mut from, length)
-}
-
-/// On Windows, LMDB writes with calls that fail where the disk is full.
-#[cfg(not(unix))]
-pub(super) fn allocate(
-    _: &Environment,
-    _: Need,
-    allocated: u64,
-    _: impl FnOnce() -> Lmdb<usize>,
-) -> Lmdb<u64> {
-    Ok(allocated)
+    if has == 0 { blocks::write_zeros(locks, 0..length) } else { Ok(()) }
 }
 
 #[cfg(not(unix))]

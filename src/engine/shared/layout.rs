@@ -4,16 +4,22 @@
 //! | ----------- | --------------------------- | -------------------------------------------- |
 //! | `heads`     | sid                         | [`Head`]: what a touch renews                |
 //! | `bodies`    | sid                         | checksum, then the body without its cookie   |
+//! | `pieces`    | sid, then a number          | what of that does not fit into a page        |
 //! | `expiry`    | expiry, then turn           | sid                                          |
 //! | `destroyed` | sid                         | version at which, and time when              |
 //! | `deaths`    | version at which, then sid  | nothing                                      |
 //! | `state`     | one                         | [`State`]: counts, and the format's version  |
 //!
-//! There are two of each of the first three: `clear` has all processes go on with the other ones,
+//! There are two of each of the first four: `clear` has all processes go on with the other ones,
 //! and what was in use until then is removed bit by bit.
 //!
 //! A head ends its fixed part with a checksum, and so does the state: a flipped bit would give a
-//! session another cookie, or destroy all of them.
+//! session another cookie, or destroy all of them. The checksums of a head and of a body are also
+//! over the sid and the version. So what belongs to another session, or to an earlier time, counts
+//! as damaged: after a power failure a leaf may name pages that have the content of another body.
+//!
+//! No value is longer than a page. LMDB puts a longer one on pages side by side, and in a file that
+//! is nearly full there may be none, however many are free.
 //!
 //! A touch writes a head and an expiry, whatever the size of the body. Numbers in values are
 //! little-endian; in keys big-endian, so that the order of the bytes is theirs.
@@ -24,40 +30,11 @@ use crate::time::Millis;
 
 use super::super::Version;
 
-/// The version of all of this. A file of another one is set aside.
-pub(super) const FORMAT: u64 = 1;
+/// The version of all of this. `CONTRIBUTING.md` tells what a change of it means.
+pub(super) const FORMAT: u64 = 2;
 
 /// LMDB's keys have at most 511 bytes, of which in `deaths` the version takes eight.
 const MAX_KEY: usize = 511 - 8;
-
-/// A page of the file, and what of it is for nodes.
-pub(super) const PAGE: usize = 4096;
-const ROOM: usize = PAGE - 16;
-
-/// What a node takes beside its key and value: its header, and a pointer to it.
-const NODE: usize = 8 + 2;
-
-/// A node that would take more than this has its value on pages of its own.
-const MAX_NODE: usize = 2038;
-
-/// What a node takes of the file. The pages of a B+ tree that grows at random places are about
-/// two thirds full (Yao, 1978: ln 2).
-const fn node_cost(key: usize, value: usize) -> usize {
-    if NODE + key + value > MAX_NODE {
-        return (16 + value).div_ceil(PAGE) * PAGE + node_cost(key, 8);
-    }
-    3 * PAGE / 2 / (ROOM / (NODE + key + value))
-}
-
-/// What a session of these lengths takes of the file: a node in each of three trees.
-pub(super) const fn cost(key: usize, cookie: usize, body: usize) -> usize {
-    node_cost(key, HEAD + cookie) + node_cost(key, CHECKSUM + body) + node_cost(DUE, key)
-}
-
-/// What a destroyed sid takes while it is remembered.
-pub(super) const fn death_cost(key: usize) -> usize {
-    node_cost(key, DEATH) + node_cost(8 + key, 0)
-}
 
 /// The key of a sid. `None` where it is too long for one.
 pub(super) fn key_of(sid: &Sid) -> Option<&[u8]> {
@@ -68,10 +45,13 @@ pub(super) fn key_of(sid: &Sid) -> Option<&[u8]> {
 /// What a head takes without the cookie, what is before a body, and a destroyed sid's value.
 pub(super) const HEAD: usize = 38;
 pub(super) const CHECKSUM: usize = 4;
-const DEATH: usize = 16;
+pub(super) const DEATH: usize = 16;
 
 /// What the key of an expiry takes.
-const DUE: usize = 16;
+pub(super) const DUE: usize = 16;
+
+/// The longest cookie that is kept in the head: with it, a head fits into a page of any size.
+pub(super) const MAX_COOKIE: usize = 2048;
 
 /// Whether JSON would write the rest of the session as it stands, so that a touch may replace the
 /// cookie alone; see [`crate::json`].
@@ -116,11 +96,11 @@ impl<'a> Head<'a> {
         }
     }
 
-    /// `None` where the bytes are not what was written.
-    pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
+    /// `None` where the bytes are not what was written for the sid.
+    pub(super) fn read(sid: &[u8], bytes: &'a [u8]) -> Option<Self> {
         let (fixed, cookie) = bytes.split_at_checked(HEAD)?;
         let (fixed, sum) = fixed.split_at(HEAD - CHECKSUM);
-        if checksum([fixed, cookie]) != sum {
+        if checksum([sid, fixed, cookie]) != sum {
             return None;
         }
         Some(Self {
@@ -134,7 +114,7 @@ impl<'a> Head<'a> {
         })
     }
 
-    pub(super) fn write_to(&self, bytes: &mut Vec<u8>) {
+    pub(super) fn write_to(&self, sid: &[u8], bytes: &mut Vec<u8>) {
         bytes.clear();
         bytes.extend_from_slice(&self.version.to_le_bytes());
         bytes.extend_from_slice(&self.due.expires.to_le_bytes());
@@ -145,14 +125,14 @@ impl<'a> Head<'a> {
         let encoding = ENCODINGS.iter().position(|known| *known == self.encoding).unwrap_or(0);
         #[expect(clippy::cast_possible_truncation, reason = "there are five at the most")]
         bytes.extend_from_slice(&[place as u8, encoding as u8]);
-        let sum = checksum([&bytes[..], self.cookie]);
+        let sum = checksum([sid, bytes, self.cookie]);
         bytes.extend_from_slice(&sum);
         bytes.extend_from_slice(self.cookie);
     }
 }
 
 /// What tells a flipped bit that breaks nothing else.
-fn checksum(parts: [&[u8]; 2]) -> [u8; CHECKSUM] {
+fn checksum<const N: usize>(parts: [&[u8]; N]) -> [u8; CHECKSUM] {
     let mut sum = crc32fast::Hasher::new();
     for part in parts {
         sum.update(part);
@@ -160,17 +140,47 @@ fn checksum(parts: [&[u8]; 2]) -> [u8; CHECKSUM] {
     sum.finalize().to_le_bytes()
 }
 
-/// The body as it is stored: with a checksum.
-pub(super) fn write_body(parts: [&[u8]; 2], bytes: &mut Vec<u8>) {
-    bytes.clear();
-    bytes.extend_from_slice(&checksum(parts));
-    bytes.extend(parts.into_iter().flatten());
+/// Whose a body is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Owner<'a> {
+    pub(super) sid: &'a [u8],
+    pub(super) version: Version,
 }
 
-/// The body that was written; `None` where it is not what was written any more.
-pub(super) fn read_body(bytes: &[u8]) -> Option<&[u8]> {
+/// The body as it is stored: with a checksum.
+pub(super) fn write_body(owner: Owner<'_>, [one, other]: [&[u8]; 2], bytes: &mut Vec<u8>) {
+    bytes.clear();
+    bytes.extend_from_slice(&checksum([&owner.version.to_le_bytes(), owner.sid, one, other]));
+    bytes.extend_from_slice(one);
+    bytes.extend_from_slice(other);
+}
+
+/// The body that was written; `None` where it is not what was written any more, or not for the
+/// owner.
+pub(super) fn read_body<'b>(owner: Owner<'_>, bytes: &'b [u8]) -> Option<&'b [u8]> {
     let (sum, body) = bytes.split_at_checked(CHECKSUM)?;
-    (checksum([body, &[]]) == sum).then_some(body)
+    (checksum([&owner.version.to_le_bytes(), owner.sid, body]) == sum).then_some(body)
+}
+
+/// The keys of what does not fit into one value of a body. No other sid has one of them: the
+/// number always takes four bytes.
+pub(super) struct PieceKeys {
+    key: Vec<u8>,
+    sid: usize,
+}
+
+impl PieceKeys {
+    pub(super) fn new(sid: &[u8]) -> Self {
+        let mut key = Vec::with_capacity(sid.len() + size_of::<u32>());
+        key.extend_from_slice(sid);
+        Self { key, sid: sid.len() }
+    }
+
+    pub(super) fn key(&mut self, number: u32) -> &[u8] {
+        self.key.truncate(self.sid);
+        self.key.extend_from_slice(&number.to_be_bytes());
+        &self.key
+    }
 }
 
 /// When a session expires, and its place among those that expire in the same millisecond.
@@ -342,8 +352,8 @@ mod tests {
                 place: PLACES[place], encoding: ENCODINGS[encoding], cookie: &text,
             };
             let bytes = &mut Vec::new();
-            head.write_to(bytes);
-            prop_assert_eq!(Head::read(bytes), Some(head));
+            head.write_to(b"sid", bytes);
+            prop_assert_eq!(Head::read(b"sid", bytes), Some(head));
             let death = Death { version, at: expires };
             prop_assert_eq!(Death::read(&death.bytes()), Some(death));
             let state = State {
@@ -351,8 +361,9 @@ mod tests {
                 allocated: 5, generation: 6,
             };
             prop_assert_eq!(State::read(&state.bytes()), Some(state));
-            write_body([&text, b"rest"], bytes);
-            prop_assert_eq!(read_body(bytes), Some(&[&text[..], b"rest"].concat()[..]));
+            let owner = Owner { sid: b"sid", version };
+            write_body(owner, [&text, b"rest"], bytes);
+            prop_assert_eq!(read_body(owner, bytes), Some(&[&text[..], b"rest"].concat()[..]));
             prop_assert_eq!(Due::read(&head.due.key()), Some(head.due));
             death_key(version, &text, bytes);
             prop_assert_eq!(read_death_key(bytes), Some((version, &text[..])));
@@ -373,25 +384,46 @@ mod tests {
                 bytes[bit / 8] ^= 1 << (bit % 8);
             };
             let bytes = &mut Vec::new();
-            write_body([&text, b"x"], bytes);
+            let owner = Owner { sid: b"sid", version: 1 };
+            write_body(owner, [&text, b"x"], bytes);
             flip(bytes);
-            prop_assert_eq!(read_body(bytes), None);
+            prop_assert_eq!(read_body(owner, bytes), None);
             let head = Head {
                 version: 1, due: Due { expires: 2, turn: 3 }, body: 3, cookie_at: 4, place: Cookie::Cut,
                 encoding: Encoding::Ascii, cookie: &text,
             };
-            head.write_to(bytes);
+            head.write_to(owner.sid, bytes);
             flip(bytes);
-            prop_assert_eq!(Head::read(bytes), None);
+            prop_assert_eq!(Head::read(owner.sid, bytes), None);
             let mut state = State { format: FORMAT, version: 1, ..State::default() }.bytes();
             flip(&mut state);
             prop_assert_eq!(State::read(&state), None);
         }
 
         #[test]
+        fn what_is_of_another_session_or_version_is_not_read(
+            text in any::<Vec<u8>>(), sid in any::<[u8; 8]>(), version in any::<u64>(),
+        ) {
+            let owner = Owner { sid: &sid, version };
+            let mut other_sid = sid;
+            other_sid[3] ^= 1;
+            let bytes = &mut Vec::new();
+            write_body(owner, [&text, b""], bytes);
+            prop_assert_eq!(read_body(Owner { sid: &other_sid, ..owner }, bytes), None);
+            prop_assert_eq!(read_body(Owner { version: version ^ 1, ..owner }, bytes), None);
+            let head = Head {
+                version, due: Due { expires: 2, turn: 3 }, body: 3, cookie_at: 4, place: Cookie::Cut,
+                encoding: Encoding::Ascii, cookie: &text,
+            };
+            head.write_to(&sid, bytes);
+            prop_assert_eq!(Head::read(&other_sid, bytes), None);
+        }
+
+        #[test]
         fn no_bytes_make_reading_panic(bytes in any::<Vec<u8>>()) {
-            let _ = (Head::read(&bytes), Death::read(&bytes), State::read(&bytes));
-            let _ = (read_body(&bytes), read_expiry((&bytes, &bytes)), read_death_key(&bytes));
+            let owner = Owner { sid: b"sid", version: 1 };
+            let _ = (Head::read(owner.sid, &bytes), Death::read(&bytes), State::read(&bytes));
+            let _ = (read_body(owner, &bytes), read_expiry((&bytes, &bytes)), read_death_key(&bytes));
         }
     }
 }

@@ -44,7 +44,7 @@ impl Listing for SidListing {
             let (mut last, mut count) = (None, 0);
             for entry in snapshot.sessions.heads.range(snapshot.transaction, &range)?.take(STEP) {
                 let (key, head) = entry?;
-                let head = Head::read(head).filter(|head| head.due.expires >= self.first);
+                let head = Head::read(key, head).filter(|head| head.due.expires >= self.first);
                 listed
                     .extend(head.map(|head| ((head.due.expires, head.due.turn), engine.sid(key))));
                 last = Some(key);

@@ -14,13 +14,16 @@
 //! - The file has a size that it does not outgrow, and `max_bytes` is a share of it at the most.
 //! - Counters, and what a prune has removed, are those of this process.
 //!
-//! The modules: `layout` has the bytes of each entry; `file` opens the file, in a `folder` that is
+//! The modules: `layout` has the bytes of each entry, `space` tells what they take and what there is
+//! room for, and `blocks` what the disk has of that; `file` opens the file, in a `folder` that is
 //! safe to use and on a disk that `network` has nothing against, of which `check` tells whether LMDB
 //! can use it, unless `closing` knows; `following` opens the next one where it is replaced;
 //! `transaction` begins, ends and repeats transactions; `writing` is one that writes, and
-//! `writer_lock` lets one writer in at a time; `session`, `deaths`, `clearing` and `eviction` are what is done in it; `pruning` and `listing`
+//! `writer_lock` lets one writer in at a time; `session`, `deaths`, `clearing` and `eviction` are
+//! what is done in it; `pruning` and `listing`
 //! are what takes more than one.
 
+mod blocks;
 mod check;
 mod clearing;
 mod closing;
@@ -35,12 +38,14 @@ mod listing;
 mod network;
 mod pruning;
 mod session;
+mod space;
 #[cfg(test)]
 pub(super) mod tests;
 mod transaction;
 mod writer_lock;
 mod writing;
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::hash::RandomState;
 use std::ops::Bound;
@@ -54,13 +59,15 @@ use parking_lot::{Mutex, RwLock};
 
 use self::error::Attempt;
 pub use self::error::Error;
+use self::eviction::STEP_FOR_PAGES;
 use self::file::Files;
 pub use self::file::Opened;
 use self::folder::Identity;
-use self::layout::{Due, Head, State};
+use self::layout::{Due, Head, Owner, PieceKeys, State};
 use self::listing::SidListing;
 use self::pruning::Pruning;
 use self::session::{NewBody, Renewal};
+use self::space::{Limits, PageSize};
 use self::writing::{Buffers, STEP, count_of};
 use super::{
     Condition, Counters, Engine, Leftover, Length, Listing, NewCookie, Options, Refused, Removed,
@@ -93,6 +100,7 @@ struct Databases {
 struct Sessions {
     heads: Entries,
     bodies: Entries,
+    pieces: Entries,
     expiry: Entries,
 }
 
@@ -105,7 +113,7 @@ enum Session<'t> {
     /// Not what was written, or not all of it.
     Damaged,
     /// Its head, and its body with the checksum.
-    Found(Head<'t>, &'t [u8]),
+    Found(Head<'t>, Cow<'t, [u8]>),
 }
 
 /// What a transaction that reads sees.
@@ -139,10 +147,28 @@ impl Databases {
         Ok(Snapshot { transaction, databases: *self, state, sessions: self.sessions(&state) })
     }
 
+    /// A state whose sums are those of what there is: damage may have taken what they counted.
+    fn recounted(&self, transaction: &RoTxn<'_>, state: State, page: PageSize) -> Lmdb<State> {
+        let mut bytes = 0;
+        for entry in self.sessions(&state).heads.iter(transaction)? {
+            let (sid, head) = entry?;
+            if let Some(head) = Head::read(sid, head) {
+                bytes += page.cost(sid.len(), head.cookie.len(), head.body as usize) as u64;
+            }
+        }
+        let mut dead_bytes = 0;
+        for entry in self.deaths.iter(transaction)? {
+            if let Some((_, sid)) = layout::read_death_key(entry?.0) {
+                dead_bytes += page.death_cost(sid.len()) as u64;
+            }
+        }
+        Ok(State { bytes, dead_bytes, ..state })
+    }
+
     /// How many pages the databases use.
     fn pages(&self, transaction: &RoTxn<'_>) -> Lmdb<usize> {
         let Self { sessions, destroyed, deaths, state } = self;
-        let sessions = sessions.iter().flat_map(|one| [one.heads, one.bodies, one.expiry]);
+        let sessions = sessions.iter().flat_map(Sessions::all);
         let mut pages = 0;
         for database in sessions.chain([*destroyed, *deaths, *state]) {
             let stat = database.stat(transaction)?;
@@ -153,16 +179,50 @@ impl Databases {
 }
 
 impl Sessions {
+    fn all(&self) -> [Entries; 4] {
+        [self.heads, self.bodies, self.pieces, self.expiry]
+    }
+
     fn get<'t>(&self, transaction: &'t RoTxn<'_>, key: &[u8]) -> Lmdb<Session<'t>> {
         let head = self.heads.get(transaction, key)?;
         let body = self.bodies.get(transaction, key)?;
-        Ok(match (head, body) {
-            (None, None) => Session::Missing,
-            (Some(head), Some(body)) => {
-                Head::read(head).map_or(Session::Damaged, |head| Session::Found(head, body))
+        let (head, first) = match (head, body) {
+            (None, None) => return Ok(Session::Missing),
+            (Some(head), Some(body)) => (Head::read(key, head), body),
+            _ => return Ok(Session::Damaged),
+        };
+        let Some(head) = head else {
+            return Ok(Session::Damaged);
+        };
+        let body = self.body(transaction, (key, &head), first)?;
+        Ok(body.map_or(Session::Damaged, |body| Session::Found(head, body)))
+    }
+
+    /// The whole body that begins with `first`, put together if need be. `None` where something is
+    /// missing.
+    fn body<'t>(
+        &self,
+        transaction: &'t RoTxn<'_>,
+        (key, head): (&[u8], &Head<'_>),
+        first: &'t [u8],
+    ) -> Lmdb<Option<Cow<'t, [u8]>>> {
+        let length = layout::CHECKSUM + head.body as usize;
+        if first.len() >= length {
+            return Ok((first.len() == length).then_some(Cow::Borrowed(first)));
+        }
+        let mut body = Vec::with_capacity(length);
+        body.extend_from_slice(first);
+        let mut keys = PieceKeys::new(key);
+        for number in 0.. {
+            if body.len() >= length {
+                break;
             }
-            _ => Session::Damaged,
-        })
+            let Some(piece) = self.pieces.get(transaction, keys.key(number))? else {
+                return Ok(None);
+            };
+            body.extend_from_slice(piece);
+        }
+        Ok((body.len() == length).then_some(Cow::Owned(body)))
     }
 }
 
@@ -185,9 +245,10 @@ impl Snapshot<'_> {
 
 /// What the serializer had returned, read at the version `read`. `None` where the body is not what
 /// was written.
-fn view<'t>(head: &Head<'t>, body: &'t [u8], read: Version) -> Option<BodyView<'t>> {
+fn view<'t>(key: &[u8], head: &Head<'t>, body: &'t [u8], read: Version) -> Option<BodyView<'t>> {
+    let owner = Owner { sid: key, version: head.version };
     BodyView::of_parts(
-        layout::read_body(body)?,
+        layout::read_body(owner, body)?,
         head.cut(),
         head.encoding,
         (read, head.due.expires),
@@ -261,7 +322,7 @@ impl SharedEngine {
             };
             let session = writing.sessions.get(&writing.transaction, key)?;
             let view = match &session {
-                Session::Found(head, body) => view(head, body, writing.state.version),
+                Session::Found(head, body) => view(key, head, body, writing.state.version),
                 Session::Missing | Session::Damaged => None,
             };
             let Some(view) = view else {
@@ -306,15 +367,16 @@ impl SharedEngine {
     fn is_too_soon(&self, key: &[u8], now: Millis, expires: Millis) -> Result<bool> {
         self.reading(|snapshot| {
             let head = snapshot.sessions.heads.get(snapshot.transaction, key)?;
-            let alive = head.and_then(Head::read).filter(|head| now <= head.due.expires);
+            let alive = head.and_then(|head| Head::read(key, head));
+            let alive = alive.filter(|head| now <= head.due.expires);
             Ok(alive.is_some_and(|head| self.options.is_too_soon(head.due.expires, expires)))
         })
     }
 
-    /// What all sessions together may take.
-    fn max_bytes(&self) -> Result<usize> {
+    /// What there is room for.
+    fn limits(&self) -> Result<Limits> {
         let files = self.files().map_err(|cause| self.error(Attempt::Write, cause))?;
-        Ok(files.limits.max_bytes)
+        Ok(files.limits)
     }
 
     /// Whether the file that is open has LMDB's lock file.
@@ -329,7 +391,8 @@ impl SharedEngine {
 
     /// Removes those of the sessions that have expired or are damaged.
     fn remove_over(&self, keys: &[Vec<u8>], now: Millis, removed: &mut Vec<Removed>) -> Result<()> {
-        for keys in keys.chunks(STEP) {
+        // They are anywhere in the file, and each is on pages of its own.
+        for keys in keys.chunks(STEP_FOR_PAGES) {
             self.writing(&[], 0, removed, |writing| {
                 for key in keys {
                     match writing.find(key)? {
@@ -419,7 +482,7 @@ impl Engine for SharedEngine {
             if now > head.due.expires {
                 return Ok(Found::Over);
             }
-            let Some(view) = view(&head, body, snapshot.state.version) else {
+            let Some(view) = view(key, &head, &body, snapshot.state.version) else {
                 return Ok(Found::Over);
             };
             read(view);
@@ -455,7 +518,7 @@ impl Engine for SharedEngine {
             return Ok(Err(Refused::Sid));
         };
         let new = NewBody::new(body);
-        if new.cost(key) > self.max_bytes()? || !new.fits() {
+        if !new.fits(key, &self.limits()?) {
             return Ok(Err(Refused::TooLarge));
         }
         self.writing(key, new.len(), removed, |writing| writing.set(key, &new, condition, times))
@@ -537,7 +600,7 @@ impl Engine for SharedEngine {
                 let session = snapshot.sessions.get(snapshot.transaction, key)?;
                 let found = match &session {
                     Session::Found(head, body) => {
-                        view(head, body, 0).map(|view| (view, head.due.expires))
+                        view(key, head, body, 0).map(|view| (view, head.due.expires))
                     }
                     Session::Missing | Session::Damaged => None,
                 };

@@ -1,8 +1,9 @@
 //! Writing one session, whole or its cookie alone.
 
-use super::Lmdb;
-use super::layout::{self, Cookie, Due, Head};
+use super::layout::{self, Cookie, Due, Head, MAX_COOKIE, Owner};
+use super::space::Limits;
 use super::writing::{Stored, Writing};
+use super::{Lmdb, Session};
 use crate::cookie::{BEFORE_COOKIE, is_renewal};
 use crate::engine::{Condition, Refused, Touched, Version};
 use crate::json;
@@ -32,7 +33,9 @@ impl<'a> NewBody<'a> {
         let Some(rest) = bytes.strip_prefix(BEFORE_COOKIE) else {
             return whole;
         };
-        let Some(flat) = json::flat_object(rest, b"expires") else {
+        let Some(flat) =
+            json::flat_object(rest, b"expires").filter(|flat| flat.length <= MAX_COOKIE)
+        else {
             return whole;
         };
         let (cookie, after) = rest.split_at(flat.length);
@@ -40,17 +43,18 @@ impl<'a> NewBody<'a> {
         Self { before, cookie, after, place: Cookie::CutUnseen, ..whole }
     }
 
-    pub(super) fn cost(&self, key: &[u8]) -> usize {
-        layout::cost(key.len(), self.cookie.len(), self.before.len() + self.after.len())
+    pub(super) fn cost(&self, key: &[u8], limits: &Limits) -> usize {
+        let body = self.before.len() + self.after.len();
+        limits.page.cost(key.len(), self.cookie.len(), body)
     }
 
     pub(super) fn len(&self) -> usize {
         self.given.bytes.len()
     }
 
-    /// Whether its length is one that can be stored.
-    pub(super) fn fits(&self) -> bool {
-        length_of(self.len()).is_some()
+    /// Whether there is room for it, if for nothing else.
+    pub(super) fn fits(&self, key: &[u8], limits: &Limits) -> bool {
+        self.len() <= limits.max_session && self.cost(key, limits) <= limits.max_bytes
     }
 
     fn cookie_at(&self) -> u32 {
@@ -134,7 +138,8 @@ impl Writing<'_> {
         if expires < stored.due.expires {
             return Ok(true);
         }
-        let head = self.sessions.heads.get(&self.transaction, key)?.and_then(Head::read);
+        let head = self.sessions.heads.get(&self.transaction, key)?;
+        let head = head.and_then(|head| Head::read(key, head));
         let cut = head.filter(|head| head.cut().is_some() && !new.cookie.is_empty());
         Ok(cut.is_some_and(|old| {
             is_renewal(new.cookie, old.cookie) && !is_renewal(old.cookie, new.cookie)
@@ -158,12 +163,13 @@ impl Writing<'_> {
             encoding: new.encoding,
             cookie: new.cookie,
         };
-        head.write_to(&mut self.buffers.head);
-        layout::write_body([new.before, new.after], &mut self.buffers.body);
+        head.write_to(key, &mut self.buffers.head);
+        let owner = Owner { sid: key, version };
+        layout::write_body(owner, [new.before, new.after], &mut self.buffers.body);
         self.sessions.heads.put(&mut self.transaction, key, &self.buffers.head)?;
-        self.sessions.bodies.put(&mut self.transaction, key, &self.buffers.body)?;
+        self.put_body(key, old.is_some_and(|old| old.has_pieces))?;
         self.give_back(old.map_or(0, |old| old.cost));
-        self.state.bytes += new.cost(key) as u64;
+        self.state.bytes += new.cost(key, &self.limits) as u64;
         self.move_expiry(key, old, due)
     }
 
@@ -214,32 +220,46 @@ impl Writing<'_> {
     /// Returns false, having changed nothing, where the cookie cannot be replaced.
     fn renew(&mut self, key: &[u8], old: &Stored, renewal: Renewal<'_>) -> Lmdb<bool> {
         let due = Due { expires: renewal.expires, turn: self.state.version + 1 };
-        let head = self.sessions.heads.get(&self.transaction, key)?.and_then(Head::read);
-        let Some(head) = head else {
+        let cookie = renewal.cookie.bytes;
+        if cookie.len() > MAX_COOKIE {
+            return Ok(false);
+        }
+        let head = self.sessions.heads.get(&self.transaction, key)?;
+        let Some(head) = head.and_then(|head| Head::read(key, head)) else {
             return Ok(false);
         };
-        let body = match head.place {
-            Cookie::Fixed | Cookie::Cut => None,
-            Cookie::Unseen | Cookie::CutUnseen => {
-                self.sessions.bodies.get(&self.transaction, key)?.and_then(layout::read_body)
-            }
+        let is_apart_and_renewed = head.cut().is_some() && is_renewal(head.cookie, cookie);
+        let is_body_needed = match head.place {
+            Cookie::Fixed => false,
+            Cookie::Cut => !is_apart_and_renewed,
+            Cookie::Unseen | Cookie::CutUnseen => true,
         };
-        let cut = match head.place {
-            Cookie::Fixed => None,
-            Cookie::Cut => Some((head.cookie_at, None)),
-            Cookie::CutUnseen => body
-                .filter(|body| json::is_cut_from_canonical(body, head.cookie_at as usize))
-                .map(|_| (head.cookie_at, None)),
-            Cookie::Unseen => body.and_then(cut_cookie),
+        let session =
+            is_body_needed.then(|| self.sessions.get(&self.transaction, key)).transpose()?;
+        let body = match &session {
+            Some(Session::Found(head, body)) => {
+                layout::read_body(Owner { sid: key, version: head.version }, body)
+            }
+            Some(Session::Missing | Session::Damaged) | None => None,
+        };
+        let at = head.cookie_at;
+        let cut = match (head.place, body) {
+            (Cookie::Cut, None) if !is_body_needed => Some((at, None)),
+            (Cookie::Fixed, _) | (_, None) => None,
+            (Cookie::Cut, Some(body)) => Some((at, Some([body, &[][..]]))),
+            (Cookie::CutUnseen, Some(body)) => json::is_cut_from_canonical(body, at as usize)
+                .then_some((at, (!is_apart_and_renewed).then_some([body, &[][..]]))),
+            (Cookie::Unseen, Some(body)) => cut_cookie(body),
         };
         let Some((cookie_at, rest)) = cut else {
             return Ok(false);
         };
-        let old_cookie = match (head.place, body) {
-            (Cookie::Unseen, Some(body)) => json::cookie_value(body).map(|place| &body[place]),
-            _ => Some(head.cookie),
+        let is_renewed = match (head.place, body) {
+            (Cookie::Unseen, Some(body)) => {
+                json::cookie_value(body).is_some_and(|place| is_renewal(&body[place], cookie))
+            }
+            _ => is_apart_and_renewed,
         };
-        let is_renewed = old_cookie.is_some_and(|old| is_renewal(old, renewal.cookie.bytes));
         if renewal.is_tied && !is_renewed {
             return Ok(false);
         }
@@ -247,27 +267,27 @@ impl Writing<'_> {
             Encoding::Ascii => head.encoding,
             _ => Encoding::Utf8,
         };
-        let cookie = renewal.cookie.bytes;
         let Some(length) =
             rest.map_or(Some(head.body), |[one, other]| length_of(one.len() + other.len()))
         else {
             return Ok(false);
         };
-        let cost = layout::cost(key.len(), cookie.len(), length as usize) as u64;
-        if cost > self.limits.max_bytes as u64 {
+        let cost = self.limits.page.cost(key.len(), cookie.len(), length as usize);
+        let is_too_large = cookie.len() + length as usize > self.limits.max_session;
+        if is_too_large || cost > self.limits.max_bytes {
             return Ok(false);
         }
         let version = if is_renewed { head.version } else { due.turn };
         let place = Cookie::Cut;
         let head = Head { version, due, body: length, cookie_at, place, encoding, cookie };
-        head.write_to(&mut self.buffers.head);
+        head.write_to(key, &mut self.buffers.head);
         if let Some(parts) = rest {
-            layout::write_body(parts, &mut self.buffers.body);
-            self.sessions.bodies.put(&mut self.transaction, key, &self.buffers.body)?;
+            layout::write_body(Owner { sid: key, version }, parts, &mut self.buffers.body);
+            self.put_body(key, old.has_pieces)?;
         }
         self.sessions.heads.put(&mut self.transaction, key, &self.buffers.head)?;
         self.give_back(old.cost);
-        self.state.bytes += cost;
+        self.state.bytes += cost as u64;
         self.state.version = due.turn;
         self.move_expiry(key, Some(old), due)?;
         Ok(true)

@@ -9,9 +9,9 @@ use heed::MdbError;
 
 use super::error::{Attempt, Cause};
 use super::eviction::STEP_FOR_PAGES;
-use super::file::{self, Files};
-use super::writing::Writing;
-use super::{Error, Lmdb, Result, SharedEngine, Snapshot};
+use super::file::Files;
+use super::writing::{STEP, Writing, count_of};
+use super::{Error, Lmdb, Result, SharedEngine, Snapshot, blocks};
 use crate::engine::{Counters, Removed};
 
 /// How often, and after how long each time, a writer looks whether readers have ended that hold what
@@ -90,24 +90,41 @@ impl SharedEngine {
             return Ok(());
         }
         for evicted in 0..victims {
-            let done = self.write_once(0, removed, |writing| {
-                if writing.sweep(STEP_FOR_PAGES)? {
-                    return Ok(true);
+            let mut done = self.evict_alone(kept, removed);
+            for _ in 0..2 {
+                if !matches!(done, Err(Cause::Full)) {
+                    break;
                 }
-                let is_found = writing.evict_first(kept)?;
-                writing.counters.evictions_by_bytes += u64::from(is_found);
-                Ok(is_found)
-            });
+                // Two transactions on, what the last one has freed can be used. They copy a few
+                // pages each.
+                let next = |writing: &mut Writing<'_>| Ok(writing.next_version());
+                if self.write_once(0, removed, next).is_ok() {
+                    done = self.evict_alone(kept, removed);
+                }
+            }
             match done {
-                Ok((true, _)) => {}
-                Ok((false, _)) if evicted > 0 => return Ok(()),
-                Ok((false, _)) | Err(Cause::Full) => {
+                Ok(true) => {}
+                Ok(false) if evicted > 0 => return Ok(()),
+                Ok(false) | Err(Cause::Full) => {
                     return Err(self.error(Attempt::Write, Cause::Full));
                 }
                 Err(cause) => return Err(self.error(Attempt::Write, cause)),
             }
         }
         Ok(())
+    }
+
+    /// Evicts one session, or sweeps, in a transaction of its own. Returns whether there was one.
+    fn evict_alone(&self, kept: &[u8], removed: &mut Vec<Removed>) -> Result<bool, Cause> {
+        let evict = |writing: &mut Writing<'_>| {
+            if writing.sweep(STEP_FOR_PAGES)? {
+                return Ok(true);
+            }
+            let is_found = writing.evict_first(kept)?;
+            writing.counters.evictions_by_bytes += u64::from(is_found);
+            Ok(is_found)
+        };
+        Ok(self.write_once(0, removed, evict)?.0)
     }
 
     /// Returns also whether there still is more than there is room for.
@@ -122,13 +139,16 @@ impl SharedEngine {
         let _writing = files.writer_lock.lock()?;
         let transaction = env.write_txn()?;
         let before = databases.state(&transaction)?;
-        let need = file::Need { pages: env.info().last_page_number + 1, size };
+        let need = blocks::Need { pages: env.info().last_page_number + 1, size };
+        // Pages that no tree has, or that are emptier than those of a tree that grows.
         let free_pages = || {
-            let in_use = databases.pages(&transaction)?;
-            Ok(need.pages.saturating_sub(in_use))
+            let reckoned = before.bytes.saturating_add(before.dead_bytes);
+            let needed = count_of(reckoned / limits.page.bytes() as u64);
+            Ok(need.pages.saturating_sub(databases.pages(&transaction)?.min(needed)))
         };
         let mut state = before;
-        state.allocated = file::allocate(env, need, before.allocated, free_pages)?;
+        let blocks = blocks::allocate(env, need, before.allocated, free_pages)?;
+        state.allocated = blocks.end;
         let mut writing = Writing {
             databases: *databases,
             sessions: databases.sessions(&before),
@@ -139,6 +159,9 @@ impl SharedEngine {
             options: self.options,
             hasher: &self.hasher,
             limits: *limits,
+            step: if blocks.are_short { STEP_FOR_PAGES } else { STEP },
+            unused_pages: limits.pages.saturating_sub(need.pages),
+            copied_pages: 0,
             is_file_used_up: need.pages >= limits.max_pages,
             is_over: false,
             buffers: std::mem::take(&mut *self.buffers.lock()),

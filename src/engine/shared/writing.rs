@@ -5,8 +5,8 @@ use std::hash::RandomState;
 
 use heed::RwTxn;
 
-use super::eviction::Limits;
-use super::layout::{self, Due, Head, State};
+use super::layout::{Due, Head, PieceKeys, State};
+use super::space::{Limits, RESERVE};
 use super::{Databases, Lmdb, STATE, Session, Sessions, view};
 use crate::engine::{Counters, Options, Removed, Version};
 use crate::record::Body;
@@ -15,6 +15,12 @@ use crate::time::Millis;
 
 /// How many entries one transaction removes, for others that write wait for it.
 pub(super) const STEP: usize = 64;
+
+/// About how many pages removing a session copies.
+const PAGES_TO_REMOVE: usize = 4;
+
+/// How many a transaction may copy that need not look what it leaves.
+const PAGES_OF_FEW: usize = 2 * PAGES_TO_REMOVE;
 
 /// A buffer that has grown beyond this many bytes is not kept.
 const BUFFER_TO_KEEP: usize = 256 * 1024;
@@ -31,6 +37,11 @@ pub(super) struct Writing<'e> {
     pub(super) options: Options,
     pub(super) hasher: &'e RandomState,
     pub(super) limits: Limits,
+    /// How many sessions it may remove.
+    pub(super) step: usize,
+    /// How many pages the file has never used, and about how many the transaction has copied.
+    pub(super) unused_pages: usize,
+    pub(super) copied_pages: usize,
     /// Whether the file has been used up to the last page that is to be in use.
     pub(super) is_file_used_up: bool,
     /// Whether there still is too much, and another transaction is to go on evicting.
@@ -60,6 +71,7 @@ pub(super) struct Stored {
     pub(super) version: Version,
     pub(super) due: Due,
     pub(super) cost: u64,
+    pub(super) has_pieces: bool,
 }
 
 impl Stored {
@@ -74,30 +86,69 @@ impl Writing<'_> {
         let Some(head) = self.sessions.heads.get(&self.transaction, key)? else {
             return Ok(None);
         };
-        let Some(head) = Head::read(head) else {
+        let Some(head) = Head::read(key, head) else {
             self.discard(key)?;
             return Ok(None);
         };
-        Ok(Some(Stored {
-            version: head.version,
-            due: head.due,
-            cost: layout::cost(key.len(), head.cookie.len(), head.body as usize) as u64,
-        }))
+        Ok(Some(self.stored(key, &head)))
     }
 
-    /// Removes what there is of a session that cannot be read.
+    fn stored(&self, key: &[u8], head: &Head<'_>) -> Stored {
+        let (page, body) = (self.limits.page, head.body as usize);
+        Stored {
+            version: head.version,
+            due: head.due,
+            cost: page.cost(key.len(), head.cookie.len(), body) as u64,
+            has_pieces: page.needs_pieces(body),
+        }
+    }
+
+    /// Removes what there is of a session that cannot be read. What it took is only known where
+    /// its head can be read; else the sums are put right when the file is opened.
     pub(super) fn discard(&mut self, key: &[u8]) -> Lmdb<()> {
-        let Sessions { heads, bodies, .. } = self.sessions;
-        let head = heads.get(&self.transaction, key)?;
-        let known = head.and_then(Head::read).map(|head| {
-            let cost = layout::cost(key.len(), head.cookie.len(), head.body as usize);
-            (head.due, cost as u64)
-        });
-        heads.delete(&mut self.transaction, key)?;
-        bodies.delete(&mut self.transaction, key)?;
-        if let Some((due, cost)) = known {
-            self.delete_expiry(due)?;
-            self.give_back(cost);
+        let head = self.sessions.heads.get(&self.transaction, key)?;
+        let known = head.and_then(|head| Head::read(key, head)).map(|head| self.stored(key, &head));
+        self.delete(key, true)?;
+        if let Some(stored) = known {
+            self.delete_expiry(stored.due)?;
+            self.give_back(stored.cost);
+        }
+        Ok(())
+    }
+
+    /// Deletes the head and the body, and the pieces of that.
+    fn delete(&mut self, key: &[u8], has_pieces: bool) -> Lmdb<()> {
+        self.sessions.heads.delete(&mut self.transaction, key)?;
+        self.sessions.bodies.delete(&mut self.transaction, key)?;
+        if has_pieces { self.delete_pieces(key) } else { Ok(()) }
+    }
+
+    fn delete_pieces(&mut self, key: &[u8]) -> Lmdb<()> {
+        let mut keys = PieceKeys::new(key);
+        for number in 0.. {
+            if !self.sessions.pieces.delete(&mut self.transaction, keys.key(number))? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the body that is in the buffer, in place of one that may have pieces.
+    pub(super) fn put_body(&mut self, key: &[u8], has_pieces: bool) -> Lmdb<()> {
+        if has_pieces {
+            self.delete_pieces(key)?;
+        }
+        let room = self.limits.page.room();
+        let body = &self.buffers.body;
+        let (first, rest) = body.split_at(body.len().min(room));
+        self.sessions.bodies.put(&mut self.transaction, key, first)?;
+        if rest.is_empty() {
+            return Ok(());
+        }
+        let mut keys = PieceKeys::new(key);
+        for (number, piece) in (0..).zip(rest.chunks(room)) {
+            self.sessions.pieces.put(&mut self.transaction, keys.key(number), piece)?;
+            self.copied_pages += 1;
         }
         Ok(())
     }
@@ -105,7 +156,7 @@ impl Writing<'_> {
     /// Whether the body is what was written.
     pub(super) fn is_whole(&self, key: &[u8]) -> Lmdb<bool> {
         let session = self.sessions.get(&self.transaction, key)?;
-        Ok(matches!(session, Session::Found(head, body) if view(&head, body, 0).is_some()))
+        Ok(matches!(session, Session::Found(head, body) if view(key, &head, &body, 0).is_some()))
     }
 
     pub(super) fn give_back(&mut self, cost: u64) {
@@ -128,7 +179,7 @@ impl Writing<'_> {
         }
         Ok(match self.sessions.get(&self.transaction, key)? {
             Session::Found(head, body) => {
-                view(&head, body, 0).map_or_else(Body::none, |body| body.to_body())
+                view(key, &head, &body, 0).map_or_else(Body::none, |body| body.to_body())
             }
             Session::Missing | Session::Damaged => Body::none(),
         })
@@ -142,8 +193,8 @@ impl Writing<'_> {
     /// Removes a session that is there.
     pub(super) fn remove(&mut self, key: &[u8], stored: &Stored) -> Lmdb<()> {
         let body = self.body(key)?;
-        self.sessions.heads.delete(&mut self.transaction, key)?;
-        self.sessions.bodies.delete(&mut self.transaction, key)?;
+        self.delete(key, stored.has_pieces)?;
+        self.copied_pages += PAGES_TO_REMOVE;
         self.delete_expiry(stored.due)?;
         self.give_back(stored.cost);
         self.note_removed(key, body);
@@ -160,12 +211,33 @@ impl Writing<'_> {
         self.state.version
     }
 
+    /// What it has freed only the transaction after the next one can use. So where it has copied
+    /// many pages, and may have come near the end of the map, it makes sure that enough are left
+    /// for one that evicts: by taking them, and giving them back.
+    fn leave_room(&mut self) -> Lmdb<()> {
+        if self.copied_pages <= PAGES_OF_FEW
+            || self.unused_pages > self.copied_pages + 3 * RESERVE as usize
+        {
+            return Ok(());
+        }
+        let page = vec![0; self.limits.page.room()];
+        let mut keys = PieceKeys::new(STATE);
+        for number in 0..RESERVE {
+            self.databases.state.put(&mut self.transaction, keys.key(number), &page)?;
+        }
+        for number in 0..RESERVE {
+            self.databases.state.delete(&mut self.transaction, keys.key(number))?;
+        }
+        Ok(())
+    }
+
     /// Ends the transaction. Returns what it removed and counted, and whether there is still too
     /// much of something.
     pub(super) fn commit(
         mut self,
         before: &State,
     ) -> Lmdb<(Vec<Removed>, Counters, bool, Buffers)> {
+        self.leave_room()?;
         if self.state != *before {
             self.databases.state.put(&mut self.transaction, STATE, &self.state.bytes())?;
         }

@@ -296,6 +296,35 @@ fn a_file_of_another_format_is_set_aside() {
     }
 }
 
+/// A store whose file says another format.
+fn of_another_format() -> Folder {
+    let folder = filled(3);
+    let engine = folder.open(Options::default());
+    let files = engine.files().unwrap();
+    let mut transaction = files.env.write_txn().unwrap();
+    let state = State { format: layout::FORMAT + 1, ..State::default() };
+    files.databases.state.put(&mut transaction, STATE, &state.bytes()).unwrap();
+    transaction.commit().unwrap();
+    folder
+}
+
+#[test]
+fn a_file_of_another_format_that_is_in_use_is_an_error_and_left_alone() {
+    let folder = of_another_format();
+    // As another process has it that knows that format.
+    let in_use = fs::File::open(folder.path().join("in-use.lock")).unwrap();
+    in_use.lock_shared().unwrap();
+    for _ in 0..2 {
+        let error = SharedEngine::open(folder.path(), MAP, Options::default()).unwrap_err();
+        assert_eq!(error.code(), Some("ERR_MEMORYSTORE_FORMAT"));
+        assert!(error.to_string().contains("another version"), "{error}");
+        let names = fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name());
+        assert!(!names.into_iter().any(|name| name.to_string_lossy().contains("damaged")));
+    }
+    drop(in_use);
+    is_set_aside(&folder, "another format that nobody has open");
+}
+
 /// The databases that have the sessions of a store that was never cleared.
 fn sessions(engine: &SharedEngine) -> super::super::Sessions {
     engine.files().unwrap().databases.sessions[0]
@@ -338,18 +367,152 @@ fn what_is_damaged_in_a_session_counts_as_missing_and_is_removed() {
         let mut transaction = files.env.write_txn().unwrap();
         damage(&engine, &mut transaction, b"damaged");
         transaction.commit().unwrap();
+        drop(files);
         if number % 2 == 0 {
             let listed = engine.all(START, &mut Vec::new()).unwrap();
             assert_eq!(listed.len(), 1, "damage {number}");
         }
         assert_eq!(get(&engine, &sids[0]), None, "damage {number}");
         assert!(get(&engine, &sids[1]).is_some());
+        let is_known = recount(&engine) == state(&engine);
+        assert!(is_known || number > 1, "damage {number}: its head was whole");
         set(&engine, &sids[0], "anew").unwrap();
         assert_eq!(get(&engine, &sids[0]).as_deref(), Some("anew"));
         // An expiry that no session has goes when it comes up.
         engine.prune(NEVER, &mut Vec::new()).unwrap();
         assert_eq!(engine.held().unwrap(), 2);
+        drop(engine);
+        // As it is after a crash.
+        closing::take_mark(folder.path()).unwrap();
+        let engine = folder.open(Options::default());
+        assert_eq!(recount(&engine), state(&engine), "damage {number}");
+        assert_eq!(engine.held().unwrap(), 2);
     }
+}
+
+fn state(engine: &SharedEngine) -> State {
+    engine.reading(|snapshot| Ok(snapshot.state)).unwrap()
+}
+
+/// The state as it would be with sums that are right.
+fn recount(engine: &SharedEngine) -> State {
+    let page = engine.limits().unwrap().page;
+    engine
+        .reading(|snapshot| {
+            snapshot.databases.recounted(snapshot.transaction, snapshot.state, page)
+        })
+        .unwrap()
+}
+
+#[test]
+fn what_belongs_to_another_session_or_version_counts_as_missing() {
+    type Value = fn(&SharedEngine) -> heed::Database<heed::types::Bytes, heed::types::Bytes>;
+    let values: [Value; 2] = [|engine| sessions(engine).heads, |engine| sessions(engine).bodies];
+    for (value, length) in values.into_iter().flat_map(|value| [(value, 50), (value, 9000)]) {
+        let folder = Folder::new();
+        let engine = folder.open(Options::default());
+        let read = |key: &[u8]| {
+            let files = engine.files().unwrap();
+            let transaction = files.env.read_txn().unwrap();
+            value(&engine).get(&transaction, key).unwrap().unwrap().to_vec()
+        };
+        let write = |key: &[u8], bytes: &[u8]| {
+            let files = engine.files().unwrap();
+            let mut transaction = files.env.write_txn().unwrap();
+            value(&engine).put(&mut transaction, key, bytes).unwrap();
+            transaction.commit().unwrap();
+        };
+        let body = |user: &str| {
+            format!(r#"{{"cookie":{{"path":"/"}},"user":"{user}{}"}}"#, "x".repeat(length))
+        };
+        let sids = ["anna", "bert", "carl"].map(|name| engine.sid(name.as_bytes()));
+        for sid in &sids {
+            set(&engine, sid, &body(str::from_utf8(sid.as_bytes()).unwrap())).unwrap();
+        }
+        let [anna, bert] = [read(b"anna"), read(b"bert")];
+        write(b"anna", &bert);
+        write(b"bert", &anna);
+        // One that was overwritten by what is as long.
+        let old = read(b"carl");
+        set(&engine, &sids[2], &body("next")).unwrap();
+        write(b"carl", &old);
+        for sid in &sids {
+            assert_eq!(get(&engine, sid), None);
+        }
+        assert!(engine.is_empty());
+    }
+}
+
+/// The bytes of the file.
+fn image(folder: &Folder) -> Vec<u8> {
+    fs::read(data(folder)).unwrap()
+}
+
+/// What a power failure may leave: pages that were written since the last sync, and some that are
+/// still those of it.
+#[test]
+fn what_a_power_failure_leaves_is_never_the_session_of_another() {
+    const SESSIONS: u64 = 400;
+    let folder = Folder::new();
+    let map_size = 16 << 20;
+    let body = |number: u64, round: u64| format!("{number:8}{round:8}{}", "x".repeat(5000));
+    let mut random = 1_u64;
+    let mut below = |limit: u64| {
+        random = random.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(1);
+        (random >> 20) % limit
+    };
+    let engine = folder.open_sized(map_size, Options::default());
+    let page = engine.limits().unwrap().page.bytes();
+    let write = |count: u64, round: u64, below: &mut dyn FnMut(u64) -> u64| {
+        for _ in 0..count {
+            let number = below(SESSIONS);
+            set(&engine, &engine.sid(&number.to_be_bytes()), &body(number, round)).unwrap();
+        }
+    };
+    write(2 * SESSIONS, 0, &mut below);
+    let synced = image(&folder);
+    write(SESSIONS, 1, &mut below);
+    let written = image(&folder);
+    drop(engine);
+
+    let (mut opened, mut damaged) = (0, 0);
+    for _ in 0..25 {
+        let mut mixed = written.clone();
+        // Those of one part of the file, as the disk has got to it.
+        for at in (2 * page..mixed.len()).step_by(page) {
+            if written[at..at + page] != synced[at..at + page] && below(200) == 0 {
+                mixed[at..at + page].copy_from_slice(&synced[at..at + page]);
+            }
+        }
+        fs::write(data(&folder), &mixed).unwrap();
+        let after = SharedEngine::open(folder.path(), map_size, Options::default()).unwrap();
+        opened += u64::from(after.set_aside.is_none());
+        for number in 0..SESSIONS {
+            let sid = after.engine.sid(&number.to_be_bytes());
+            match get(&after.engine, &sid) {
+                None => damaged += u64::from(after.set_aside.is_none()),
+                Some(found) => assert_eq!(found[..8].trim(), number.to_string()),
+            }
+        }
+        if let Some(aside) = after.set_aside {
+            fs::remove_file(aside).unwrap();
+        }
+    }
+    assert!(opened > 5 && damaged > 5, "{opened} opened, {damaged} damaged");
+}
+
+#[test]
+fn what_changes_nothing_writes_nothing() {
+    let folder = filled(3);
+    let engine = folder.open(Options::default());
+    let last = |engine: &SharedEngine| engine.files().unwrap().env.info().last_txn_id;
+    let before = last(&engine);
+    let cookie = NewCookie::Text(body_ref("1"));
+    engine.touch(&engine.sid(b"missing"), cookie, START, NEVER, &mut Vec::new()).unwrap();
+    engine.prune(START, &mut Vec::new()).unwrap();
+    assert_eq!(last(&engine), before);
+    set(&engine, &engine.sid(b"sid"), "{}").unwrap();
+    assert_eq!(last(&engine), before + 1);
 }
 
 /// The smallest there is.

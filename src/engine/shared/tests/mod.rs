@@ -6,7 +6,10 @@ mod files;
 mod folder;
 #[cfg(unix)]
 mod following;
+mod large;
 mod model;
+#[cfg(target_os = "linux")]
+mod pages;
 mod processes;
 mod steps;
 #[cfg(unix)]
@@ -123,28 +126,31 @@ impl SharedEngine {
         self.reading(|snapshot| {
             let databases = snapshot.databases;
             let (transaction, sessions) = (snapshot.transaction, snapshot.sessions);
-            let mut bytes = 0;
+            let page = self.limits().unwrap().page;
+            let (mut bytes, mut pieces) = (0, 0);
             for entry in sessions.heads.iter(transaction)? {
                 let (key, _) = entry?;
                 let Session::Found(head, body) = sessions.get(transaction, key)? else {
                     panic!("half a session");
                 };
-                assert!(view(&head, body, 0).is_some());
+                assert!(view(key, &head, &body, 0).is_some());
                 assert_eq!(sessions.expiry.get(transaction, &head.due.key())?, Some(key));
                 let body = body.len() - layout::CHECKSUM;
                 assert_eq!(head.body as usize, body);
-                bytes += layout::cost(key.len(), head.cookie.len(), body) as u64;
+                pieces += (layout::CHECKSUM + body).div_ceil(page.room()) as u64 - 1;
+                bytes += page.cost(key.len(), head.cookie.len(), body) as u64;
             }
             let heads = sessions.heads.len(transaction)?;
             assert_eq!(sessions.bodies.len(transaction)?, heads);
             assert_eq!(sessions.expiry.len(transaction)?, heads);
+            assert_eq!(sessions.pieces.len(transaction)?, pieces);
 
             let mut dead_bytes = 0;
             for entry in databases.deaths.iter(transaction)? {
                 let (version, sid) = layout::read_death_key(entry?.0).unwrap();
                 let death = databases.destroyed.get(transaction, sid)?.and_then(Death::read);
                 assert_eq!(death.unwrap().version, version);
-                dead_bytes += layout::death_cost(sid.len()) as u64;
+                dead_bytes += page.death_cost(sid.len()) as u64;
             }
             assert_eq!(databases.deaths.len(transaction)?, databases.destroyed.len(transaction)?);
             let state = snapshot.state;

@@ -9,8 +9,9 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestRunner};
 
+use super::super::layout::MAX_COOKIE;
 use super::super::writing::STEP;
-use super::super::{SharedEngine, layout};
+use super::super::{PageSize, SharedEngine};
 use super::{Folder, Reading, START, body_ref, read};
 use crate::engine::{
     Condition, Counters, Engine, Length, NewCookie, Options, Refused, Removed, Touched,
@@ -35,7 +36,7 @@ struct Entry {
 impl Entry {
     fn cost(&self) -> usize {
         let cookie = if self.is_cut { cookie_of(&self.body).len() } else { 0 };
-        layout::cost(sid_bytes(self.sid).len(), cookie, self.body.len() - cookie)
+        PageSize::of_system().cost(sid_bytes(self.sid).len(), cookie, self.body.len() - cookie)
     }
 
     fn order(&self) -> (Millis, u64) {
@@ -70,7 +71,7 @@ impl Model {
     }
 
     fn dead_bytes(&self) -> usize {
-        self.deaths.iter().map(|sid| layout::death_cost(sid_bytes(*sid).len())).sum()
+        self.deaths.iter().map(|sid| PageSize::of_system().death_cost(sid_bytes(*sid).len())).sum()
     }
 
     fn bytes(&self) -> usize {
@@ -219,7 +220,7 @@ impl Model {
         };
         let turn = self.turns + 1;
         let renewed = Entry { sid, body, expires, turn, is_cut: true };
-        if renewed.cost() > self.options.max_bytes {
+        if cookie.len() > MAX_COOKIE || renewed.cost() > self.options.max_bytes {
             self.set(fresh, expires, true, removed)?;
             return Ok(true);
         }

@@ -1,0 +1,169 @@
+//! Owns what there is room for: the size of the file's pages, what sessions take of them, and the
+//! limits that follow from the size of the map.
+
+use super::Environment;
+use super::layout::{CHECKSUM, DEATH, DUE, HEAD};
+use crate::engine::Options;
+
+/// `PAGEHDRSZ` of LMDB.
+const PAGE_HEADER: usize = 16;
+
+/// What a node takes beside its key and value: its header, and a pointer to it.
+const NODE_HEADER: usize = 8;
+const NODE_POINTER: usize = 2;
+
+/// The page number in the place of a value that has a page of its own.
+const PAGE_NUMBER: usize = 8;
+
+/// LMDB's pages are those of the system that made the file, but not larger than this.
+const LARGEST_PAGE: usize = 32 << 10;
+
+/// With less, the pages that each transaction copies would leave too few for sessions.
+const FEWEST_PAGES: usize = 256;
+
+/// Multiples of the page sizes that systems have.
+pub(super) const MAP_UNIT: usize = 64 << 10;
+
+/// A transaction of LMDB cannot write more than 131,071 pages; this is half of them at the smallest
+/// size.
+const LARGEST_SESSION: usize = 256 << 20;
+
+/// How many pages have to be left for a transaction that evicts: those that another has freed can
+/// only be used by the second one after it.
+pub(super) const RESERVE: u32 = 32;
+
+/// The size of the file's pages. It is that of the system that made the file, wherever it is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct PageSize(usize);
+
+impl PageSize {
+    pub(super) fn of(env: &Environment) -> Self {
+        Self(env.stat().page_size as usize)
+    }
+
+    /// That of the files that this system makes.
+    pub(super) fn of_system() -> Self {
+        Self(page_size::get().min(LARGEST_PAGE))
+    }
+
+    #[cfg(test)]
+    pub(super) const fn new(bytes: usize) -> Self {
+        Self(bytes)
+    }
+
+    pub(super) const fn bytes(self) -> usize {
+        self.0
+    }
+
+    /// What a page has beside its header: a value of that length fits into a page of its own.
+    pub(super) const fn room(self) -> usize {
+        self.0 - PAGE_HEADER
+    }
+
+    /// `me_nodemax` of LMDB: a node that would take more has its value on a page of its own.
+    const fn largest_node(self) -> usize {
+        ((self.room() / 2) & !1) - NODE_POINTER
+    }
+
+    /// What a node takes of the file, whose value is no longer than [`Self::room`]. The pages of a
+    /// B+ tree that grows at random places are about two thirds full (Yao, 1978: ln 2).
+    const fn node_cost(self, key: usize, value: usize) -> usize {
+        if NODE_HEADER + key + value > self.largest_node() {
+            return self.0 + self.node_cost(key, PAGE_NUMBER);
+        }
+        let fitting = self.room() / (NODE_HEADER + NODE_POINTER + key + value);
+        3 * self.0 / 2 / fitting
+    }
+
+    /// Whether a body of that length, with its checksum, does not fit into one value.
+    pub(super) const fn needs_pieces(self, body: usize) -> bool {
+        CHECKSUM + body > self.room()
+    }
+
+    /// What a body takes: what does not fit into a page goes on in pieces that do.
+    const fn body_cost(self, key: usize, body: usize) -> usize {
+        let value = CHECKSUM + body;
+        if !self.needs_pieces(body) {
+            return self.node_cost(key, value);
+        }
+        let (full, rest) = (value / self.room(), value % self.room());
+        let last = if rest > 0 { self.node_cost(key + size_of::<u32>(), rest) } else { 0 };
+        full * self.node_cost(key + size_of::<u32>(), self.room()) + last
+    }
+
+    /// What a session of these lengths takes of the file: a node in each of three trees, and the
+    /// pieces of its body.
+    pub(super) const fn cost(self, key: usize, cookie: usize, body: usize) -> usize {
+        self.node_cost(key, HEAD + cookie) + self.body_cost(key, body) + self.node_cost(DUE, key)
+    }
+
+    /// What a destroyed sid takes while it is remembered.
+    pub(super) const fn death_cost(self, key: usize) -> usize {
+        self.node_cost(key, DEATH) + self.node_cost(8 + key, 0)
+    }
+}
+
+/// The size of the map for what was asked for: whole units, and not too little.
+pub(super) fn map_size(asked: usize) -> usize {
+    let least = FEWEST_PAGES * PageSize::of_system().bytes();
+    asked.max(least).next_multiple_of(MAP_UNIT)
+}
+
+/// What there is room for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) page: PageSize,
+    pub(super) max: usize,
+    pub(super) max_bytes: usize,
+    /// How long a session may be, as the serializer returned it.
+    pub(super) max_session: usize,
+    /// How many pages may be in use.
+    pub(super) max_pages: usize,
+    /// How many pages the map has.
+    pub(super) pages: usize,
+}
+
+impl Limits {
+    /// Half of the file is for what the sessions are reckoned to take. The pages in use may be more
+    /// than that, and then some are needed for what writers copy and readers still hold.
+    ///
+    /// An eighth is for one session. While it is overwritten the file has it twice, once more what
+    /// the last transaction freed, and what it takes to evict all others.
+    pub(super) fn new(options: Options, page: PageSize, map_size: usize) -> Self {
+        let pages = map_size / page.bytes();
+        Self {
+            page,
+            max: options.max,
+            max_bytes: options.max_bytes.min(map_size / 2),
+            max_session: (map_size / 8).min(LARGEST_SESSION),
+            max_pages: (pages / 4 * 3).min(pages.saturating_sub(3 * RESERVE as usize)),
+            pages,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_session_takes_goes_by_the_size_of_the_pages() {
+        let [small, large] = [4096, 16384].map(PageSize::new);
+        // 29 heads, 9 bodies and 70 expiries fit into a page.
+        assert_eq!(small.cost(32, 60, 400), 6144 / 29 + 6144 / 9 + 6144 / 70);
+        assert_eq!(large.cost(32, 60, 400), 24576 / 116 + 24576 / 36 + 24576 / 282);
+        // A body that has a page of its own takes all of it.
+        assert!(small.cost(32, 60, 3000) > 4096 && large.cost(32, 60, 3000) < 5000);
+        assert!(large.cost(32, 60, 9000) > 16384);
+    }
+
+    #[test]
+    fn a_large_body_takes_a_page_for_each_piece() {
+        let page = PageSize::new(4096);
+        assert!(!page.needs_pieces(4076) && page.needs_pieces(4077));
+        let costs = [4076, 4077, 2 * 4080 - 4, 100 * 4080 - 4].map(|body| page.body_cost(32, body));
+        assert!(costs[1] > costs[0] && costs[1] - costs[0] < 200);
+        assert!((2 * 4096..2 * 4200).contains(&costs[2]));
+        assert!((100 * 4096..100 * 4200).contains(&costs[3]));
+    }
+}
