@@ -832,9 +832,13 @@ mod tests {
     use heed::types::Bytes;
     use heed::{EnvFlags, EnvOpenOptions};
 
+    use super::super::space::PageSize;
     use super::*;
 
-    const PAGE: usize = 4096;
+    /// The size of the pages of the files that this system makes.
+    fn page_size() -> usize {
+        PageSize::of_system().bytes()
+    }
 
     /// A directory that goes when the test ends.
     struct Directory(PathBuf);
@@ -854,7 +858,7 @@ mod tests {
 
         fn open(&self, flags: EnvFlags) -> heed::Env {
             let mut options = EnvOpenOptions::new();
-            options.map_size(4096 * PAGE).max_dbs(4);
+            options.map_size(4096 * page_size()).max_dbs(4);
             // SAFETY: the flags are about syncing, and the files of tests may be lost.
             #[expect(unsafe_code, reason = "heed leaves flags to its caller")]
             unsafe {
@@ -924,12 +928,12 @@ mod tests {
     fn filled(directory: &Directory) -> Vec<u8> {
         fill(directory, fast(), 20);
         let mut bytes = fs::read(directory.file()).unwrap();
-        bytes.truncate((index(meta(&bytes).last_page) + 1) * PAGE);
+        bytes.truncate((index(meta(&bytes).last_page) + 1) * page_size());
         bytes
     }
 
     fn meta_offset(bytes: &[u8]) -> usize {
-        if u64_at(bytes, 144) < u64_at(bytes, PAGE + 144) { PAGE } else { 0 }
+        if u64_at(bytes, 144) < u64_at(bytes, page_size() + 144) { page_size() } else { 0 }
     }
 
     fn meta(bytes: &[u8]) -> Meta {
@@ -937,22 +941,24 @@ mod tests {
     }
 
     fn page(bytes: &[u8], number: u64) -> &[u8] {
-        &bytes[index(number) * PAGE..][..PAGE]
+        &bytes[index(number) * page_size()..][..page_size()]
     }
 
     /// The root page of the first named database, a branch, and the record that names it.
     fn named_root(bytes: &[u8]) -> (usize, usize) {
         let main = meta(bytes).main.root;
         let nodes = nodes(page(bytes, main), main, P_LEAF).unwrap();
-        let record = index(main) * PAGE + nodes[0].offset + NODE_HEADER + nodes[0].key.len();
-        (index(Database::parse(nodes[0].data).unwrap().root) * PAGE, record)
+        let record = index(main) * page_size() + nodes[0].offset + NODE_HEADER + nodes[0].key.len();
+        (index(Database::parse(nodes[0].data).unwrap().root) * page_size(), record)
     }
 
     /// Its first leaf page.
     fn named_leaf(bytes: &[u8]) -> usize {
         let (mut at, _) = named_root(bytes);
-        while let Ok(nodes) = nodes(&bytes[at..at + PAGE], (at / PAGE) as u64, P_BRANCH) {
-            at = index(nodes[0].child()) * PAGE;
+        while let Ok(nodes) =
+            nodes(&bytes[at..at + page_size()], (at / page_size()) as u64, P_BRANCH)
+        {
+            at = index(nodes[0].child()) * page_size();
         }
         at
     }
@@ -992,9 +998,9 @@ mod tests {
         assert_eq!(directory.verdict(b""), short);
         assert_eq!(directory.verdict(b"text"), short);
         let kind = "page 0: not the kind of page that is needed here";
-        assert_eq!(directory.verdict(&[0; 3 * PAGE]), kind);
+        assert_eq!(directory.verdict(&vec![0; 3 * page_size()]), kind);
         let number = "page 0: the header has another page number";
-        assert_eq!(directory.verdict(&b"text".repeat(PAGE)), number);
+        assert_eq!(directory.verdict(&b"text".repeat(page_size())), number);
     }
 
     #[test]
@@ -1034,7 +1040,7 @@ mod tests {
         });
         assert("another data version", &|b| put(b, at + 20, 2_u32.to_ne_bytes()));
         assert("a page size that LMDB does not use", &|b| put(b, 40, 4097_u32.to_ne_bytes()));
-        assert("two page sizes", &|b| put(b, PAGE + 40, 8192_u32.to_ne_bytes()));
+        assert("two page sizes", &|b| put(b, page_size() + 40, 8192_u32.to_ne_bytes()));
         assert("a transaction number of the other meta page", &|b| {
             put(b, at + 144, (txn + 1).to_ne_bytes());
         });
@@ -1066,7 +1072,9 @@ mod tests {
         };
         assert("the header has another page number", &|b| b[leaf] ^= 1);
         assert("not the kind of page that is needed here", &|b| b[leaf + 10] |= 0x10);
-        assert("not the kind of page that is needed here", &|b| b[leaf..leaf + PAGE][8..].fill(0));
+        assert("not the kind of page that is needed here", &|b| {
+            b[leaf..leaf + page_size()][8..].fill(0);
+        });
         assert("the bounds of the free space are wrong", &|b| b[leaf + 12] ^= 1);
         assert("the free space begins in the header", &|b| b[leaf + 12..leaf + 14].fill(0));
         assert("a node leaves the page", &|b| put(b, node + 6, u16::MAX.to_ne_bytes()));
@@ -1093,7 +1101,7 @@ mod tests {
         });
         assert("a branch page without branches", &|b| {
             put(b, root + 12, 16_u16.to_ne_bytes());
-            put(b, root + 14, 4096_u16.to_ne_bytes());
+            put(b, root + 14, u16::try_from(page_size()).unwrap().to_ne_bytes());
         });
         assert("a database has flags that are not used here", &|b| b[record + 4] |= 4);
         assert("not the kind of page that is needed here", &|b| b[record + 6] += 1);
@@ -1105,7 +1113,7 @@ mod tests {
         let bytes = filled(&directory);
         // Some of these pages are free, and what stands in them does not count.
         let is_overflow = |&at: &usize| u16_at(&bytes, at + 10) == Some(P_OVERFLOW);
-        let large: Vec<usize> = (0..bytes.len()).step_by(PAGE).filter(is_overflow).collect();
+        let large: Vec<usize> = (0..bytes.len()).step_by(page_size()).filter(is_overflow).collect();
         let assert = |expected, at: usize, value: u8| {
             assert_damage(&directory, &bytes, expected, |b| {
                 for page in &large {
@@ -1124,7 +1132,7 @@ mod tests {
         let directory = Directory::new("free");
         let bytes = filled(&directory);
         let root = meta(&bytes).free.root;
-        let node = node_offset(&bytes, index(root) * PAGE, 0);
+        let node = node_offset(&bytes, index(root) * page_size(), 0);
         let list = node + NODE_HEADER + 8;
         assert!(u64_at(&bytes, list) >= Some(2), "the test needs free pages");
         let assert = |expected, change: &dyn Fn(&mut [u8])| {
@@ -1147,7 +1155,7 @@ mod tests {
         let mut found = 0;
         for number in 0..2000 {
             let mut changed = bytes.clone();
-            let page = index(mix(number) % (bytes.len() / PAGE) as u64) * PAGE;
+            let page = index(mix(number) % (bytes.len() / page_size()) as u64) * page_size();
             for change in 0..3 {
                 let random = mix(number * 10 + change + 1);
                 let value = if change == 0 { 0xFF } else { random.to_ne_bytes()[2] };

@@ -90,41 +90,24 @@ impl SharedEngine {
             return Ok(());
         }
         for evicted in 0..victims {
-            let mut done = self.evict_alone(kept, removed);
-            for _ in 0..2 {
-                if !matches!(done, Err(Cause::Full)) {
-                    break;
+            let done = self.write_once(0, removed, |writing| {
+                if writing.sweep(STEP_FOR_PAGES)? {
+                    return Ok(true);
                 }
-                // Two transactions on, what the last one has freed can be used. They copy a few
-                // pages each.
-                let next = |writing: &mut Writing<'_>| Ok(writing.next_version());
-                if self.write_once(0, removed, next).is_ok() {
-                    done = self.evict_alone(kept, removed);
-                }
-            }
+                let is_found = writing.evict_first(kept)?;
+                writing.counters.evictions_by_bytes += u64::from(is_found);
+                Ok(is_found)
+            });
             match done {
-                Ok(true) => {}
-                Ok(false) if evicted > 0 => return Ok(()),
-                Ok(false) | Err(Cause::Full) => {
+                Ok((true, _)) => {}
+                Ok((false, _)) if evicted > 0 => return Ok(()),
+                Ok((false, _)) | Err(Cause::Full) => {
                     return Err(self.error(Attempt::Write, Cause::Full));
                 }
                 Err(cause) => return Err(self.error(Attempt::Write, cause)),
             }
         }
         Ok(())
-    }
-
-    /// Evicts one session, or sweeps, in a transaction of its own. Returns whether there was one.
-    fn evict_alone(&self, kept: &[u8], removed: &mut Vec<Removed>) -> Result<bool, Cause> {
-        let evict = |writing: &mut Writing<'_>| {
-            if writing.sweep(STEP_FOR_PAGES)? {
-                return Ok(true);
-            }
-            let is_found = writing.evict_first(kept)?;
-            writing.counters.evictions_by_bytes += u64::from(is_found);
-            Ok(is_found)
-        };
-        Ok(self.write_once(0, removed, evict)?.0)
     }
 
     /// Returns also whether there still is more than there is room for.

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Barrier};
 
 use super::super::{STATE, SharedEngine, closing, layout};
+#[cfg(unix)]
+use super::processes::Running;
 use super::{Folder, MAP, START, State, body_ref, read};
 use crate::engine::{Condition, Engine, NewCookie, Options, Refused, Removed};
 use crate::sid::Sid;
@@ -285,35 +287,26 @@ fn an_empty_file_is_begun_anew() {
 fn a_file_of_another_format_is_set_aside() {
     for state in [&State { format: layout::FORMAT + 1, ..State::default() }.bytes()[..], b"?"] {
         let folder = filled(3);
-        let engine = folder.open(Options::default());
-        let files = engine.files().unwrap();
-        let mut transaction = files.env.write_txn().unwrap();
-        files.databases.state.put(&mut transaction, STATE, state).unwrap();
-        transaction.commit().unwrap();
-        drop(files);
-        drop(engine);
+        write_state(&folder.open(Options::default()), state);
         is_set_aside(&folder, "another format");
     }
 }
 
-/// A store whose file says another format.
-fn of_another_format() -> Folder {
-    let folder = filled(3);
-    let engine = folder.open(Options::default());
+fn write_state(engine: &SharedEngine, state: &[u8]) {
     let files = engine.files().unwrap();
     let mut transaction = files.env.write_txn().unwrap();
-    let state = State { format: layout::FORMAT + 1, ..State::default() };
-    files.databases.state.put(&mut transaction, STATE, &state.bytes()).unwrap();
+    files.databases.state.put(&mut transaction, STATE, state).unwrap();
     transaction.commit().unwrap();
-    folder
 }
 
+#[cfg(unix)]
 #[test]
 fn a_file_of_another_format_that_is_in_use_is_an_error_and_left_alone() {
-    let folder = of_another_format();
-    // As another process has it that knows that format.
-    let in_use = fs::File::open(folder.path().join("in-use.lock")).unwrap();
-    in_use.lock_shared().unwrap();
+    let folder = filled(3);
+    let mut child = Running::obeying(folder.path());
+    child.obey("open");
+    let state = State { format: layout::FORMAT + 1, ..State::default() };
+    write_state(&folder.open(Options::default()), &state.bytes());
     for _ in 0..2 {
         let error = SharedEngine::open(folder.path(), MAP, Options::default()).unwrap_err();
         assert_eq!(error.code(), Some("ERR_MEMORYSTORE_FORMAT"));
@@ -321,7 +314,7 @@ fn a_file_of_another_format_that_is_in_use_is_an_error_and_left_alone() {
         let names = fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name());
         assert!(!names.into_iter().any(|name| name.to_string_lossy().contains("damaged")));
     }
-    drop(in_use);
+    child.kill();
     is_set_aside(&folder, "another format that nobody has open");
 }
 

@@ -79,7 +79,7 @@ fn assert_finds(engine: &SharedEngine, sid: &Sid, body: &str) {
 fn run(folder: &Folder, map_size: usize, ops: &[Op]) {
     let mut engine = folder.open_sized(map_size, Options::default());
     let largest = engine.limits().unwrap().max_session;
-    assert_eq!(largest, map_size / 8);
+    assert_eq!(largest, engine.map_size / 8);
     for (number, op) in ops.iter().enumerate() {
         match *op {
             Op::Set(sid, part, is_json) => {
