@@ -299,5 +299,22 @@ mod tests {
         for (number, code) in known.into_iter().chain([(28, "ENOSPC"), (30, "EROFS")]) {
             assert_eq!(system_code(&io::Error::from_raw_os_error(number)), Some(code));
         }
+        for (number, code) in
+            [(libc::ENAMETOOLONG, "ENAMETOOLONG"), (libc::ELOOP, "ELOOP"), (libc::EMLINK, "EMLINK")]
+        {
+            assert_eq!(system_code(&io::Error::from_raw_os_error(number)), Some(code));
+        }
+    }
+
+    #[test]
+    fn what_is_too_large_to_map_names_the_option() {
+        let text = |attempt, kind| {
+            Error::new(attempt, Path::new("/sessions"), io::Error::from(kind)).to_string()
+        };
+        for kind in [io::ErrorKind::OutOfMemory, io::ErrorKind::FileTooLarge] {
+            assert!(text(Attempt::Open, kind).contains("`mapSize`"));
+            assert!(!text(Attempt::Write, kind).contains("`mapSize`"));
+        }
+        assert!(!text(Attempt::Open, io::ErrorKind::StorageFull).contains("`mapSize`"));
     }
 }
