@@ -127,10 +127,9 @@ impl Drop for WriterGuard<'_> {
 mod word {
     use std::fs::File;
     use std::io;
+    use std::ptr::NonNull;
     use std::sync::atomic::{AtomicU32, Ordering};
     use std::time::Duration;
-
-    use memmap2::{MmapOptions, MmapRaw};
 
     use crate::engine::shared::folder::holder_of_byte;
 
@@ -140,9 +139,57 @@ mod word {
     /// Is in the word, besides the id, where others may be sleeping. No id is that large.
     const HAS_SLEEPERS: u32 = 1 << 31;
 
+    /// The first bytes of a file, mapped.
+    ///
+    /// Not by a crate: those ask the system for its page size when they unmap, and would unmap what
+    /// is before the map where the answer is not what the kernel goes by.
+    struct Map(NonNull<AtomicU32>);
+
+    #[expect(unsafe_code, reason = "memory that other processes write too")]
+    mod map {
+        use std::fs::File;
+        use std::io;
+        use std::ptr::{self, NonNull};
+        use std::sync::atomic::AtomicU32;
+
+        use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+
+        use super::{LENGTH, Map};
+
+        // SAFETY: all that it gives is a shared reference to an atomic, and it is unmapped once, by
+        // its owner.
+        unsafe impl Send for Map {}
+        // SAFETY: as above.
+        unsafe impl Sync for Map {}
+
+        impl Map {
+            pub(super) fn of(file: &File) -> io::Result<Self> {
+                let rights = ProtFlags::READ | ProtFlags::WRITE;
+                // SAFETY: the system chooses the place, so it is nobody else's memory.
+                let map =
+                    unsafe { mmap(ptr::null_mut(), LENGTH, rights, MapFlags::SHARED, file, 0) }?;
+                NonNull::new(map.cast()).map(Self).ok_or(io::ErrorKind::OutOfMemory.into())
+            }
+
+            pub(super) fn word(&self) -> &AtomicU32 {
+                // SAFETY:
+                // - the map is as long as `self`, longer than a u32, and begins at a page.
+                // - everybody who has the file mapped uses these bytes as an atomic u32.
+                unsafe { self.0.as_ref() }
+            }
+        }
+
+        impl Drop for Map {
+            fn drop(&mut self) {
+                // SAFETY: it is what `mmap` gave, and nothing refers to it any more.
+                let _ = unsafe { munmap(self.0.as_ptr().cast(), LENGTH) };
+            }
+        }
+    }
+
     /// The word by which processes agree on who writes.
     pub(super) struct Word {
-        map: MmapRaw,
+        map: Map,
         lmdb: File,
         own: u32,
     }
@@ -155,16 +202,12 @@ mod word {
                 // Written, so that the disk has a block for it.
                 file.write_all_at(&[0; LENGTH - 4], 4)?;
             }
-            let map = MmapOptions::new().len(LENGTH).map_raw(file)?;
+            let map = Map::of(file)?;
             Ok(Self { map, lmdb, own: std::process::id() })
         }
 
-        #[expect(unsafe_code, reason = "memory that other processes write too")]
         fn word(&self) -> &AtomicU32 {
-            // SAFETY:
-            // - the map is as long as `self`, longer than a u32, and begins at a page.
-            // - everybody who has the file mapped uses these bytes as an atomic u32.
-            unsafe { AtomicU32::from_ptr(self.map.as_mut_ptr().cast()) }
+            self.map.word()
         }
 
         fn replace(&self, old: u32, new: u32) -> bool {
