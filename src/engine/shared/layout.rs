@@ -100,7 +100,7 @@ impl<'a> Head<'a> {
     pub(super) fn read(sid: &[u8], bytes: &'a [u8]) -> Option<Self> {
         let (fixed, cookie) = bytes.split_at_checked(HEAD)?;
         let (fixed, sum) = fixed.split_at(HEAD - CHECKSUM);
-        if checksum(Owner { sid, version: 0 }.seed(), [fixed, cookie]) != sum {
+        if checksum([sid, fixed, cookie]) != sum {
             return None;
         }
         Some(Self {
@@ -125,16 +125,15 @@ impl<'a> Head<'a> {
         let encoding = ENCODINGS.iter().position(|known| *known == self.encoding).unwrap_or(0);
         #[expect(clippy::cast_possible_truncation, reason = "there are five at the most")]
         bytes.extend_from_slice(&[place as u8, encoding as u8]);
-        let sum = checksum(Owner { sid, version: 0 }.seed(), [bytes, self.cookie]);
+        let sum = checksum([sid, bytes, self.cookie]);
         bytes.extend_from_slice(&sum);
         bytes.extend_from_slice(self.cookie);
     }
 }
 
-/// What tells a flipped bit that breaks nothing else. It begins at the owner's seed: for two seeds
-/// the sums of the same bytes always differ.
-fn checksum(seed: u32, parts: [&[u8]; 2]) -> [u8; CHECKSUM] {
-    let mut sum = crc32fast::Hasher::new_with_initial(seed);
+/// What tells a flipped bit that breaks nothing else.
+fn checksum<const N: usize>(parts: [&[u8]; N]) -> [u8; CHECKSUM] {
+    let mut sum = crc32fast::Hasher::new();
     for part in parts {
         sum.update(part);
     }
@@ -148,26 +147,10 @@ pub(super) struct Owner<'a> {
     pub(super) version: Version,
 }
 
-impl Owner<'_> {
-    /// A hash of both. It takes less time than a CRC of so few bytes, and is the same everywhere.
-    fn seed(self) -> u32 {
-        const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
-        let mut hash = self.version ^ ((self.sid.len() as u64) << 56);
-        let (words, rest) = self.sid.as_chunks::<8>();
-        let mut last = [0; 8];
-        last[..rest.len()].copy_from_slice(rest);
-        for word in words.iter().chain([&last]) {
-            hash = (hash ^ u64::from_le_bytes(*word)).wrapping_mul(FACTOR);
-            hash ^= hash >> 32;
-        }
-        u32::try_from(hash >> 32).unwrap_or(0)
-    }
-}
-
 /// The body as it is stored: with a checksum.
 pub(super) fn write_body(owner: Owner<'_>, [one, other]: [&[u8]; 2], bytes: &mut Vec<u8>) {
     bytes.clear();
-    bytes.extend_from_slice(&checksum(owner.seed(), [one, other]));
+    bytes.extend_from_slice(&checksum([&owner.version.to_le_bytes(), owner.sid, one, other]));
     bytes.extend_from_slice(one);
     bytes.extend_from_slice(other);
 }
@@ -176,7 +159,7 @@ pub(super) fn write_body(owner: Owner<'_>, [one, other]: [&[u8]; 2], bytes: &mut
 /// owner.
 pub(super) fn read_body<'b>(owner: Owner<'_>, bytes: &'b [u8]) -> Option<&'b [u8]> {
     let (sum, body) = bytes.split_at_checked(CHECKSUM)?;
-    (checksum(owner.seed(), [body, &[]]) == sum).then_some(body)
+    (checksum([&owner.version.to_le_bytes(), owner.sid, body]) == sum).then_some(body)
 }
 
 /// The keys of what does not fit into one value of a body. No other sid has one of them: the
@@ -312,7 +295,7 @@ impl State {
     /// `None` where the bytes are not what was written.
     pub(super) fn read(bytes: &[u8]) -> Option<Self> {
         let (bytes, sum) = bytes.split_at_checked(Self::LENGTH - CHECKSUM)?;
-        if checksum(0, [bytes, &[]]) != sum {
+        if checksum([bytes, &[]]) != sum {
             return None;
         }
         Some(Self {
@@ -343,7 +326,7 @@ impl State {
             place.copy_from_slice(&number.to_le_bytes());
         }
         let (numbers, sum) = bytes.split_at_mut(Self::LENGTH - CHECKSUM);
-        sum.copy_from_slice(&checksum(0, [numbers, &[]]));
+        sum.copy_from_slice(&checksum([numbers, &[]]));
         bytes
     }
 }
