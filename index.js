@@ -43,9 +43,6 @@ const STATS = [
   'lastPruneMs',
 ]
 
-/** How many sessions that the background thread removed are disposed of in one turn. */
-const DISPOSE_BATCH = 500
-
 /** How long to wait before looking what the background thread has removed, in milliseconds. */
 const DISPOSE_DELAY = 5
 
@@ -232,7 +229,7 @@ function createMemoryStore(session) {
 
       const ids = []
       try {
-        if (this.store.held() > AT_ONCE) return later(fn, this.#collectIds())
+        if (this.store.length() > AT_ONCE) return later(fn, this.#collectIds())
         this.store.ids(ids)
       } catch (err) {
         return fail(fn, err)
@@ -247,7 +244,7 @@ function createMemoryStore(session) {
       const pairs = []
       const sessions = Object.create(null)
       try {
-        if (this.store.held() > AT_ONCE) return later(fn, this.#collectAll())
+        if (this.store.length() > AT_ONCE) return later(fn, this.#collectAll())
         this.store.all(pairs, Date.now())
         if (this.#dispose) this.#disposeOfRemoved()
         for (let i = 0; i < pairs.length; i += 2) {
@@ -290,8 +287,9 @@ function createMemoryStore(session) {
       } catch (err) {
         return fail(fn, err)
       }
-      if (this.#dispose) this.#disposeOfRemoved()
-      return done(fn)
+      if (!this.#dispose) return done(fn)
+      this.#disposeOfRemoved()
+      return this.#whenIdle(fn)
     }
 
     length(fn) {
@@ -304,12 +302,7 @@ function createMemoryStore(session) {
       } catch (err) {
         return fail(fn, err)
       }
-      if (length >= 0) return give(fn, length)
-      // A long prune is under way. What it removes does not count, so wait how much that is.
-      return later(
-        fn,
-        until(() => inThisRealm(() => this.store.lengthAfterPrune(-length))),
-      )
+      return give(fn, length)
     }
 
     stats() {
@@ -324,19 +317,12 @@ function createMemoryStore(session) {
       debug('Pruning expired entries')
 
       try {
-        if (this.#dispose) this.store.prune(Date.now())
-        else this.store.pruneLater(Date.now())
-        if (!this.#dispose && this.store.isPruning()) {
-          return later(
-            fn,
-            whenOver(() => this.store.isPruning()),
-          )
-        }
+        this.store.prune(Date.now())
       } catch (err) {
         return fail(fn, err)
       }
       if (this.#dispose) this.#disposeOfRemoved()
-      return done(fn)
+      return this.#whenIdle(fn)
     }
 
     startInterval() {
@@ -365,16 +351,11 @@ function createMemoryStore(session) {
       this.#stopSyncs()
       this.#isOpen = false
       const isLast = this.store.close(Date.now())
-      if (this.#dispose) {
-        const pairs = []
-        if (isLast) this.store.takePruned(pairs, Infinity)
-        this.store.takeRemoved(pairs)
-        this.#disposeOf(pairs)
-      }
+      if (this.#dispose) this.#disposeOfRemoved()
       // Where the sessions are in a file, that is synced and let go by the background thread.
       const isClosing = () => this.store.isClosing()
       try {
-        if (!isClosing()) return done(fn)
+        if (!isClosing()) return isLast && this.#dispose ? this.#whenIdle(fn) : done(fn)
         return later(
           fn,
           whenOver(isClosing).then(() => this.#disposeOfRemoved()),
@@ -507,11 +488,23 @@ function createMemoryStore(session) {
       return fail(fn, this.#isOpen ? sidError(method, sid) : closedError(method))
     }
 
-    /** Disposes of what the call that is under way has removed. */
+    /** Disposes of what the call that is under way has removed. What is more follows in slices. */
     #disposeOfRemoved() {
       const pairs = []
-      this.store.takeRemoved(pairs)
+      const hasMore = this.store.takeRemoved(pairs)
+      // Before dispose, which may throw: nothing would go on then.
+      if (hasMore) this.#disposeLater()
       this.#disposeOf(pairs)
+    }
+
+    /** Answers when the background thread has removed all that it is to remove. */
+    #whenIdle(fn) {
+      const isBusy = () => this.store.isBusy()
+      try {
+        return isBusy() ? later(fn, whenOver(isBusy)) : done(fn)
+      } catch (err) {
+        return fail(fn, err)
+      }
     }
 
     /** Calls `dispose` for every pair, then throws the first error that one of them threw. */
@@ -530,15 +523,14 @@ function createMemoryStore(session) {
 
     #pruneInBackground() {
       debug('Pruning expired entries')
-      let hasPruned
       try {
-        hasPruned = this.store.pruneLater(Date.now())
+        this.store.prune(Date.now())
       } catch (err) {
         // Nobody asked for it. Whoever calls the store next is told.
         debug('Pruning failed: %s', err.message)
         return
       }
-      if (hasPruned && !this.#isDisposing) this.#disposeOfPrunedLater()
+      if (this.#dispose) this.#disposeLater()
     }
 
     #syncInBackground() {
@@ -554,16 +546,12 @@ function createMemoryStore(session) {
      * The background thread cannot call JavaScript (a ThreadsafeFunction would keep the
      * process alive, and crashes at a worker's end), so look what it has removed until it is done.
      */
-    #disposeOfPrunedLater() {
+    #disposeLater() {
+      if (this.#isDisposing) return
       this.#isDisposing = true
       setTimeout(() => {
         this.#isDisposing = false
-        if (!this.#isOpen) return
-        const pairs = []
-        const more = this.store.takePruned(pairs, DISPOSE_BATCH)
-        // Before dispose, which may throw: nothing would go on then.
-        if (more) this.#disposeOfPrunedLater()
-        this.#disposeOf(pairs)
+        this.#disposeOfRemoved()
       }, DISPOSE_DELAY).unref()
     }
   }
