@@ -512,6 +512,13 @@ mod tests {
     }
 
     #[test]
+    fn only_a_large_store_takes_long_to_drop() {
+        let large = engine(QUICK_TO_FREE as u64, Options::default());
+        assert!(Engine::takes_long_to_drop(&large));
+        assert!(!Engine::takes_long_to_drop(&engine(QUICK_TO_FREE as u64 - 1, Options::default())));
+    }
+
+    #[test]
     fn what_was_cleared_takes_long_to_drop_until_it_is_freed() {
         let engine = engine(10_000, Options::default());
         engine.clear(0, &mut Vec::new());

@@ -1352,6 +1352,95 @@ mod tests {
     }
 
     #[test]
+    fn what_was_destroyed_is_forgotten_for_a_session_that_needs_its_room_and_not_before() {
+        let max_bytes = 100_000;
+        let destroying = || {
+            let mut table = budgeted(max_bytes);
+            for number in 0..20 {
+                table.destroy(&sid(number), 0, &mut Vec::new());
+            }
+            table
+        };
+        let remembered = destroying().destroyed_bytes();
+        assert!(remembered > 0);
+        let mut table = destroying();
+        let length = length_in(max_bytes);
+        assert!(cost_of(length) > max_bytes - remembered);
+        assert_eq!(table.fill(&sid(100), length), Ok(vec![]));
+        assert_eq!((table.destroyed_bytes(), table.ids()), (0, vec![sid(100)]));
+
+        let room = cost_of(1000);
+        let mut table = budgeted(room + remembered);
+        for number in 0..20 {
+            table.destroyed.add(sid(number).hash(), number + 1, 0);
+        }
+        let kept = table.destroyed_bytes();
+        let mut exact = budgeted(room + kept);
+        for number in 0..20 {
+            exact.destroyed.add(sid(number).hash(), number + 1, 0);
+        }
+        assert_eq!(exact.destroyed_bytes(), kept);
+        assert_eq!(exact.fill(&sid(100), 1000), Ok(vec![]));
+        assert_eq!(exact.destroyed_bytes(), kept, "there is just enough room for both");
+    }
+
+    #[test]
+    fn odd_kinds_of_cookies_make_no_other_session_larger() {
+        let session = |age: u64, number: u64| {
+            let user = "u".repeat(50);
+            format!(
+                r#"{{"cookie":{{"originalMaxAge":{age},"expires":"2026-11-22T08:50:09.007Z","path":"/"}},"user":"{user}{number:06}"}}"#
+            )
+        };
+        let taken = |odd_kinds: u64| {
+            let mut table = unlimited();
+            let removed = &mut Vec::new();
+            let mut set = |table: &mut Table, number: u64, age: u64| {
+                let body = session(age, number);
+                table.set(sid(number), json(&body), Condition::None, (0, NEVER), removed).unwrap();
+            };
+            for odd in 0..odd_kinds {
+                set(&mut table, odd, odd);
+                set(&mut table, odd, odd);
+            }
+            // The first is told from those that are met once.
+            set(&mut table, 1000, 86_400_000);
+            let before = table.bytes;
+            for number in 1001..2000 {
+                set(&mut table, number, 86_400_000);
+            }
+            table.validate();
+            let bytes = table.bytes - before;
+            let templates = table.templates.bytes();
+            drop(table.clear(0));
+            assert_eq!(table.templates.bytes(), 0);
+            (bytes, templates > 0)
+        };
+        let (ordinary, _) = taken(0);
+        assert_eq!(taken(64), (ordinary, true));
+        assert_eq!(taken(500), (ordinary, true));
+    }
+
+    #[test]
+    fn templates_count_for_the_budget_beyond_those_that_are_always_kept() {
+        let mut table = budgeted(100_000);
+        let removed = &mut Vec::new();
+        for number in 0..2000 {
+            let path = format!("/{number}{}", "p".repeat(500));
+            let body = format!(r#"{{"cookie":{{"path":"{path}"}},"n":1}}"#);
+            for _ in 0..2 {
+                table.set(sid(number), json(&body), Condition::None, (0, NEVER), removed).unwrap();
+            }
+            assert!(table.stats().bytes <= 100_000);
+        }
+        table.validate();
+        assert!(table.templates.bytes() > 10_000);
+        let mut read = Vec::new();
+        table.get(&sid(1999), 0, removed, |body| body.write_to(&mut read)).unwrap();
+        assert!(read.starts_with(br#"{"cookie":{"path":"/1999ppp"#));
+    }
+
+    #[test]
     fn an_empty_body_takes_nothing() {
         for keep_replaced in [false, true] {
             let mut table =

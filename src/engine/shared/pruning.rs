@@ -186,3 +186,25 @@ impl Prunable for SharedEngine {
         pruning.has_steps()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::tests::Folder;
+    use super::*;
+    use crate::engine::{Engine, Options};
+
+    #[test]
+    fn why_a_prune_has_ended_is_told_once_and_not_of_the_next() {
+        let folder = Folder::new();
+        let engine = folder.open(Options::default());
+        let fail = || engine.pruning.lock().failure = Some(Error::full(Path::new("/file")));
+        fail();
+        assert!(engine.is_busy().is_err());
+        assert!(!engine.is_busy().unwrap());
+        fail();
+        engine.begin_prune(0).unwrap();
+        assert!(!engine.is_busy().unwrap());
+    }
+}

@@ -167,6 +167,28 @@ fn a_prune_spares_what_was_written_by_a_clock_that_was_set_back() {
 }
 
 #[test]
+fn a_full_file_makes_room_by_sweeping_what_was_cleared() {
+    let folder = Folder::new();
+    let engine = folder.open(Options { max_bytes: usize::MAX, ..Options::default() });
+    let body = "a".repeat(300);
+    let set = |number: u64| {
+        let (sid, times) = (sid(&engine, number), (START, NEVER));
+        let removed = &mut Vec::new();
+        engine.set(sid, body_ref(&body), Condition::None, times, removed).unwrap().unwrap();
+        removed.len()
+    };
+    let count = (0..100_000).find(|number| set(*number) > 0).expect("the file is full at last");
+    assert!(count > 1000, "{count}");
+    engine.clear(START, &mut Vec::new()).unwrap();
+    let before = engine.stats().unwrap().counters.evictions_by_bytes;
+    for number in 0..count / 2 {
+        set(number);
+    }
+    assert_eq!(engine.stats().unwrap().counters.evictions_by_bytes, before);
+    assert_eq!(engine.length().unwrap() as u64, count / 2);
+}
+
+#[test]
 fn what_is_very_much_too_much_is_evicted_in_steps() {
     let folder = Folder::new();
     let large = "a".repeat(600_000);
