@@ -46,14 +46,15 @@ declare namespace createMemoryStore {
      * How often sessions that have expired are removed, in milliseconds: any finite number above
      * 0. A background thread removes them; the timer does not keep the process alive.
      *
-     * Default: never. An expired session then stays in memory until `get`, `touch`, `all`,
-     * `prune`, `max` or the same sid comes across it.
+     * Default: never. An expired session then stays in memory, and counts, until `get`, `touch`,
+     * `all`, `prune`, `max` or the same sid removes it.
      */
     checkPeriod?: number | undefined
 
     /**
-     * The most sessions to keep. When there are more, the least recently used ones are removed.
-     * What is not a positive number is no limit.
+     * The most sessions to keep. When there are more, the least recently used ones are removed:
+     * a few hundred at once, and very many in the background. Expired ones count until they have
+     * been removed. What is not a positive number is no limit.
      *
      * Default: `Infinity`.
      */
@@ -346,7 +347,7 @@ declare namespace createMemoryStore {
    *
    * Every callback is optional and called exactly once, always later, and those of calls that are
    * answered at once in the order of the calls. Where there are more than 2000 sessions, `ids` and `all` work in slices between which
-   * the event loop turns, and `prune` and a `length` that meets a prune wait for the background
+   * the event loop turns, and `prune` waits for the background
    * thread: their callbacks come when they are done. Without one, the method returns a promise; one that is rejected and that nobody awaits
    * is ignored. The result is that of the moment of the call.
    *
@@ -456,20 +457,22 @@ declare namespace createMemoryStore {
     stats(): Stats
 
     /**
-     * Removes all sessions.
+     * Removes all sessions. Of more than 1000, `dispose` is called for a few hundred a turn, and
+     * the callback comes after the last.
      *
      * @throws what `dispose` throws
      */
     clear(): Promise<void>
     clear(callback: (err?: any) => void): void
 
-    /** Counts the sessions; expired ones that are still stored too. */
+    /** Counts the sessions; expired ones that have not been removed yet too. */
     length(): Promise<number>
     length(callback: (err?: any, length?: number) => void): void
 
     /**
-     * Removes all sessions that have expired and keeps the order of the others. The work is left
-     * to the background thread, except in a store with `dispose`.
+     * Removes all sessions that have expired and keeps the order of the others: the first couple
+     * of hundred at once, the rest in the background. The callback comes when all are gone, and
+     * disposed of.
      *
      * @throws what `dispose` throws
      */

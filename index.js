@@ -19,7 +19,7 @@ const { STATS } = require('./lib/stats.js')
 const { Ties } = require('./lib/ties.js')
 const { every, REAL } = require('./lib/timer.js')
 const { ttlOf } = require('./lib/ttl.js')
-const { eachSlice, listInto, until, whenOver } = require('./lib/turns.js')
+const { eachSlice, listInto, whenOver } = require('./lib/turns.js')
 const { warnOfDamage, warnOfReplacement, warnOfSync } = require('./lib/warnings.js')
 const { DESTROYED, rewrite, writeTied } = require('./lib/write.js')
 
@@ -230,7 +230,7 @@ function createMemoryStore(session) {
 
       const ids = []
       try {
-        if (state.native.held() > AT_ONCE) return later(fn, collectIds(state))
+        if (state.native.length() > AT_ONCE) return later(fn, collectIds(state))
         state.native.ids(ids)
       } catch (err) {
         return fail(fn, err)
@@ -247,7 +247,7 @@ function createMemoryStore(session) {
       const pairs = []
       const sessions = Object.create(null)
       try {
-        if (native.held() > AT_ONCE) return later(fn, collectAll(this))
+        if (native.length() > AT_ONCE) return later(fn, collectAll(this))
         native.all(pairs, Date.now())
         if (disposal) disposal.ofRemoved()
         for (let i = 0; i < pairs.length; i += 2) {
@@ -294,8 +294,9 @@ function createMemoryStore(session) {
       } catch (err) {
         return fail(fn, err)
       }
-      if (state.disposal) state.disposal.ofRemoved()
-      return done(fn)
+      if (!state.disposal) return done(fn)
+      state.disposal.ofRemoved()
+      return whenIdle(state, fn)
     }
 
     length(fn) {
@@ -303,19 +304,13 @@ function createMemoryStore(session) {
       if (!state.isOpen) return refuse(state, 'length', undefined, fn)
       debug('Getting length')
 
-      const { native } = state
       let length
       try {
-        length = native.length()
+        length = state.native.length()
       } catch (err) {
         return fail(fn, err)
       }
-      if (length >= 0) return give(fn, length)
-      // A long prune is under way. What it removes does not count, so wait how much that is.
-      return later(
-        fn,
-        until(() => inThisRealm(() => native.lengthAfterPrune(-length))),
-      )
+      return give(fn, length)
     }
 
     stats() {
@@ -331,17 +326,13 @@ function createMemoryStore(session) {
       if (!state.isOpen) return refuse(state, 'prune', undefined, fn)
       debug('Pruning expired entries')
 
-      const { native, disposal } = state
-      const isPruning = () => inThisRealm(() => native.isPruning())
       try {
-        if (disposal) native.prune(Date.now())
-        else native.pruneLater(Date.now())
-        if (!disposal && isPruning()) return later(fn, whenOver(isPruning))
+        state.native.prune(Date.now())
       } catch (err) {
         return fail(fn, err)
       }
-      if (disposal) disposal.ofRemoved()
-      return done(fn)
+      if (state.disposal) state.disposal.ofRemoved()
+      return whenIdle(state, fn)
     }
 
     startInterval() {
@@ -374,11 +365,11 @@ function createMemoryStore(session) {
       state.stopWatching()
       state.isOpen = false
       const isLast = native.close(Date.now())
-      if (disposal) disposal.ofAll(isLast)
+      if (disposal) disposal.ofRemoved()
       // Where the sessions are in a file, that is synced and let go by the background thread.
       const isClosing = () => inThisRealm(() => native.isClosing())
       try {
-        if (!isClosing()) return done(fn)
+        if (!isClosing()) return isLast && disposal ? whenIdle(state, fn) : done(fn)
         return later(
           fn,
           whenOver(isClosing).then(() => disposal?.ofRemoved()),
@@ -461,16 +452,26 @@ async function collectAll(store) {
   return sessions
 }
 
-function pruneInBackground(state) {
+/** Answers when the background thread has removed all that it is to remove. */
+function whenIdle({ native }, fn) {
+  const isBusy = () => inThisRealm(() => native.isBusy())
+  try {
+    return isBusy() ? later(fn, whenOver(isBusy)) : done(fn)
+  } catch (err) {
+    return fail(fn, err)
+  }
+}
+
+function pruneInBackground({ native, disposal }) {
   debug('Pruning expired entries')
   try {
-    if (!state.native.pruneLater(Date.now())) return
+    native.prune(Date.now())
   } catch (err) {
     // Nobody asked for it. Whoever calls the store next is told.
     debug('Pruning failed: %s', err.message)
     return
   }
-  state.disposal?.ofPrunedLater(() => state.isOpen)
+  disposal?.later()
 }
 
 /** Where the files of the path were replaced, has the background thread open the new ones. */

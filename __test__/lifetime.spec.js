@@ -232,6 +232,27 @@ ON_LINUX('one thread serves all stores of the process', async (t) => {
   t.is(Math.max(...seen), 1)
 })
 
+ON_LINUX('what operations remove without dispose leaves no memory behind', async (t) => {
+  const { growth } = await succeed(
+    t,
+    `${TOOLS}
+     const store = new MemoryStore({ max: 2 })
+     const body = 'x'.repeat(MB)
+     ;(async () => {
+       fill(store, 1, body, 60000)
+       const before = rss()
+       for (let i = 0; i < 200; i++) {
+         fill(store, 4, body, 60000)
+         await store.destroy('sid-3')
+       }
+       await until(() => rss() - before < 200)
+       print({ growth: rss() - before })
+     })()`,
+    GC,
+  )
+  t.true(growth < 200, `800 MB came and went, and ${growth} MB stayed`)
+})
+
 ON_LINUX('close frees the memory of a store that is still held', async (t) => {
   const { growth } = await succeed(
     t,

@@ -227,4 +227,20 @@ function declareTests() {
       })
     }
   })
+
+  test('what was removed for a thread that is gone is disposed of by the next call', async (t) => {
+    const disposed = []
+    const options = { name: 'left-behind', dispose: (sid) => disposed.push(sid) }
+    const gone = new MemoryStore(options)
+    const other = new MemoryStore(options)
+    for (let n = 0; n < 2000; n++) gone.set(`sid-${n}`, { cookie: { maxAge: -1 } }, () => {})
+    // As a worker's checkPeriod does that is terminated before it comes to dispose.
+    gone.store.prune(Date.now())
+    t.is(disposed.length, 0)
+    await other.set('sid', { cookie: COOKIE })
+    await other.prune()
+    t.is(disposed.length, 2000)
+    gone.close()
+    other.close()
+  })
 }

@@ -5,9 +5,6 @@
 const { setTimeout } = require('node:timers')
 const { toSerialized } = require('./body.js')
 
-/** How many sessions that the background thread removed are disposed of in one turn. */
-const BATCH = 500
-
 /** How long to wait before looking what the background thread has removed, in milliseconds. */
 const DELAY = 5
 
@@ -21,37 +18,25 @@ class Disposal {
     this.#dispose = dispose
   }
 
-  /** Disposes of what the calls so far have removed. */
+  /** Disposes of what the calls so far have removed. What is more than a few hundred follows. */
   ofRemoved() {
     const pairs = []
-    this.#native.takeRemoved(pairs)
-    this.#disposeOf(pairs)
-  }
-
-  /** Disposes of all there is, as the store closes; what prunes removed if `isLast` has it. */
-  ofAll(isLast) {
-    const pairs = []
-    if (isLast) this.#native.takePruned(pairs, Infinity)
-    this.#native.takeRemoved(pairs)
+    const hasMore = this.#native.takeRemoved(pairs)
+    // Before dispose, which may throw: nothing would go on then.
+    if (hasMore) this.later()
     this.#disposeOf(pairs)
   }
 
   /**
-   * Disposes of what a prune in the background removes. The background thread cannot call
-   * JavaScript (a ThreadsafeFunction would keep the process alive, and crashes at a worker's end),
-   * so this looks what it has removed until it is done or `isOpen` gives false.
+   * Disposes of what the background thread has removed, a moment later. That thread cannot call
+   * JavaScript: a ThreadsafeFunction would keep the process alive, and crashes at a worker's end.
    */
-  ofPrunedLater(isOpen) {
+  later() {
     if (this.#isWaiting) return
     this.#isWaiting = true
     setTimeout(() => {
       this.#isWaiting = false
-      if (!isOpen()) return
-      const pairs = []
-      const more = this.#native.takePruned(pairs, BATCH)
-      // Before dispose, which may throw: nothing would go on then.
-      if (more) this.ofPrunedLater(isOpen)
-      this.#disposeOf(pairs)
+      this.ofRemoved()
     }, DELAY).unref()
   }
 

@@ -5,15 +5,22 @@
 //! hole for the time, and a record keeps the template's number and that time: 90 bytes less, and
 //! a touch writes two numbers.
 //!
-//! Templates belong to a table, which holds as many as there are kinds of cookies, but no more
-//! than [`MAX_TEMPLATES`]. A cookie for which there is none stays in its session's text.
+//! Templates belong to a table, which holds as many as its records have. A cookie for which there
+//! is none stays in its session's text.
+
+use std::collections::HashMap;
+use std::hash::BuildHasher;
 
 use crate::json;
+use crate::record::allocated;
 use crate::time::{ISO_LENGTH, Millis, from_iso, has_iso, iso};
 
-/// More kinds of cookies than an application has. With this limit the templates take 64 KB at
-/// most, whatever is stored.
-const MAX_TEMPLATES: usize = 64;
+/// So many templates are kept though no record has them any more. They take 64 KB at most, and do
+/// not count for the store's size. Any other goes with the last record that has it.
+const KEPT: usize = 64;
+
+/// The most templates: what the number in a record can tell apart.
+const MAX_TEMPLATES: usize = 1 << 16;
 
 /// A cookie whose text is longer than this stays with its session.
 const MAX_LENGTH: usize = 1000;
@@ -23,11 +30,11 @@ pub(crate) const BEFORE_COOKIE: &[u8] = br#"{"cookie":"#;
 
 /// The number of a template that is in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TemplateId(u8);
+pub(crate) struct TemplateId([u8; 2]);
 
 impl TemplateId {
     fn slot(self) -> usize {
-        usize::from(self.0)
+        usize::from(u16::from_le_bytes(self.0))
     }
 }
 
@@ -57,12 +64,14 @@ struct Pattern<'a> {
     after: Option<&'a [u8]>,
 }
 
+#[derive(Default)]
 struct Template {
     /// What comes before the time, then what follows it.
     text: Box<[u8]>,
     hole: Option<usize>,
     /// How many records have it.
     uses: usize,
+    /// 0 where there is no template.
     handle: TemplateHandle,
 }
 
@@ -70,6 +79,14 @@ struct Template {
 #[derive(Default)]
 pub(crate) struct Templates {
     slots: Vec<Template>,
+    /// Slots behind the first [`KEPT`] that have no template.
+    vacant: Vec<TemplateId>,
+    /// The templates behind the first [`KEPT`], by the hash of their text.
+    others: HashMap<u64, TemplateId>,
+    /// What the templates behind the first [`KEPT`] take.
+    bytes: usize,
+    /// The one behind the first [`KEPT`] that was made last: no record may have it yet.
+    newest: Option<TemplateId>,
     /// Where the last one was found: most often the next one is there too.
     latest: usize,
     /// A cookie that was met once. It becomes a template when it is met again, so that cookies
@@ -103,6 +120,11 @@ impl Pattern<'_> {
 }
 
 impl Template {
+    /// What it takes, its entry among the others included.
+    fn cost(&self) -> usize {
+        allocated(self.text.len()) + size_of::<Self>() + 2 * size_of::<(u64, TemplateId)>()
+    }
+
     fn parts(&self) -> (&[u8], &[u8]) {
         self.text.split_at(self.hole.unwrap_or(self.text.len()))
     }
@@ -178,6 +200,12 @@ impl Templates {
     /// Notes that a record does not have the template any more.
     pub(crate) fn release(&mut self, template: TemplateId) {
         self.slots[template.slot()].uses -= 1;
+        self.vacate(template);
+    }
+
+    /// What the templates take beyond those that are always allowed for.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// The cookie's text.
@@ -203,7 +231,18 @@ impl Templates {
 
     fn find(&self, pattern: Pattern<'_>) -> Option<TemplateId> {
         let is_it = |template: &Template| pattern.is(&template.text, template.hole);
-        self.slots.iter().position(is_it).map(id_of)
+        if let Some(slot) = self.slots.iter().take(KEPT).position(is_it) {
+            return Some(id_of(slot));
+        }
+        if self.others.is_empty() {
+            return None;
+        }
+        let found = *self.others.get(&self.hash(&pattern.text()))?;
+        is_it(&self.slots[found.slot()]).then_some(found)
+    }
+
+    fn hash(&self, text: &[u8]) -> u64 {
+        self.others.hasher().hash_one(text)
     }
 
     fn is_met_again(&mut self, pattern: Pattern<'_>) -> bool {
@@ -215,6 +254,9 @@ impl Templates {
     }
 
     fn add(&mut self, pattern: Pattern<'_>) -> Option<TemplateId> {
+        if let Some(newest) = self.newest.take() {
+            self.vacate(newest);
+        }
         let slot = self.free_slot()?;
         self.made += 1;
         let template = Template {
@@ -223,19 +265,51 @@ impl Templates {
             uses: 0,
             handle: self.made * MAX_TEMPLATES as u64 + slot as u64,
         };
+        let id = id_of(slot);
+        if slot >= KEPT {
+            let hash = self.hash(&template.text);
+            self.others.insert(hash, id);
+            self.bytes += template.cost();
+            self.newest = Some(id);
+        }
         if slot == self.slots.len() {
             self.slots.push(template);
         } else {
             self.slots[slot] = template;
         }
-        Some(id_of(slot))
+        Some(id)
     }
 
-    fn free_slot(&self) -> Option<usize> {
-        if self.slots.len() < MAX_TEMPLATES {
-            return Some(self.slots.len());
+    fn free_slot(&mut self) -> Option<usize> {
+        let next = self.slots.len();
+        if next < KEPT {
+            return Some(next);
         }
-        self.slots.iter().position(|template| template.uses == 0)
+        let is_unused = |template: &Template| template.uses == 0;
+        let unused = self.slots.iter().take(KEPT).position(is_unused);
+        let vacant = || self.vacant.pop().map(TemplateId::slot);
+        unused.or_else(vacant).or((next < MAX_TEMPLATES).then_some(next))
+    }
+
+    /// Drops a template that no record has, but for the first [`KEPT`].
+    fn vacate(&mut self, id: TemplateId) {
+        let slot = id.slot();
+        if slot < KEPT || self.slots[slot].uses > 0 {
+            return;
+        }
+        let template = std::mem::take(&mut self.slots[slot]);
+        self.bytes -= template.cost();
+        let hash = self.hash(&template.text);
+        if self.others.get(&hash) == Some(&id) {
+            self.others.remove(&hash);
+        }
+        self.vacant.push(id);
+        if self.newest == Some(id) {
+            self.newest = None;
+        }
+        if self.latest == slot {
+            self.latest = 0;
+        }
     }
 
     /// Checks that as many records as are given have each template.
@@ -247,6 +321,8 @@ impl Templates {
         }
         let counted: Vec<usize> = self.slots.iter().map(|template| template.uses).collect();
         assert_eq!(counted, uses);
+        let others = self.slots.iter().skip(KEPT).filter(|template| template.handle != 0);
+        assert_eq!(others.map(Template::cost).sum::<usize>(), self.bytes);
     }
 }
 
@@ -266,7 +342,7 @@ pub(crate) fn is_renewal(stored: &[u8], new: &[u8]) -> bool {
 
 fn id_of(slot: usize) -> TemplateId {
     #[expect(clippy::cast_possible_truncation, reason = "slots are fewer than MAX_TEMPLATES")]
-    TemplateId(slot as u8)
+    TemplateId((slot as u16).to_le_bytes())
 }
 
 /// The pattern and the time of the cookie that begins `text`, and its length. `None` for a
@@ -407,15 +483,19 @@ mod tests {
         }
     }
 
-    #[test]
-    fn templates_that_nobody_has_make_room_and_their_handles_are_void() {
-        let templates = &mut Templates::default();
-        for number in 0..MAX_TEMPLATES {
-            let cookie = add(templates, number).unwrap();
+    /// Templates of which the first [`KEPT`] are in use.
+    fn pinned() -> Templates {
+        let mut templates = Templates::default();
+        for number in 0..KEPT {
+            let cookie = add(&mut templates, number).unwrap();
             templates.hold(cookie.template);
         }
-        assert_eq!(add(templates, 1000), None, "all are in use");
-        assert_eq!(templates.intern(kind(1000).as_bytes()), None);
+        templates
+    }
+
+    #[test]
+    fn templates_that_nobody_has_make_room_and_their_handles_are_void() {
+        let templates = &mut pinned();
         let handle = templates.intern(kind(7).as_bytes()).unwrap();
         let found = templates.lookup(handle, Some(TIME)).unwrap();
         templates.release(found.template);
@@ -425,6 +505,62 @@ mod tests {
         assert_eq!(templates.lookup(handle, Some(TIME)), None);
         let cookie = templates.lookup(newer, Some(TIME)).unwrap();
         assert_eq!(written(templates, cookie), kind(1000));
+        assert_eq!((templates.slots.len(), templates.bytes()), (KEPT, 0));
+    }
+
+    #[test]
+    fn kinds_that_are_all_in_use_leave_room_for_others() {
+        let templates = &mut pinned();
+        let ids: Vec<_> = (KEPT..3 * KEPT)
+            .map(|number| {
+                let cookie = add(templates, number).unwrap();
+                templates.hold(cookie.template);
+                assert_eq!(cut(templates, &kind(number)), Some(cookie));
+                cookie.template
+            })
+            .collect();
+        for number in 0..3 * KEPT {
+            assert!(cut(templates, &kind(number)).is_some(), "{number}");
+        }
+        let each = templates.slots[KEPT].cost();
+        assert_eq!(templates.bytes(), 2 * KEPT * each);
+
+        let handle = templates.intern(kind(100).as_bytes()).unwrap();
+        let place = 100 - KEPT;
+        templates.release(ids[place]);
+        assert_eq!(templates.lookup(handle, Some(TIME)), None, "it went with its last record");
+        assert_eq!(cut(templates, &kind(100)), None);
+        assert_eq!(templates.bytes(), (2 * KEPT - 1) * each);
+        for (number, id) in ids.iter().enumerate().filter(|(number, _)| *number != place) {
+            templates.release(*id);
+            assert_eq!(templates.find(pattern_of(kind(KEPT + number).as_bytes()).unwrap().1), None);
+        }
+        assert_eq!((templates.bytes(), templates.others.len()), (0, 0));
+        add(templates, 500).unwrap();
+        assert_eq!(templates.slots.len(), 3 * KEPT, "slots are used again");
+    }
+
+    #[test]
+    fn of_kinds_that_no_record_has_taken_yet_one_is_kept() {
+        let templates = &mut pinned();
+        let handles = [1000, 1001, 1002].map(|number| {
+            let handle = templates.intern(kind(number).as_bytes()).unwrap();
+            assert!(templates.lookup(handle, Some(TIME)).is_some());
+            handle
+        });
+        assert_eq!(templates.slots.len(), KEPT + 1);
+        assert_eq!(templates.lookup(handles[1], Some(TIME)), None);
+        assert!(templates.lookup(handles[2], Some(TIME)).is_some());
+    }
+
+    #[test]
+    fn a_template_that_is_gone_is_taken_for_no_cookie() {
+        let templates = &mut pinned();
+        let last = add(templates, 1000).unwrap();
+        templates.hold(last.template);
+        templates.release(last.template);
+        assert_eq!(cut(templates, "{}"), None);
+        assert!(cut(templates, &kind(3)).is_some());
     }
 
     #[test]

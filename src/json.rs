@@ -428,6 +428,9 @@ mod tests {
     fn gives_up_on_deep_nesting_and_does_not_overflow() {
         let deep = format!(r#"{{"cookie":1,"v":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
         assert_eq!(cookie_text(&deep), None);
+        let deep =
+            format!(r#"{{"cookie":1,"v":{}1{}}}"#, r#"{"a":"#.repeat(100_000), "}".repeat(100_000));
+        assert_eq!(cookie_text(&deep), None);
     }
 
     proptest! {

@@ -183,6 +183,9 @@ impl Pruner {
                 });
                 if state.era == era {
                     state.jobs.extend(unfinished);
+                } else {
+                    // What it still has may be much to free.
+                    MutexGuard::unlocked(&mut state, || drop(unfinished));
                 }
             } else if freed >= WORTH_TIDYING {
                 freed = 0;

@@ -67,9 +67,8 @@ pub(super) fn write(
 
 /// Clears the store, and gives back what that left.
 fn clear(engine: &Arc<dyn Engine>, now: Millis) {
-    if let Some(mut step) = Arc::clone(engine).clear(now, &mut Vec::new()).unwrap() {
-        while step() {}
-    }
+    engine.clear(now, &mut Vec::new()).unwrap();
+    while engine.prune_step() {}
 }
 
 fn bytes_of(engine: &dyn Engine) -> usize {
@@ -204,7 +203,10 @@ impl World {
                 self.note_destroyed(|_| true);
             }
             Op::Clock(millis) => self.now += millis,
-            Op::Prune => self.engine().prune(now, &mut Vec::new()).unwrap(),
+            Op::Prune => {
+                self.engine().begin_prune(now).unwrap();
+                while self.engine().prune_step() {}
+            }
         }
         self.engine().validate();
         assert_eq!(self.engine().stats().unwrap().counters.refused, self.refused);

@@ -83,6 +83,12 @@ pub(super) fn judge(
     Ok(())
 }
 
+/// Whether a sid that was destroyed at `at` is not remembered any more. A clock that was far ahead
+/// then has been set back since.
+pub(super) fn is_over(at: Millis, now: Millis) -> bool {
+    at.saturating_add(REMEMBERED) < now || at > now.saturating_add(REMEMBERED)
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Death {
     version: Version,
@@ -129,7 +135,7 @@ impl Destroyed {
 
     /// Whether the sid was destroyed within the last minutes.
     fn is_remembered(&self, sid: SidHash, now: Millis) -> bool {
-        self.deaths.get(&sid).is_some_and(|death| !death.is_over(now))
+        self.deaths.get(&sid).is_some_and(|death| !is_over(death.at, now))
     }
 
     pub(super) fn add(&mut self, sid: SidHash, version: Version, now: Millis) {
@@ -155,7 +161,7 @@ impl Destroyed {
     /// Forgets some of what was destroyed too long ago to matter.
     pub(super) fn forget_old(&mut self, now: Millis) {
         for _ in 0..FORGOTTEN_AT_ONCE {
-            if !self.order.front().is_some_and(|(_, death)| death.is_over(now)) {
+            if !self.order.front().is_some_and(|(_, death)| is_over(death.at, now)) {
                 break;
             }
             self.forget_first();
@@ -186,12 +192,6 @@ impl Destroyed {
         if self.deaths.get(&sid) == Some(&death) {
             self.deaths.remove(&sid);
         }
-    }
-}
-
-impl Death {
-    fn is_over(self, now: Millis) -> bool {
-        self.at.saturating_add(REMEMBERED) < now
     }
 }
 
@@ -309,10 +309,30 @@ mod tests {
     fn a_clock_that_is_set_back_forgets_nothing() {
         let sids = hashes(2);
         let mut destroyed = unlimited();
-        destroyed.add(sids[0], 1, 5000);
+        destroyed.add(sids[0], 1, REMEMBERED);
         destroyed.add(sids[1], 2, 0);
-        destroyed.forget_old(Millis::MIN);
+        destroyed.forget_old(0);
         assert_eq!(destroyed.bytes(), 2 * COST);
+    }
+
+    #[test]
+    fn a_sid_destroyed_by_a_clock_that_was_far_ahead_can_be_written_again() {
+        const YEAR: Millis = 365 * 24 * 60 * 60 * 1000;
+        let sids = hashes(2);
+        let mut destroyed = Destroyed::new(usize::MAX, true);
+        destroyed.add(sids[0], 1, YEAR);
+        let check = |destroyed: &Destroyed, sid: usize, now| {
+            destroyed.check(sids[sid], Condition::None, None, now)
+        };
+        assert_eq!(check(&destroyed, 0, YEAR - REMEMBERED), Err(Refused::Destroyed));
+        assert_eq!(check(&destroyed, 0, YEAR - REMEMBERED - 1), Ok(()));
+        assert_eq!(check(&destroyed, 0, Millis::MIN), Ok(()));
+        let late = Condition::NotDestroyed { read: 0 };
+        assert_eq!(destroyed.check(sids[0], late, None, 0), Err(Refused::Destroyed));
+        destroyed.add(sids[1], 2, 0);
+        assert_eq!(destroyed.bytes(), COST, "it is in nobody's way");
+        assert_eq!(check(&destroyed, 1, 0), Err(Refused::Destroyed));
+        assert_eq!(destroyed.check(sids[0], late, None, 0), Err(Refused::Destroyed));
     }
 
     #[test]

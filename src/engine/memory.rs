@@ -3,14 +3,15 @@
 //! The lock is held for the map operation only. What was removed is freed outside of it.
 
 use std::cmp::Reverse;
+use std::collections::VecDeque;
 use std::hash::RandomState;
 use std::sync::{Arc, Weak};
 
 use parking_lot::{Mutex, MutexGuard};
 
-use super::table::{self, Table};
+use super::table::Table;
 use super::{
-    Condition, Engine, Leftover, Length, Listing, NewCookie, Options, Rank, Refused, Removed,
+    Condition, Engine, Listing, NewCookie, Options, REMOVED_AT_ONCE, Rank, Refused, Removed,
     Result, Stats, Touched, Version,
 };
 use crate::cookie::TemplateHandle;
@@ -19,13 +20,9 @@ use crate::record::{Body, BodyRef, BodyView};
 use crate::sid::Sid;
 use crate::time::Millis;
 
-/// How many tickets the pruner looks at while it holds the lock: a caller waits for no more
-/// than these.
+/// How many sessions the background thread looks at while it holds the lock: a caller waits for
+/// no more than these.
 const STEP: usize = 32;
-
-/// How many tickets a caller looks at itself, rather than have the background thread do it:
-/// half a millisecond's work, measured at a million sessions.
-const STEPS_AT_ONCE: usize = 256;
 
 /// Freeing more records than this is left to the background thread.
 const QUICK_TO_FREE: usize = 1000;
@@ -164,32 +161,10 @@ impl MemoryEngine {
         self.with_table(|table| table.destroy(sid, now, removed))
     }
 
-    /// How many records there are, including expired ones that nothing has come across yet.
+    /// How many records there are, including expired ones that nothing has removed yet.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.with_table(Table::len)
-    }
-
-    /// As [`Self::len`], but does not wait for a long prune to end: if one is under way, gives
-    /// the number to ask [`Self::len_after_prune`] with.
-    ///
-    /// # Errors
-    /// That number.
-    pub fn len_now(&self) -> Result<usize, usize> {
-        self.with_table(|table| table.len_within(STEPS_AT_ONCE))
-    }
-
-    /// What [`Self::len`] was when [`Self::len_now`] gave the number `asked`, once the prune has
-    /// ended. It is told once.
-    #[must_use]
-    pub fn len_after_prune(&self, asked: usize) -> Option<usize> {
-        self.table.lock().len_after_prune(asked)
-    }
-
-    /// How many records there are in memory, those that a prune is about to remove included.
-    #[must_use]
-    pub fn held(&self) -> usize {
-        self.table.lock().stats().sessions
+        self.table.lock().len()
     }
 
     /// What the engine holds and has done.
@@ -207,7 +182,7 @@ impl MemoryEngine {
     /// The sids, most recently used first, expired ones included.
     #[must_use]
     pub fn ids(&self) -> Vec<Sid> {
-        self.with_table(Table::ids)
+        self.table.lock().ids()
     }
 
     /// The sids of one part of the store, with the numbers of their last use, are appended to
@@ -222,61 +197,51 @@ impl MemoryEngine {
         self.with_table(|table| table.all(now, removed))
     }
 
-    /// Removes all records. From here on, nobody who has read one before can write it.
-    pub fn clear(&self, now: Millis) -> Cleared {
-        Cleared(self.with_table(|table| table.clear(now)))
+    /// Removes all records. From here on, nobody who has read one before can write it. They are
+    /// appended to `removed`, most recently used first, if the engine keeps what is removed; very
+    /// many are left to [`Prunable::prune_step`] and [`Self::take_pruned`], in no order.
+    pub fn clear(&self, now: Millis, removed: &mut Vec<Removed>) {
+        let cleared = self.with_table(|table| table.clear(now));
+        if let Some(cleared) = cleared.filter(|_| self.keep_removed) {
+            removed.extend(cleared.into_removed());
+        }
     }
 
-    /// Removes what has expired by `now`, most recently used first, before it returns.
-    pub fn prune(&self, now: Millis, removed: &mut Vec<Removed>) {
-        let mut pruned = self.with_table(|table| {
-            table.finish_prune();
-            let earlier = std::mem::take(&mut table.pruned);
-            table.begin_prune(now);
-            table.finish_prune();
-            std::mem::replace(&mut table.pruned, earlier)
-        });
-        pruned.sort_by_key(|removed| Reverse(removed.last_use));
-        removed.extend(pruned);
+    /// Begins to remove what has expired by `now`, in place of a prune that is under way, and
+    /// does the first few hundred. The rest is left to [`Prunable::prune_step`]. What a prune
+    /// that ends at once has removed is handed out most recently used first.
+    pub fn begin_prune(&self, now: Millis) {
+        self.begin_prune_with(now, REMOVED_AT_ONCE);
     }
 
-    /// Lets what has expired by `now` count as removed from here on. Removing it is left to
-    /// [`Self::prune_first`] and [`Prunable::prune_step`]. Returns whether there is anything to
-    /// look at.
-    #[must_use]
-    pub fn begin_prune(&self, now: Millis) -> bool {
+    /// As [`Self::begin_prune`], but does the first `budget`.
+    pub(super) fn begin_prune_with(&self, now: Millis, budget: usize) {
         self.with_table(|table| {
+            let known = table.pruned.len();
             table.begin_prune(now);
-            table.is_pruning()
-        })
+            table.prune_step(budget);
+            let mut new: Vec<_> = table.pruned.drain(known..).collect();
+            new.sort_by_key(|removed| Reverse(removed.last_use));
+            table.pruned.extend(new);
+        });
     }
 
-    /// Does as much of a prune as a caller may do itself. Returns whether there is more to do.
+    /// Whether [`Prunable::prune_step`] has anything to do, or [`Self::take_pruned`] to give.
     #[must_use]
-    pub fn prune_first(&self) -> bool {
-        self.with_table(|table| table.prune_step(STEPS_AT_ONCE))
+    pub fn is_busy(&self) -> bool {
+        self.table.lock().is_busy()
     }
 
-    /// Whether a prune that was begun has not ended.
-    #[must_use]
-    pub fn is_pruning(&self) -> bool {
-        self.table.lock().is_pruning()
-    }
-
-    /// Moves up to `limit` of the sessions that prunes in the background have removed into
-    /// `removed`. Returns whether there are more, or may be soon. Only an engine with
-    /// `keep_removed` has any.
+    /// Moves up to `limit` of the sessions that were removed in steps into `removed`. Returns
+    /// whether there are more, or may be soon. Only an engine with `keep_removed` has any.
     pub fn take_pruned(&self, limit: usize, removed: &mut Vec<Removed>) -> bool {
         let mut table = self.table.lock();
         let count = limit.min(table.pruned.len());
         removed.extend(table.pruned.drain(..count));
-        table.has_pruned()
-    }
-
-    /// Whether [`Self::take_pruned`] has anything to give, or may have soon.
-    #[must_use]
-    pub fn has_pruned(&self) -> bool {
-        self.table.lock().has_pruned()
+        if table.pruned.is_empty() {
+            table.pruned = VecDeque::new();
+        }
+        table.is_busy()
     }
 
     fn with_table<R>(&self, operation: impl FnOnce(&mut Table) -> R) -> R {
@@ -288,10 +253,10 @@ impl MemoryEngine {
         result
     }
 
-    /// What a prune removed and nobody wants, to be dropped without the lock.
-    fn take_garbage(&self, table: &mut MutexGuard<'_, Table>) -> Vec<Removed> {
+    /// What was removed in steps and nobody wants, to be dropped without the lock.
+    fn take_garbage(&self, table: &mut MutexGuard<'_, Table>) -> VecDeque<Removed> {
         if self.keep_removed {
-            return Vec::new();
+            return VecDeque::new();
         }
         std::mem::take(&mut table.pruned)
     }
@@ -307,7 +272,7 @@ impl Engine for MemoryEngine {
     }
 
     fn takes_long_to_drop(&self) -> bool {
-        self.held() > QUICK_TO_FREE
+        self.table.lock().held() > QUICK_TO_FREE
     }
 
     fn get(
@@ -385,16 +350,8 @@ impl Engine for MemoryEngine {
         Ok(self.destroy(sid, now, removed))
     }
 
-    fn length(&self) -> Result<Length> {
-        Ok(self.len_now().map_or_else(Length::Later, Length::Now))
-    }
-
-    fn length_after_prune(&self, asked: usize) -> Result<Option<usize>> {
-        Ok(self.len_after_prune(asked))
-    }
-
-    fn held(&self) -> Result<usize> {
-        Ok(self.held())
+    fn length(&self) -> Result<usize> {
+        Ok(self.len())
     }
 
     fn stats(&self) -> Result<Stats> {
@@ -413,39 +370,22 @@ impl Engine for MemoryEngine {
         Ok(self.all(now, removed))
     }
 
-    fn clear(self: Arc<Self>, now: Millis, removed: &mut Vec<Removed>) -> Result<Option<Leftover>> {
-        let mut cleared = MemoryEngine::clear(&self, now);
-        if self.keep_removed {
-            removed.extend(cleared.into_removed());
-            return Ok(None);
-        }
-        let is_long = cleared.len() > QUICK_TO_FREE;
-        Ok(is_long.then(|| -> Leftover { Box::new(move || cleared.free_step()) }))
-    }
-
-    fn prune(&self, now: Millis, removed: &mut Vec<Removed>) -> Result<()> {
-        self.prune(now, removed);
+    fn clear(&self, now: Millis, removed: &mut Vec<Removed>) -> Result<()> {
+        self.clear(now, removed);
         Ok(())
     }
 
-    fn begin_prune(&self, now: Millis) -> Result<bool> {
-        Ok(self.begin_prune(now))
+    fn begin_prune(&self, now: Millis) -> Result<()> {
+        self.begin_prune(now);
+        Ok(())
     }
 
-    fn prune_first(&self) -> Result<bool> {
-        Ok(self.prune_first())
-    }
-
-    fn is_pruning(&self) -> Result<bool> {
-        Ok(self.is_pruning())
+    fn is_busy(&self) -> Result<bool> {
+        Ok(self.is_busy())
     }
 
     fn take_pruned(&self, limit: usize, removed: &mut Vec<Removed>) -> bool {
         self.take_pruned(limit, removed)
-    }
-
-    fn has_pruned(&self) -> bool {
-        self.has_pruned()
     }
 
     fn is_dirty(&self) -> bool {
@@ -483,40 +423,13 @@ impl Listing for PartListing {
 impl Prunable for MemoryEngine {
     fn prune_step(&self) -> bool {
         let mut table = self.table.lock();
-        let more = table.prune_step(STEP);
+        let part = table.step(STEP);
+        let more = table.has_steps();
         let garbage = self.take_garbage(&mut table);
         // Whoever waits goes first, rather than this thread once more.
         MutexGuard::unlock_fair(table);
-        drop(garbage);
+        drop((part, garbage));
         more
-    }
-}
-
-/// The records that [`MemoryEngine::clear`] removed. Dropping it frees them.
-pub struct Cleared(table::Cleared);
-
-impl Cleared {
-    /// How many records were removed.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether there was nothing to remove.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Frees a small part of the records. Returns whether there are more.
-    pub fn free_step(&mut self) -> bool {
-        self.0.free_step()
-    }
-
-    /// What was removed, most recently used first.
-    #[must_use]
-    pub fn into_removed(self) -> Vec<Removed> {
-        self.0.into_removed()
     }
 }
 
@@ -536,14 +449,12 @@ impl MemoryEngine {
         self.table.lock().cost_of(sid)
     }
 
-    /// As [`Self::len_now`], with another budget.
-    pub(super) fn len_within(&self, budget: usize) -> Result<usize, usize> {
-        self.with_table(|table| table.len_within(budget))
-    }
-
     /// As [`Prunable::prune_step`], with another budget.
     pub(super) fn step(&self, budget: usize) -> bool {
-        self.with_table(|table| table.prune_step(budget))
+        self.with_table(|table| {
+            drop(table.step(budget));
+            table.has_steps()
+        })
     }
 }
 
@@ -569,47 +480,74 @@ mod tests {
 
     #[test]
     fn a_caller_does_a_short_prune_itself_and_the_beginning_of_a_long_one() {
-        let limit = STEPS_AT_ONCE as u64;
+        let limit = REMOVED_AT_ONCE as u64;
         for (expired, left) in [(limit - 1, 0), (limit + 50, 50)] {
             let engine = engine(expired, Options::default());
-            assert!(engine.begin_prune(11));
-            assert_eq!(engine.prune_first(), left > 0);
-            assert_eq!(engine.held(), left + 1);
-            assert_eq!(engine.is_pruning(), left > 0);
+            engine.begin_prune(11);
+            assert_eq!(engine.len(), left + 1);
+            assert_eq!(engine.is_busy(), left > 0);
             while engine.prune_step() {}
-            assert_eq!(engine.held(), 1);
+            assert_eq!(engine.len(), 1);
         }
     }
 
     #[test]
-    fn a_length_comes_at_once_or_once_a_long_prune_has_ended() {
-        let engine = engine(1000, Options::default());
-        assert_eq!(engine.len_now(), Ok(1001));
-        assert!(engine.begin_prune(11));
-        let base = engine.len_now().unwrap_err();
-        let later = engine.len_now().unwrap_err();
-        while engine.prune_step() {
-            assert_eq!(engine.len_after_prune(base), None);
-        }
-        assert_eq!(engine.len_after_prune(base), Some(1));
-        assert_eq!(engine.len_after_prune(later), Some(1));
-        assert_eq!(engine.len_now(), Ok(1));
+    fn what_steps_remove_is_announced_before_it_is_there_and_until_it_is_taken() {
+        let expired = REMOVED_AT_ONCE as u64 + 40;
+        let engine = engine(expired, Options { keep_removed: true, ..Options::default() });
+        let removed = &mut Vec::new();
+        assert!(!engine.is_busy());
+        engine.begin_prune(11);
+        assert!(engine.take_pruned(usize::MAX, removed), "there will be more");
+        assert_eq!(removed.len(), REMOVED_AT_ONCE);
+        assert!(engine.is_busy());
+        while engine.prune_step() {}
+        assert!(engine.is_busy());
+        assert!(engine.take_pruned(39, removed));
+        assert!(engine.is_busy());
+        assert!(!engine.take_pruned(39, removed));
+        assert!(!engine.is_busy());
+        assert_eq!(removed.len() as u64, expired);
     }
 
     #[test]
-    fn what_a_prune_removes_is_announced_before_it_is_there_and_until_it_is_taken() {
-        let engine = engine(40, Options { keep_removed: true, ..Options::default() });
-        assert!(!engine.has_pruned());
-        assert!(engine.begin_prune(11));
-        assert!(engine.has_pruned(), "there may be soon");
+    fn a_short_prune_hands_out_the_most_recently_used_first() {
+        let engine = engine(100, Options { keep_removed: true, ..Options::default() });
+        let removed = &mut Vec::new();
+        engine.get(&engine.sid(&7_u64.to_le_bytes()), 0, removed, |_| ());
+        engine.begin_prune(11);
+        engine.take_pruned(usize::MAX, removed);
+        let expected = [7].into_iter().chain((0..100_u64).rev().filter(|number| *number != 7));
+        let sids: Vec<Sid> = removed.iter().map(|one| one.sid.clone()).collect();
+        let expected: Vec<_> = expected.map(|number| engine.sid(&number.to_le_bytes())).collect();
+        assert_eq!(sids, expected);
+    }
+
+    #[test]
+    fn what_was_taken_leaves_no_memory_behind() {
+        let engine = engine(10_000, Options { keep_removed: true, ..Options::default() });
+        engine.clear(0, &mut Vec::new());
         while engine.prune_step() {}
         let removed = &mut Vec::new();
-        assert!(engine.has_pruned());
-        assert!(engine.take_pruned(39, removed));
-        assert!(engine.has_pruned());
-        assert!(!engine.take_pruned(39, removed));
-        assert!(!engine.has_pruned());
-        assert_eq!(removed.len(), 40);
+        while engine.take_pruned(500, removed) {}
+        assert_eq!(removed.len(), 10_001);
+        assert_eq!(engine.table.lock().pruned.capacity(), 0);
+    }
+
+    #[test]
+    fn only_a_large_store_takes_long_to_drop() {
+        let large = engine(QUICK_TO_FREE as u64, Options::default());
+        assert!(Engine::takes_long_to_drop(&large));
+        assert!(!Engine::takes_long_to_drop(&engine(QUICK_TO_FREE as u64 - 1, Options::default())));
+    }
+
+    #[test]
+    fn what_was_cleared_takes_long_to_drop_until_it_is_freed() {
+        let engine = engine(10_000, Options::default());
+        engine.clear(0, &mut Vec::new());
+        assert!(Engine::takes_long_to_drop(&engine));
+        while engine.prune_step() {}
+        assert!(!Engine::takes_long_to_drop(&engine));
     }
 
     #[test]

@@ -4,8 +4,10 @@
 //! - A record is alive while `now <= expires`.
 //! - `get` and `set` use a record, as does `touch` if it is alive: it becomes the most recently
 //!   used. Nothing else changes the order.
-//! - An expired record stays, and counts, until something comes across it: `get`, `touch`,
-//!   `all`, a prune, or an eviction.
+//! - An expired record stays, and counts, until something removes it: `get`, `touch` and `all`,
+//!   which never find it, a prune, or an eviction.
+//! - An operation does a bounded amount of work: what is more is left to steps, which the
+//!   background thread does.
 //! - Whatever an operation removes it hands to its caller, who frees it or disposes of it.
 //!
 //! [`MemoryEngine`] keeps its records in this process. [`SharedEngine`] keeps them in a file that
@@ -90,8 +92,8 @@ pub trait Engine: Prunable {
     ) -> Result<bool>;
 
     /// Writes the record of `sid`, if `condition` holds, and evicts down to the limits. `times` are
-    /// when it is now and until when the record is alive. The condition is judged and the record written in one step: no other write
-    /// comes between. Returns the version of what was written, or why it was not; but for its
+    /// when it is now and until when the record is alive. The condition is judged and the record
+    /// written in one step: no other write comes between. Returns the version of what was written, or why it was not; but for its
     /// place in the order nothing has changed then.
     ///
     /// A new record may have expired when it is written: it counts until it is come across.
@@ -151,25 +153,11 @@ pub trait Engine: Prunable {
     /// See [`Engine`].
     fn destroy(&self, sid: &Sid, now: Millis, removed: &mut Vec<Removed>) -> Result<bool>;
 
-    /// How many records there are, including expired ones that nothing has come across yet, but
-    /// not those that a prune is about to remove.
+    /// How many records there are, including expired ones that nothing has removed yet.
     ///
     /// # Errors
     /// See [`Engine`].
-    fn length(&self) -> Result<Length>;
-
-    /// What [`Self::length`] was when it gave the number `asked`, once the prune has ended. It is
-    /// told once. (See [`SharedEngine`] for another rule.)
-    ///
-    /// # Errors
-    /// See [`Engine`].
-    fn length_after_prune(&self, asked: usize) -> Result<Option<usize>>;
-
-    /// How many records there are, those that a prune is about to remove included.
-    ///
-    /// # Errors
-    /// See [`Engine`].
-    fn held(&self) -> Result<usize>;
+    fn length(&self) -> Result<usize>;
 
     /// What the engine holds, and what it has done in this process.
     ///
@@ -196,47 +184,30 @@ pub trait Engine: Prunable {
     /// See [`Engine`].
     fn all(&self, now: Millis, removed: &mut Vec<Removed>) -> Result<Vec<(Sid, Body)>>;
 
-    /// Removes all records. From here on, nobody who has read one before can write it. They are
-    /// appended to `removed` if the engine keeps what is removed. Returns what is left to do, in
-    /// the background.
+    /// Removes all records. From here on, nobody who has read one before can write it. Of very
+    /// many, freeing them or handing them out is left to [`Prunable::prune_step`].
     ///
     /// # Errors
     /// See [`Engine`].
-    fn clear(self: Arc<Self>, now: Millis, removed: &mut Vec<Removed>) -> Result<Option<Leftover>>;
+    fn clear(&self, now: Millis, removed: &mut Vec<Removed>) -> Result<()>;
 
-    /// Removes what has expired by `now` before it returns.
-    ///
-    /// # Errors
-    /// See [`Engine`].
-    fn prune(&self, now: Millis, removed: &mut Vec<Removed>) -> Result<()>;
-
-    /// Lets what has expired by `now` count as removed from here on. Removing it is left to
-    /// [`Self::prune_first`] and [`Prunable::prune_step`]. Returns whether there is anything to
-    /// look at.
-    ///
-    /// # Errors
-    /// See [`Engine`].
-    fn begin_prune(&self, now: Millis) -> Result<bool>;
-
-    /// Does as much of a prune as a caller may do itself. Returns whether there is more to do.
+    /// Begins to remove what has expired by `now`, in place of a prune that is under way, and
+    /// does the first few hundred. The rest is left to [`Prunable::prune_step`]. If somebody
+    /// comes with an earlier time meanwhile, that is what it goes by from then on.
     ///
     /// # Errors
     /// See [`Engine`]. The prune is over then.
-    fn prune_first(&self) -> Result<bool>;
+    fn begin_prune(&self, now: Millis) -> Result<()>;
 
-    /// Whether a prune that was begun has not ended.
+    /// Whether [`Prunable::prune_step`] has anything to do, or [`Self::take_pruned`] to give.
     ///
     /// # Errors
-    /// Why it has ended early, once.
-    fn is_pruning(&self) -> Result<bool>;
+    /// Why a prune has ended early, once.
+    fn is_busy(&self) -> Result<bool>;
 
-    /// Moves up to `limit` of the sessions that prunes in the background have removed into
-    /// `removed`. Returns whether there are more, or may be soon. Only an engine with
-    /// `keep_removed` has any.
+    /// Moves up to `limit` of the sessions that were removed in steps into `removed`. Returns
+    /// whether there are more, or may be soon. Only an engine with `keep_removed` has any.
     fn take_pruned(&self, limit: usize, removed: &mut Vec<Removed>) -> bool;
-
-    /// Whether [`Self::take_pruned`] has anything to give, or may have soon.
-    fn has_pruned(&self) -> bool;
 
     /// Whether this process has written something that [`Self::sync`] is to put on the disk.
     fn is_dirty(&self) -> bool;
@@ -273,7 +244,8 @@ pub trait Engine: Prunable {
 
 /// The sids of an engine, listed a few at a time.
 pub trait Listing: Send {
-    /// Appends a few to `listed`, each with its rank: larger the earlier it comes in the order. Returns whether there are more. Each that is there all the while is listed once.
+    /// Appends a few to `listed`, each with its rank: larger the earlier it comes in the order.
+    /// Returns whether there are more. Each that is there all the while is listed once.
     ///
     /// # Errors
     /// See [`Engine`].
@@ -284,18 +256,10 @@ pub trait Listing: Send {
 /// what was done to it last.
 pub type Rank = (Millis, u64);
 
-/// A step of what is left to do. Returns whether there is more.
-pub type Leftover = Box<dyn FnMut() -> bool + Send>;
-
-/// How many records there are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Length {
-    /// So many.
-    Now(usize),
-    /// It is known when the prune that is under way has ended: the number to ask
-    /// [`Engine::length_after_prune`] with.
-    Later(usize),
-}
+/// How many sessions an operation evicts or prunes itself. What is more than that it leaves to
+/// [`Prunable::prune_step`]; until that has been called often enough there may be more than `max`
+/// and `max_bytes` allow.
+pub const REMOVED_AT_ONCE: usize = 256;
 
 /// How an engine is to behave.
 #[derive(Clone, Copy, Debug)]

@@ -10,13 +10,14 @@
 
 use std::cmp::Reverse;
 use std::collections::binary_heap::PeekMut;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, VecDeque};
 use std::time::Instant;
 
 use super::destroyed::Destroyed;
 use super::part::{Part, Ticket};
 use super::{
-    Condition, Counters, NewCookie, Options, Rank, Refused, Removed, Stats, Touched, Version,
+    Condition, Counters, NewCookie, Options, REMOVED_AT_ONCE, Rank, Refused, Removed, Stats,
+    Touched, Version,
 };
 use crate::cookie::{TemplateHandle, Templates};
 use crate::record::{Body, BodyRef, BodyView, NewBody, Record, allocated};
@@ -38,8 +39,11 @@ const OVERHEAD: usize =
 /// is final: some milliseconds' work.
 const FINAL_AT_ONCE: usize = 10_000;
 
-/// How many tickets one step of a prune looks at while somebody waits for it.
-const PRUNE_STEP: usize = 64;
+/// How many tickets of a prune under way a write looks at before it evicts what has not expired.
+const TICKETS_BEFORE_EVICTION: usize = 64;
+
+/// Clearing more sessions than this is left to the background thread.
+const CLEARED_AT_ONCE: usize = 1000;
 
 /// See the module's description.
 pub(super) struct Table {
@@ -49,15 +53,16 @@ pub(super) struct Table {
     bytes: usize,
     /// The number of the latest use.
     uses: u64,
-    lengths: Lengths,
     counters: Counters,
     options: Options,
     templates: Templates,
     tails: Tails,
     destroyed: Destroyed,
     prune: Option<Prune>,
-    /// What the prune removed, for the engine to free or keep.
-    pub(super) pruned: Vec<Removed>,
+    /// What was cleared and has not been freed or handed out.
+    cleared: VecDeque<Cleared>,
+    /// What was removed in steps, for the engine to free or keep.
+    pub(super) pruned: VecDeque<Removed>,
 }
 
 /// What is to be done for a record that was written.
@@ -77,61 +82,13 @@ impl Written {
 type Parts = Box<[Option<Box<Part>>]>;
 
 /// A prune that is under way.
-///
-/// From its beginning on, whatever had expired by then counts as gone, whether or not it has
-/// been reached: the caller who comes first sees the same as the caller who comes last.
 struct Prune {
-    moment: Moment,
+    /// What has expired by then is removed. It is set back when somebody comes with an earlier
+    /// time, so that what is alive by a clock that was set back stays.
+    now: Millis,
     /// The part to go on with.
     part: usize,
-    /// Tickets of that part that came up and are still wanted, kept aside so as not to be
-    /// met again.
-    parked: Vec<Ticket>,
     began: Instant,
-}
-
-/// When a prune began.
-#[derive(Clone, Copy)]
-struct Moment {
-    now: Millis,
-    /// The latest use by then. Later uses have met the prune already, and are measured by a
-    /// clock that may have been set back since.
-    last_use: u64,
-}
-
-impl Moment {
-    /// Whether a prune that began then is to remove `record`.
-    fn covers(self, record: &Record) -> bool {
-        record.is_expired(self.now) && record.last_use <= self.last_use
-    }
-}
-
-/// The lengths that were asked for while a prune was under way, and that are known when it
-/// has ended: each is counted down with every record that was covered by then.
-#[derive(Default)]
-struct Lengths {
-    asked: usize,
-    waiting: Vec<(usize, Moment, usize)>,
-    known: HashMap<usize, usize>,
-}
-
-impl Lengths {
-    /// Returns the number by which the length can be asked for.
-    fn ask(&mut self, moment: Moment, len: usize) -> usize {
-        self.asked += 1;
-        self.waiting.push((self.asked, moment, len));
-        self.asked
-    }
-
-    fn note_pruned(&mut self, record: &Record) {
-        for (_, moment, len) in &mut self.waiting {
-            *len -= usize::from(moment.covers(record));
-        }
-    }
-
-    fn settle(&mut self) {
-        self.known.extend(self.waiting.drain(..).map(|(number, _, len)| (number, len)));
-    }
 }
 
 impl Table {
@@ -141,14 +98,14 @@ impl Table {
             len: 0,
             bytes: 0,
             uses: 0,
-            lengths: Lengths::default(),
             counters: Counters::default(),
             options,
             templates: Templates::default(),
             tails: Tails::default(),
             destroyed: Destroyed::new(options.max_bytes, options.destroyed_is_final),
             prune: None,
-            pruned: Vec::new(),
+            cleared: VecDeque::new(),
+            pruned: VecDeque::new(),
         }
     }
 
@@ -178,7 +135,7 @@ impl Table {
         removed: &mut Vec<Removed>,
         read: impl FnOnce(BodyView<'_>) -> R,
     ) -> Option<R> {
-        self.settle(sid);
+        self.note_time(now);
         let last_use = self.next_use();
         let record = part_of(&mut self.parts, sid)?.use_record(sid, last_use)?;
         if !record.is_expired(now) {
@@ -197,7 +154,7 @@ impl Table {
         removed: &mut Vec<Removed>,
         read: impl FnOnce(BodyView<'_>) -> R,
     ) -> Option<R> {
-        self.settle(sid);
+        self.note_time(now);
         let record = part_of(&mut self.parts, sid)?.records().peek(sid)?;
         if !record.is_expired(now) {
             return Some(read(record.body(&self.templates, self.uses)));
@@ -217,13 +174,13 @@ impl Table {
         (now, expires): (Millis, Millis),
         removed: &mut Vec<Removed>,
     ) -> Result<Version, Refused> {
+        self.note_time(now);
         let given = body;
         let body = NewBody::new(given, &mut self.templates);
         let size = cost(&sid, body.allocated());
         if size > self.options.max_bytes || !body.fits() {
             return Err(Refused::TooLarge);
         }
-        self.settle(&sid);
         self.destroyed.forget_old(now);
         let version = self.next_use();
         let index = sid.hash().part(PARTS);
@@ -301,7 +258,7 @@ impl Table {
                 found => found,
             },
         };
-        self.settle(sid);
+        self.note_time(now);
         let last_use = self.next_use();
         let found = part_of(&mut self.parts, sid).and_then(|part| part.use_record(sid, last_use));
         let Some(record) = found else {
@@ -342,11 +299,11 @@ impl Table {
         if !is_renewed {
             record.set_version(last_use);
         }
-        if let Some(template) = old {
-            self.templates.release(template);
-        }
         if let Some(template) = record.template() {
             self.templates.hold(template);
+        }
+        if let Some(template) = old {
+            self.templates.release(template);
         }
         self.bytes = self.bytes - before + record.allocated();
         let written = Written::of(record, now);
@@ -363,7 +320,6 @@ impl Table {
 
     /// Removes the record of `sid`, expired or not, and remembers that it was destroyed.
     pub(super) fn destroy(&mut self, sid: &Sid, now: Millis, removed: &mut Vec<Removed>) -> bool {
-        self.settle(sid);
         let version = self.next_use();
         self.destroyed.add(sid.hash(), version, now);
         let is_found = self.remove(sid, removed);
@@ -372,24 +328,8 @@ impl Table {
     }
 
     /// How many records there are, expired ones that nothing has removed yet included.
-    pub(super) fn len(&mut self) -> usize {
-        self.finish_prune();
+    pub(super) fn len(&self) -> usize {
         self.len
-    }
-
-    /// As [`Self::len`], but if a prune is under way that `budget` tickets do not bring to its
-    /// end: the number to ask [`Self::len_after_prune`] with.
-    pub(super) fn len_within(&mut self, budget: usize) -> Result<usize, usize> {
-        self.prune_step(budget);
-        match &self.prune {
-            Some(prune) => Err(self.lengths.ask(prune.moment, self.len)),
-            None => Ok(self.len),
-        }
-    }
-
-    /// Once, the length that was asked for by the number `asked`; none while the prune goes on.
-    pub(super) fn len_after_prune(&mut self, asked: usize) -> Option<usize> {
-        self.lengths.known.remove(&asked)
     }
 
     pub(super) fn counters(&mut self) -> &mut Counters {
@@ -402,22 +342,20 @@ impl Table {
 
     /// What the records take, and the memory of those that were destroyed.
     fn taken(&self) -> usize {
-        self.bytes + self.destroyed.bytes()
+        self.bytes + self.destroyed.bytes() + self.templates.bytes()
     }
 
     /// The sids, most recently used first, expired ones included.
-    pub(super) fn ids(&mut self) -> Vec<Sid> {
-        self.finish_prune();
+    pub(super) fn ids(&self) -> Vec<Sid> {
         self.by_recency().into_iter().map(|(sid, _)| sid.clone()).collect()
     }
 
-    /// Appends the sids of one part, expired ones included, with their ranks. Returns whether there are more parts.
+    /// Appends the sids of one part, expired ones included, with their ranks. Returns whether
+    /// there are more parts.
     pub(super) fn list_part(&self, index: usize, listed: &mut Vec<(Rank, Sid)>) -> bool {
         if let Some(part) = self.parts.get(index).and_then(Option::as_deref) {
-            let is_pruned =
-                |record| self.prune.as_ref().is_some_and(|prune| prune.moment.covers(record));
-            let kept = part.records().iter().filter(|(_, record)| !is_pruned(record));
-            listed.extend(kept.map(|(sid, record)| ((0, record.last_use), sid.clone())));
+            let records = part.records().iter();
+            listed.extend(records.map(|(sid, record)| ((0, record.last_use), sid.clone())));
         }
         index + 1 < PARTS
     }
@@ -425,7 +363,7 @@ impl Table {
     /// The sids and bodies, most recently used first. Expired ones are removed, and listed
     /// once more only if the store is `stale`.
     pub(super) fn all(&mut self, now: Millis, removed: &mut Vec<Removed>) -> Vec<(Sid, Body)> {
-        self.finish_prune();
+        self.note_time(now);
         let mut expired = Vec::new();
         let mut listed = Vec::with_capacity(self.len);
         for (sid, record) in self.by_recency() {
@@ -443,11 +381,9 @@ impl Table {
         listed
     }
 
-    /// Removes every record. What it returns is best dropped, or listed, outside the lock.
-    pub(super) fn clear(&mut self, now: Millis) -> Cleared {
-        if self.options.keep_removed || !self.lengths.waiting.is_empty() {
-            self.finish_prune();
-        }
+    /// Removes every record. What it returns is best dropped, or listed, outside the lock. Very
+    /// many are left to [`Self::step`].
+    pub(super) fn clear(&mut self, now: Millis) -> Option<Cleared> {
         let version = self.next_use();
         self.destroyed.clear(version);
         if self.options.destroyed_is_final {
@@ -459,94 +395,99 @@ impl Table {
         self.prune = None;
         self.tails = Tails::default();
         self.bytes = 0;
-        Cleared {
+        let cleared = Cleared {
             templates: self.templates.take(),
             parts: std::mem::replace(&mut self.parts, empty_parts()),
+            part: 0,
             len: std::mem::take(&mut self.len),
+        };
+        if cleared.len <= CLEARED_AT_ONCE {
+            return Some(cleared);
         }
+        self.cleared.push_back(cleared);
+        None
     }
 
-    /// From here on, what has expired by `now` counts as gone; [`Self::prune_step`] removes it.
+    /// Lets [`Self::step`] remove what has expired by `now`, in place of what a prune that is
+    /// under way has yet to remove.
     pub(super) fn begin_prune(&mut self, now: Millis) {
-        if self.prune.as_ref().is_some_and(|prune| now < prune.moment.now) {
-            self.finish_prune();
-        }
-        self.unpark();
-        let last_use = self.uses;
-        self.prune = Some(Prune {
-            moment: Moment { now, last_use },
-            part: 0,
-            parked: Vec::new(),
-            began: stopwatch(),
-        });
+        self.prune = Some(Prune { now, part: 0, began: stopwatch() });
     }
 
     /// Goes on with the prune that is under way, looking at no more than `budget` tickets.
-    /// Returns whether there is more to do.
-    pub(super) fn prune_step(&mut self, mut budget: usize) -> bool {
+    pub(super) fn prune_step(&mut self, mut budget: usize) {
         let Some(mut prune) = self.prune.take() else {
-            return false;
+            return;
         };
         while let Some(place) = self.parts.get_mut(prune.part) {
-            let Some(part) = place.as_deref_mut() else {
-                prune.part += 1;
-                continue;
-            };
-            let Some(ticket) = part.next_due(prune.moment.now) else {
-                part.put_back(prune.parked.drain(..));
+            let due = place.as_deref_mut().and_then(|part| {
+                let ticket = part.next_due(prune.now)?;
+                Some((part, ticket))
+            });
+            let Some((part, ticket)) = due else {
                 prune.part += 1;
                 continue;
             };
             if let Some((sid, record)) = prune.meet(part, ticket) {
-                self.note_pruned(sid, record);
+                self.counters.expirations += 1;
+                let pruned = self.take_out(sid, record);
+                self.pruned.push_back(pruned);
             }
             budget = budget.saturating_sub(1);
             if budget == 0 {
                 self.prune = Some(prune);
-                return true;
+                return;
             }
         }
-        self.lengths.settle();
         self.counters.prunes += 1;
         self.counters.last_prune = prune.began.elapsed();
-        false
     }
 
-    /// Whether a prune is under way.
-    pub(super) fn is_pruning(&self) -> bool {
-        self.prune.is_some()
+    /// Does a small part of what was left to be done: looks at up to `budget` tickets, evicts up
+    /// to as many records, and frees or hands out some of what was cleared. What it returns is
+    /// best dropped outside the lock.
+    pub(super) fn step(&mut self, budget: usize) -> Option<Box<Part>> {
+        self.prune_step(budget);
+        let mut evicted = Vec::new();
+        self.evict(budget, &mut evicted);
+        self.pruned.extend(evicted);
+        self.cleared_step(budget)
+    }
+
+    fn cleared_step(&mut self, budget: usize) -> Option<Box<Part>> {
+        let cleared = self.cleared.front_mut()?;
+        let part = if self.options.keep_removed {
+            self.pruned.extend(cleared.hand_out(budget));
+            None
+        } else {
+            cleared.take_part()
+        };
+        if cleared.is_done() {
+            self.cleared.pop_front();
+        }
+        part
+    }
+
+    /// Whether [`Self::step`] has anything to do.
+    pub(super) fn has_steps(&self) -> bool {
+        self.prune.is_some() || !self.cleared.is_empty() || self.is_over()
     }
 
     /// Whether there is something in `pruned`, or may be soon.
-    pub(super) fn has_pruned(&self) -> bool {
-        !self.pruned.is_empty() || self.is_pruning()
+    pub(super) fn is_busy(&self) -> bool {
+        !self.pruned.is_empty() || self.has_steps()
     }
 
-    /// Does all that is left of a prune.
-    pub(super) fn finish_prune(&mut self) {
-        while self.prune_step(usize::MAX) {}
+    /// How many records take memory, those that were cleared included.
+    pub(super) fn held(&self) -> usize {
+        self.len + self.cleared.iter().map(|cleared| cleared.len).sum::<usize>()
     }
 
-    /// Removes the record of `sid` if a prune that is under way is to remove it.
-    fn settle(&mut self, sid: &Sid) {
-        let Some(prune) = &self.prune else {
-            return;
-        };
-        let Some(part) = part_of(&mut self.parts, sid) else {
-            return;
-        };
-        if part.records().peek(sid).is_some_and(|record| prune.moment.covers(record))
-            && let Some((sid, record)) = part.remove(sid)
-        {
-            self.note_pruned(sid, record);
+    /// A prune that is under way is not to remove what is alive by the time of any call since.
+    fn note_time(&mut self, now: Millis) {
+        if let Some(prune) = &mut self.prune {
+            prune.now = prune.now.min(now);
         }
-    }
-
-    fn note_pruned(&mut self, sid: Sid, record: Record) {
-        self.lengths.note_pruned(&record);
-        self.counters.expirations += 1;
-        let pruned = self.take_out(sid, record);
-        self.pruned.push(pruned);
     }
 
     /// After a write to the record of `sid`: removes it if it has expired already, as
@@ -579,25 +520,33 @@ impl Table {
     fn take_out(&mut self, sid: Sid, record: Record) -> Removed {
         self.len -= 1;
         self.bytes -= cost(&sid, record.allocated());
-        if let Some(template) = record.template() {
-            self.templates.release(template);
-        }
         let last_use = record.last_use;
+        let template = record.template();
         let body = if self.options.keep_removed {
             record.body(&self.templates, 0).to_body()
         } else {
             record.into_garbage()
         };
+        if let Some(template) = template {
+            self.templates.release(template);
+        }
         Removed { sid, body, last_use }
     }
 
-    /// Evicts while there is too much: first what a prune is about to remove, which does not
-    /// count any more, then the least recently used.
+    /// Evicts while there is too much: first what a prune is about to remove, as far as that is
+    /// quick, then the least recently used. What is very much is left to [`Self::step`].
     fn trim(&mut self, removed: &mut Vec<Removed>) {
-        while self.len > self.options.max || self.taken() > self.options.max_bytes {
-            if self.prune.is_some() {
-                self.prune_step(PRUNE_STEP);
-                continue;
+        if self.is_over() {
+            self.prune_step(TICKETS_BEFORE_EVICTION);
+            self.evict(REMOVED_AT_ONCE, removed);
+        }
+    }
+
+    /// Evicts up to `budget` of the least recently used records while there is too much.
+    fn evict(&mut self, budget: usize, removed: &mut Vec<Removed>) {
+        for _ in 0..budget {
+            if !self.is_over() {
+                return;
             }
             let Some((sid, record)) = self.tails.evict(&mut self.parts) else {
                 return;
@@ -612,13 +561,11 @@ impl Table {
         }
     }
 
-    fn unpark(&mut self) {
-        let Some(prune) = self.prune.take() else {
-            return;
-        };
-        if let Some(part) = self.parts.get_mut(prune.part).and_then(Option::as_deref_mut) {
-            part.put_back(prune.parked);
-        }
+    fn is_over(&self) -> bool {
+        // The last record has the right to all of the budget, and its template is no part of it.
+        let templates = if self.len > 1 { self.templates.bytes() } else { 0 };
+        let taken = self.bytes + self.destroyed.bytes() + templates;
+        self.len > self.options.max || taken > self.options.max_bytes
     }
 
     fn next_use(&mut self) -> u64 {
@@ -651,11 +598,7 @@ impl Table {
         let mut bytes = 0;
         for (index, part) in self.parts.iter().enumerate() {
             let Some(part) = part else { continue };
-            let parked = match &self.prune {
-                Some(prune) if prune.part == index => prune.parked.as_slice(),
-                _ => &[],
-            };
-            part.validate(parked);
+            part.validate();
             len += part.records().len();
             if self.options.is_limited() {
                 self.tails.validate(index, part);
@@ -672,55 +615,68 @@ impl Table {
 
 impl Prune {
     /// Deals with a ticket that came up. Returns the record if it is to go.
-    fn meet(&mut self, part: &mut Part, ticket: Ticket) -> Option<(Sid, Record)> {
+    fn meet(&self, part: &mut Part, ticket: Ticket) -> Option<(Sid, Record)> {
         let record = part.by_hash(ticket.sid)?;
         if record.due != ticket.due {
             // Not the record's current ticket: it had to expire sooner, or was written anew.
             return None;
         }
-        if !record.is_expired(self.moment.now) {
+        if !record.is_expired(self.now) {
             part.rearm(ticket);
-            return None;
-        }
-        if !self.moment.covers(record) {
-            self.parked.push(ticket);
             return None;
         }
         part.remove_by_hash(ticket.sid)
     }
 }
 
-/// The records of a table that was cleared.
+/// The records of a table that was cleared. Dropping it frees them.
 pub(super) struct Cleared {
     templates: Templates,
     parts: Parts,
+    /// The part to go on with.
+    part: usize,
+    /// How many there were.
     len: usize,
 }
 
 impl Cleared {
-    pub(super) fn len(&self) -> usize {
-        self.len
+    fn is_done(&self) -> bool {
+        self.part == self.parts.len()
     }
 
-    /// Frees a small part of the records. Returns whether there are more.
-    pub(super) fn free_step(&mut self) -> bool {
-        let Some(index) = self.parts.iter().rposition(Option::is_some) else {
-            return false;
-        };
-        self.parts[index] = None;
-        true
+    /// Takes the next part that has records out.
+    fn take_part(&mut self) -> Option<Box<Part>> {
+        while let Some(place) = self.parts.get_mut(self.part) {
+            self.part += 1;
+            let part = place.take();
+            if part.is_some() {
+                return part;
+            }
+        }
+        None
+    }
+
+    /// Takes up to `limit` of the records out, in no particular order.
+    fn hand_out(&mut self, limit: usize) -> Vec<Removed> {
+        let mut removed = Vec::new();
+        while removed.len() < limit
+            && let Some(place) = self.parts.get_mut(self.part)
+        {
+            let Some((sid, record)) = place.as_deref_mut().and_then(Part::remove_least_recent)
+            else {
+                *place = None;
+                self.part += 1;
+                continue;
+            };
+            let body = record.body(&self.templates, 0).to_body();
+            removed.push(Removed { sid, body, last_use: record.last_use });
+        }
+        removed
     }
 
     /// What was removed, most recently used first.
-    pub(super) fn into_removed(self) -> Vec<Removed> {
-        let parts = self.parts.into_iter().flatten();
-        let mut removed: Vec<_> = parts
-            .flat_map(|part| part.into_records())
-            .map(|(sid, record)| {
-                let body = record.body(&self.templates, 0).to_body();
-                Removed { sid, body, last_use: record.last_use }
-            })
-            .collect();
+    pub(super) fn into_removed(mut self) -> Vec<Removed> {
+        let mut removed = self.hand_out(usize::MAX);
         removed.sort_by_key(|removed| Reverse(removed.last_use));
         removed
     }
@@ -843,21 +799,21 @@ mod tests {
             found.is_some()
         }
 
+        /// Does all that is left in steps of so much each. Returns how many that were.
         fn steps_of(&mut self, budget: usize) -> usize {
-            let mut count = 1;
-            while self.prune_step(budget) {
+            let mut count = 0;
+            while self.has_steps() {
+                drop(self.step(budget));
                 self.validate();
                 count += 1;
             }
-            self.validate();
             count
         }
 
         fn prune_all(&mut self, now: Millis) -> Vec<Sid> {
             self.begin_prune(now);
-            self.finish_prune();
-            self.validate();
-            let mut pruned = sids(std::mem::take(&mut self.pruned));
+            self.steps_of(usize::MAX);
+            let mut pruned = sids(std::mem::take(&mut self.pruned).into());
             pruned.sort_by(|one, other| one.as_bytes().cmp(other.as_bytes()));
             pruned
         }
@@ -1020,94 +976,89 @@ mod tests {
             table.write(&crowded(number), 0, 100);
         }
         table.begin_prune(50);
-        let (mut gone, mut steps) = (0, 1);
-        while table.prune_step(16) {
+        let (mut gone, mut steps) = (0, 0);
+        while table.has_steps() {
             steps += 1;
+            drop(table.step(16));
             assert!(table.pruned.len() <= gone + 16);
             gone = table.pruned.len();
         }
         assert_eq!(table.pruned.len(), 500);
         assert!(steps > 500 / 16, "{steps}");
-        assert!(!table.is_pruning());
         // The work follows what came up: nothing does any more.
         table.begin_prune(99);
         assert_eq!(table.steps_of(1), 1);
     }
 
     #[test]
-    fn what_a_prune_has_yet_to_remove_is_gone_for_every_operation() {
-        let expired = [sid(1), sid(257), sid(2)];
+    fn what_a_prune_has_yet_to_remove_counts_and_is_never_found() {
         let start = || {
-            let mut table = Table::new(Options {
-                stale: true,
-                keep_removed: true,
-                keep_replaced: true,
-                ..Options::default()
-            });
-            for sid in &expired {
-                table.write(sid, 0, 10);
+            let mut table = unlimited();
+            for number in 0..100 {
+                table.write(&crowded(number), 0, 10);
             }
-            table.write(&sid(3), 0, 20);
             table.begin_prune(11);
-            assert!(table.is_pruning());
+            table.prune_step(30);
             table
         };
+        assert_eq!((start().len(), start().ids().len(), start().list().len()), (70, 70, 70));
         let removed = &mut Vec::new();
-        let body = json("{}");
-        for sid in &expired {
-            // Though the clock is set back to when they were alive.
-            assert!(!start().reads(sid, 5));
-            assert!(!start().destroy(sid, 0, removed));
-            assert_eq!(start().touch_text(sid, body, 5, 20, removed), Touched::Missing);
-            start().set(sid.clone(), body, Condition::None, (5, 20), removed).unwrap();
-        }
-        assert_eq!(start().len(), 1);
-        assert_eq!(start().ids(), [sid(3)]);
-        assert_eq!(start().all(5, removed).len(), 1);
-        assert_eq!(sids(start().clear(0).into_removed()), [sid(3)]);
-        assert_eq!(*removed, [], "it is the prune that removed them");
-
-        let mut table = start();
-        table.write(&sid(1), 5, 20);
-        assert!(!table.reads(&sid(2), 5));
-        table.steps_of(1);
-        assert_eq!(table.pruned.len(), 3);
-        assert_eq!(table.ids(), numbered([1, 3]));
-    }
-
-    #[test]
-    fn a_prune_spares_what_was_written_after_it_began() {
-        let mut table = unlimited();
-        for number in 0..200 {
-            table.write(&crowded(number), 0, 10);
-        }
-        table.begin_prune(100);
-        table.prune_step(3);
-        // The clock has been set back: by it these are alive.
-        for number in 0..200 {
-            table.write(&crowded(number), 0, 50);
-        }
-        table.steps_of(7);
-        assert_eq!(table.pruned.len(), 200);
-        assert_eq!(table.len(), 200);
-        table.pruned.clear();
-        assert_eq!(table.prune_all(50), []);
-        assert_eq!(table.prune_all(51).len(), 200);
-    }
-
-    #[test]
-    fn a_prune_by_an_earlier_clock_leaves_the_one_under_way_its_due() {
-        let mut table = unlimited();
         for number in 0..100 {
-            table.write(&crowded(number), 0, 10);
-            table.write(&crowded(100 + number), 0, 30);
+            assert!(!start().reads(&crowded(number), 11));
+            let touched = start().touch_text(&crowded(number), json("{}"), 11, 20, removed);
+            assert_eq!(touched, Touched::Missing);
         }
-        table.begin_prune(20);
-        table.prune_step(5);
-        table.begin_prune(5);
-        table.steps_of(5);
-        assert_eq!(table.pruned.len(), 100);
-        assert_eq!(table.len(), 100);
+        let found: Vec<_> =
+            (0..100).filter(|number| start().destroy(&crowded(*number), 0, removed)).collect();
+        assert_eq!(found.len(), 70);
+        assert_eq!(start().all(11, removed).len(), 0);
+    }
+
+    #[test]
+    fn a_prune_spares_what_is_alive_by_a_clock_that_was_set_back() {
+        type Use = fn(&mut Table, &Sid, Millis);
+        let uses: [Use; 4] = [
+            |table, sid, now| drop(table.write(sid, now, now + 10)),
+            |table, sid, now| {
+                let removed = &mut Vec::new();
+                table.touch_text(sid, json("1"), now, now + 10, removed);
+            },
+            |table, sid, now| assert!(table.reads(sid, now)),
+            |table, sid, now| {
+                assert!(table.peek(sid, now, &mut Vec::new(), |_| ()).is_some());
+            },
+        ];
+        for use_one in uses {
+            let mut table = unlimited();
+            for number in 0..200 {
+                table.write(&crowded(number), 0, 60);
+                table.touch_text(&crowded(number), json("1"), 0, 60, &mut Vec::new());
+            }
+            table.begin_prune(100);
+            table.prune_step(3);
+            use_one(&mut table, &crowded(199), 60);
+            table.steps_of(7);
+            assert_eq!((table.pruned.len(), table.len()), (3, 197));
+            table.pruned.clear();
+            assert_eq!(table.prune_all(60), []);
+            assert_eq!(table.prune_all(1000).len(), 197);
+        }
+    }
+
+    #[test]
+    fn a_prune_by_an_earlier_clock_does_no_more_than_any_other() {
+        let mut table = unlimited();
+        for number in 0..1000 {
+            table.write(&crowded(number), 0, 10);
+        }
+        for now in [2001, 2000, 2001, 1999] {
+            table.begin_prune(now);
+            table.prune_step(5);
+        }
+        assert_eq!(table.pruned.len(), 20);
+        assert!(table.steps_of(5) >= 980 / 5);
+        assert_eq!((table.pruned.len(), table.len()), (1000, 0));
+        assert_eq!(table.stats().counters.prunes, 1, "each took the place of the one before");
     }
 
     #[test]
@@ -1119,17 +1070,9 @@ mod tests {
         }
         table.begin_prune(20);
         table.prune_step(5);
-        for number in 0..50 {
-            table.write(&crowded(number), 0, 15);
-        }
-        // Far enough to have met some of these, and put them aside.
-        table.prune_step(120);
-        table.validate();
         table.begin_prune(31);
-        table.validate();
         table.steps_of(5);
-        assert_eq!(table.pruned.len(), 100 + 50 + 100);
-        assert_eq!(table.len(), 0);
+        assert_eq!((table.pruned.len(), table.len()), (200, 0));
     }
 
     #[test]
@@ -1141,28 +1084,55 @@ mod tests {
             }
             table.begin_prune(11);
             table.prune_step(20);
-            let cleared = table.clear(0);
+            let cleared = table.clear(0).unwrap().into_removed();
             table.validate();
-            assert!(!table.is_pruning());
-            assert_eq!(table.len(), 0);
-            assert_eq!(table.pruned.len() + cleared.len(), 300);
-            let cleared = sids(cleared.into_removed());
-            let live: Vec<_> = (200..300).rev().map(crowded).collect();
-            assert_eq!(cleared[..100], live, "most recently used first");
-            if keep_removed {
-                assert_eq!(cleared.len(), 100, "the rest is the prune's");
-            }
+            assert!(!table.has_steps());
+            assert_eq!((table.len(), table.pruned.len(), cleared.len()), (0, 20, 280));
+            let is_sorted = |later: &Removed, earlier: &Removed| later.last_use > earlier.last_use;
+            assert!(cleared.is_sorted_by(is_sorted), "most recently used first");
 
             table.pruned.clear();
             table.write(&crowded(1), 0, 5);
-            assert!(!table.prune_step(1));
+            table.prune_step(1);
             assert_eq!(table.len(), 1);
             assert_eq!(table.prune_all(6), [crowded(1)]);
         }
     }
 
     #[test]
-    fn what_a_prune_has_yet_to_remove_does_not_count_for_max() {
+    fn clearing_very_many_is_left_to_steps() {
+        let count = CLEARED_AT_ONCE as u64 + 500;
+        for keep_removed in [false, true] {
+            let mut table = Table::new(Options { keep_removed, ..Options::default() });
+            let removed = &mut Vec::new();
+            for round in 0..2 {
+                for number in 0..count {
+                    let (sid, times) = (sid(round * count + number), (0, 10));
+                    table.set(sid, json("{}"), Condition::None, times, removed).unwrap();
+                }
+                assert!(table.clear(0).is_none(), "though the first has not been swept");
+                assert_eq!((table.len(), table.stats().bytes), (0, 0));
+            }
+            table.write(&sid(1), 0, NEVER);
+            let (mut steps, mut parts, mut before) = (0, 0, 0);
+            while table.has_steps() {
+                parts += usize::from(table.step(100).is_some());
+                steps += 1;
+                assert!(table.pruned.len() <= before + 100);
+                before = table.pruned.len();
+            }
+            assert!(steps > 20, "{steps}");
+            let numbers: std::collections::HashSet<_> =
+                table.pruned.iter().map(|one| one.sid.as_bytes().to_vec()).collect();
+            let handed_out = if keep_removed { 2 * count } else { 0 };
+            assert_eq!((numbers.len() as u64, table.pruned.len() as u64), (handed_out, handed_out));
+            assert_eq!(parts, if keep_removed { 0 } else { 2 * 256 });
+            assert_eq!((table.ids(), table.held()), (vec![sid(1)], 1));
+        }
+    }
+
+    #[test]
+    fn a_full_store_evicts_what_has_expired_first_where_a_prune_comes_to_it_soon() {
         let mut table = limited(200);
         for number in 0..200 {
             table.write(&crowded(number), 0, if number < 100 { NEVER } else { 10 });
@@ -1173,6 +1143,62 @@ mod tests {
         }
         assert_eq!(table.write(&crowded(300), 11, NEVER), [crowded(0)]);
         assert_eq!(table.len(), 200);
+    }
+
+    #[test]
+    fn a_write_into_a_full_store_does_not_go_on_with_a_prune_for_long() {
+        let mut table = limited(1000);
+        for number in 0..1000 {
+            table.write(&crowded(number), 0, 10);
+            // All that the prune finds first are alive.
+            let life = if number < 900 { 5000 } else { 10 };
+            table.touch_text(&crowded(number), json("1"), 0, life, &mut Vec::new());
+            table.write(&crowded(number), 0, life);
+        }
+        table.begin_prune(11);
+        let come_up = |table: &Table| {
+            let parts = table.parts.iter().flatten();
+            parts.map(|part| part.tickets_before(11)).sum::<usize>()
+        };
+        let before = come_up(&table);
+        assert_eq!(before, 1000);
+        let removed = table.write(&sid(5000), 11, NEVER).len() + table.pruned.len();
+        assert!(before - come_up(&table) <= TICKETS_BEFORE_EVICTION);
+        assert!((1..=TICKETS_BEFORE_EVICTION).contains(&removed));
+        assert!(table.len() <= 1000 && table.prune.is_some());
+    }
+
+    #[test]
+    fn what_is_very_much_too_much_is_evicted_in_steps() {
+        const MANY: usize = 4 * REMOVED_AT_ONCE;
+        let each = cost_of(100);
+        let mut table = budgeted(MANY * each);
+        for number in 0..MANY as u64 {
+            table.fill(&sid(number), 100).unwrap();
+        }
+        let large = length_in((MANY - 10) * each);
+        let first = REMOVED_AT_ONCE as u64;
+        assert_eq!(table.fill(&sid(9000), large), Ok(numbered(0..first)));
+        assert!(table.is_busy() && table.stats().bytes > MANY * each);
+        // Whoever comes next helps.
+        assert_eq!(table.fill(&sid(first), 100), Ok(numbered(first + 1..=2 * first)));
+        let mut steps = 0;
+        while table.has_steps() {
+            let before = table.len();
+            drop(table.step(32));
+            assert!(table.len() >= before - 32);
+            steps += 1;
+        }
+        assert!(steps > 10, "{steps}");
+        table.validate();
+        let ids = table.ids();
+        let left = numbered((0..MANY as u64).rev().take(ids.len() - 2));
+        assert_eq!(ids, [vec![sid(first), sid(9000)], left].concat());
+        assert!(table.stats().bytes <= MANY * each);
+        assert!(table.stats().bytes > (MANY - 1) * each, "and no more than that");
+        let evicted = MANY + 1 - ids.len();
+        assert_eq!(table.stats().counters.evictions_by_bytes, evicted as u64);
+        assert_eq!(table.pruned.len(), evicted - 2 * REMOVED_AT_ONCE, "for who disposes of it");
     }
 
     #[test]
@@ -1222,7 +1248,7 @@ mod tests {
                 }
                 for now in [9, 10, 11, 29, 30] {
                     table.begin_prune(now);
-                    table.finish_prune();
+                    table.prune_step(usize::MAX);
                     for (sid, expires) in pair.iter().zip(expires) {
                         let is_held = table.ids().contains(sid);
                         assert!(is_held || expires < now, "{sid:?} at {now}");
@@ -1342,6 +1368,86 @@ mod tests {
     }
 
     #[test]
+    fn what_was_destroyed_is_forgotten_for_a_session_that_needs_its_room_and_not_before() {
+        let max_bytes = cost_of(80_000);
+        let destroying = || {
+            let mut table = budgeted(max_bytes);
+            for number in 0..20 {
+                table.destroy(&sid(number), 0, &mut Vec::new());
+            }
+            table
+        };
+        let remembered = destroying().destroyed_bytes();
+        assert!(remembered > 0);
+        let mut table = destroying();
+        assert_eq!(table.fill(&sid(100), 80_000), Ok(vec![]));
+        assert_eq!((table.destroyed_bytes(), table.ids()), (0, vec![sid(100)]));
+
+        let mut exact = budgeted(max_bytes + remembered);
+        for number in 0..20 {
+            exact.destroy(&sid(number), 0, &mut Vec::new());
+        }
+        assert_eq!(exact.fill(&sid(100), 80_000), Ok(vec![]));
+        assert_eq!(exact.destroyed_bytes(), remembered, "there is just enough room for both");
+    }
+
+    #[test]
+    fn odd_kinds_of_cookies_make_no_other_session_larger() {
+        let session = |age: u64, number: u64| {
+            let user = "u".repeat(50);
+            format!(
+                r#"{{"cookie":{{"originalMaxAge":{age},"expires":"2026-11-22T08:50:09.007Z","path":"/"}},"user":"{user}{number:06}"}}"#
+            )
+        };
+        let taken = |odd_kinds: u64| {
+            let mut table = unlimited();
+            let removed = &mut Vec::new();
+            let mut set = |table: &mut Table, number: u64, age: u64| {
+                let body = session(age, number);
+                table.set(sid(number), json(&body), Condition::None, (0, NEVER), removed).unwrap();
+            };
+            for odd in 0..odd_kinds {
+                set(&mut table, odd, odd);
+                set(&mut table, odd, odd);
+            }
+            // The first is told from those that are met once.
+            set(&mut table, 1000, 86_400_000);
+            let before = table.bytes;
+            for number in 1001..2000 {
+                set(&mut table, number, 86_400_000);
+            }
+            table.validate();
+            let bytes = table.bytes - before;
+            let templates = table.templates.bytes();
+            drop(table.clear(0));
+            assert_eq!(table.templates.bytes(), 0);
+            (bytes, templates > 0)
+        };
+        let (ordinary, _) = taken(0);
+        assert_eq!(taken(64), (ordinary, true));
+        assert_eq!(taken(500), (ordinary, true));
+    }
+
+    #[test]
+    fn templates_count_for_the_budget_beyond_those_that_are_always_kept() {
+        let mut table = budgeted(100_000);
+        let removed = &mut Vec::new();
+        for number in 0..2000 {
+            let path = format!("/{number}{}", "p".repeat(500));
+            let body = format!(r#"{{"cookie":{{"path":"{path}"}},"n":1}}"#);
+            for _ in 0..2 {
+                table.set(sid(number), json(&body), Condition::None, (0, NEVER), removed).unwrap();
+            }
+            assert!(table.stats().bytes <= 100_000);
+        }
+        table.validate();
+        assert!(table.templates.bytes() > 10_000);
+        let mut read = Vec::new();
+        table.get(&sid(1999), 0, removed, |body| body.write_to(&mut read)).unwrap();
+        assert!(read.starts_with(br#"{"cookie":{"path":"/1999ppp"#));
+    }
+
+    #[test]
     fn an_empty_body_takes_nothing() {
         for keep_replaced in [false, true] {
             let mut table =
@@ -1434,9 +1540,9 @@ mod tests {
         let after = table.stats();
         assert_eq!((after.sessions, after.bytes), (before.sessions, before.bytes));
         assert_eq!(after.counters.touches, 0);
-        assert!(table.is_pruning());
+        assert!(table.has_steps());
 
-        assert_eq!(table.lengthen(&sid(1), 925), (Touched::Renewed, numbered([2])));
+        assert_eq!(table.lengthen(&sid(1), 925), (Touched::Renewed, numbered([2, 3])));
         assert_eq!(table.stats().bytes, max_bytes);
         assert_eq!(table.fill(&sid(2), 1024), Ok(numbered([1])));
     }
@@ -1466,23 +1572,6 @@ mod tests {
         assert_eq!(table.fill(&sid(7), 100), Ok(numbered([3])), "too large only");
         let counters = table.stats().counters;
         assert_eq!((counters.evictions_by_count, counters.evictions_by_bytes), (2, 2));
-    }
-
-    #[test]
-    fn what_a_prune_has_yet_to_remove_does_not_count_for_max_bytes() {
-        let each = cost(&sid(0), allocated(2));
-        let mut table = budgeted(200 * each);
-        for number in 0..200 {
-            table.write(&crowded(number), 0, if number < 100 { NEVER } else { 10 });
-        }
-        table.begin_prune(11);
-        for number in 200..300 {
-            assert_eq!(table.write(&crowded(number), 11, NEVER), []);
-        }
-        assert_eq!(table.write(&crowded(300), 11, NEVER), [crowded(0)]);
-        let stats = table.stats();
-        assert_eq!(stats.bytes, 200 * each);
-        assert_eq!((stats.counters.expirations, stats.counters.evictions_by_bytes), (100, 1));
     }
 
     #[test]
@@ -1519,8 +1608,8 @@ mod tests {
         table.set(sid(4), json("{}"), Condition::None, (11, 10), removed).unwrap();
         assert_eq!(table.stats().counters.expirations, 3);
         table.begin_prune(11);
-        assert!(!table.reads(&sid(5), 11), "by what settles it");
-        assert_eq!(table.prune_all(11).len(), 6);
+        assert!(!table.reads(&sid(5), 11));
+        assert_eq!(table.prune_all(11).len(), 5);
         assert_eq!(table.stats().counters.expirations, 9);
         table.write(&sid(1), 0, 10);
         table.all(11, removed);
@@ -1537,7 +1626,7 @@ mod tests {
             table.write(&crowded(number), 0, 10);
         }
         table.begin_prune(11);
-        assert!(table.prune_step(5));
+        table.prune_step(5);
         assert_eq!(table.stats().counters.prunes, 1);
         table.steps_of(5);
         assert_eq!(table.stats().counters.prunes, 2);
@@ -1545,46 +1634,17 @@ mod tests {
     }
 
     #[test]
-    fn listing_all_parts_gives_every_sid_once_but_none_that_a_prune_is_to_remove() {
+    fn listing_all_parts_gives_every_sid_once() {
         let mut table = unlimited();
         assert_eq!(table.list(), []);
         for number in 0..2000 {
             table.write(&sid(number), 0, if number % 2 == 0 { 10 } else { NEVER });
         }
         assert_eq!(table.list(), numbered((0..2000).rev()), "expired or not");
-        table.begin_prune(11);
-        let live = || numbered((0..1000).rev().map(|half| 2 * half + 1));
-        assert_eq!(table.list(), live());
-        table.prune_step(300);
-        assert_eq!(table.list(), live());
-        table.write(&sid(0), 0, 10);
-        assert_eq!(table.list()[0], sid(0), "it was written after the prune began");
+        table.prune_all(11);
+        assert_eq!(table.list(), numbered((0..1000).rev().map(|half| 2 * half + 1)));
         assert!(!table.list_part(PARTS - 1, &mut Vec::new()));
         assert!(!table.list_part(PARTS, &mut Vec::new()));
-    }
-
-    #[test]
-    fn a_length_waits_for_a_prune_only_where_that_takes_long() {
-        let mut table = unlimited();
-        for number in 0..300 {
-            table.write(&crowded(number), 0, if number < 200 { 10 } else { NEVER });
-        }
-        assert_eq!(table.len_within(1), Ok(300));
-        table.begin_prune(11);
-        let asked = table.len_within(50).unwrap_err();
-        assert_eq!(table.len_after_prune(asked), None);
-        // None of this had happened when the length was asked for.
-        assert!(!table.reads(&crowded(199), 0));
-        table.write(&crowded(198), 0, NEVER);
-        table.write(&crowded(1000), 0, NEVER);
-        assert!(table.destroy(&crowded(250), 0, &mut Vec::new()));
-        table.steps_of(50);
-        assert_eq!(table.len_after_prune(asked), Some(100));
-        assert_eq!(table.len_within(1), Ok(101));
-
-        table.prune_all(50);
-        table.begin_prune(50);
-        assert_eq!(table.len_within(1), Ok(101), "there was nothing to prune");
     }
 
     #[test]

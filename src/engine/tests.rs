@@ -1,6 +1,6 @@
 //! Holds [`MemoryEngine`] against the rules written down as plainly as possible: one list in
-//! the order of use, in which a prune removes everything in the moment it begins. Whatever the
-//! engine does in between, in parts, by tickets and in steps, must not be seen from outside.
+//! the order of use. What the engine does in parts and by tickets must not be seen from outside;
+//! of what it does in steps only which of the expired ones are gone already.
 //! Then lets threads at one engine, and checks that no body is lost or handed out twice.
 
 use std::collections::HashSet;
@@ -39,6 +39,9 @@ struct Write {
     cost: usize,
     /// What the memory of destroyed sids takes afterwards.
     destroyed: usize,
+    /// The sids that are there afterwards or that the write has removed, where a prune may have
+    /// removed others.
+    seen: HashSet<u32>,
 }
 
 /// The rules. The most recently used entry is the last.
@@ -46,7 +49,9 @@ struct Model {
     options: Options,
     now: Millis,
     entries: Vec<Entry>,
-    /// What prunes in the background removed and nobody has taken.
+    /// By when what has expired may be gone, while a prune is under way.
+    prune: Option<Millis>,
+    /// What was removed in steps and nobody has taken.
     pruned: Vec<Session>,
     counters: Counters,
     /// What the memory of destroyed sids takes, as the engine says.
@@ -120,7 +125,24 @@ impl Model {
         Ok(())
     }
 
+    /// Removes what the prune under way has: expired ones that are not among those `seen`.
+    fn absorb_prune(&mut self, seen: &HashSet<u32>) {
+        for at in (0..self.entries.len()).rev() {
+            let entry = &self.entries[at];
+            let is_due = self.prune.is_some_and(|now| now > entry.expires);
+            if is_due && !seen.contains(&entry.sid) {
+                let session = self.expire(at);
+                self.pruned.push(session);
+            }
+        }
+    }
+
+    fn note_time(&mut self) {
+        self.prune = self.prune.map(|now| now.min(self.now));
+    }
+
     fn write(&mut self, write: Write, removed: &mut Vec<Session>) -> Result<(), Refused> {
+        let seen = write.seen;
         let (sid, body) = write.session;
         if self.is_too_large(sid, &body) {
             return Err(Refused::TooLarge);
@@ -139,7 +161,7 @@ impl Model {
         } else {
             self.entries.push(Entry { sid, body, expires: write.expires, cost: write.cost });
         }
-        self.evict(removed);
+        self.evict(&seen, removed);
         Ok(())
     }
 
@@ -158,7 +180,8 @@ impl Model {
         }
     }
 
-    fn evict(&mut self, removed: &mut Vec<Session>) {
+    fn evict(&mut self, seen: &HashSet<u32>, removed: &mut Vec<Session>) {
+        self.absorb_prune(seen);
         loop {
             if self.entries.len() > self.options.max {
                 self.counters.evictions_by_count += 1;
@@ -189,7 +212,7 @@ impl Model {
             (Some(at), Some(body)) => {
                 self.rewrite(at, body, fresh.expires, fresh.cost);
                 self.settle(removed);
-                self.evict(removed);
+                self.evict(&fresh.seen, removed);
             }
             _ => self.write(fresh, removed)?,
         }
@@ -197,10 +220,10 @@ impl Model {
         Ok(true)
     }
 
-    fn destroy(&mut self, sid: u32, removed: &mut Vec<Session>) -> bool {
+    fn destroy(&mut self, sid: u32, seen: &HashSet<u32>, removed: &mut Vec<Session>) -> bool {
         let at = self.position(sid);
         removed.extend(at.map(|at| self.remove(at)));
-        self.evict(removed);
+        self.evict(seen, removed);
         at.is_some()
     }
 
@@ -215,7 +238,7 @@ impl Model {
             .filter(|entry| stale || self.now <= entry.expires)
             .map(|entry| (entry.sid, entry.body.clone()))
             .collect();
-        self.prune(removed);
+        self.remove_expired(removed);
         listed
     }
 
@@ -223,18 +246,12 @@ impl Model {
         (0..self.entries.len()).rev().map(|at| self.remove(at)).collect()
     }
 
-    fn prune(&mut self, removed: &mut Vec<Session>) {
+    fn remove_expired(&mut self, removed: &mut Vec<Session>) {
         for at in (0..self.entries.len()).rev() {
             if self.now > self.entries[at].expires {
                 removed.push(self.expire(at));
             }
         }
-    }
-
-    fn begin_prune(&mut self) {
-        let mut pruned = std::mem::take(&mut self.pruned);
-        self.prune(&mut pruned);
-        self.pruned = pruned;
     }
 }
 
@@ -314,17 +331,17 @@ fn sessions(removed: &[Removed]) -> Vec<Session> {
     removed.iter().map(session).collect()
 }
 
-/// The counters that a prune under way does not change, and the one that it does.
-fn figures(counters: &Counters) -> ([u64; 6], u64) {
-    let settled = [
+/// The counters of what was done to sessions.
+fn figures(counters: &Counters) -> [u64; 7] {
+    [
         counters.hits,
         counters.misses,
         counters.sets,
         counters.touches,
         counters.evictions_by_count,
         counters.evictions_by_bytes,
-    ];
-    (settled, counters.expirations)
+        counters.expirations,
+    ]
 }
 
 #[derive(Clone, Debug)]
@@ -340,14 +357,12 @@ enum Op {
     All,
     Clear,
     Len,
-    /// Asks for the length with a budget of so many tickets.
-    LenWithin(usize),
-    /// Asks for the lengths that a prune held up.
-    LenAfterPrune,
     /// Lists so many parts.
     List(usize),
+    /// A prune that is done at once.
     Prune,
-    BeginPrune,
+    /// Begins a prune, of which only the first so many tickets are looked at.
+    BeginPrune(usize),
     /// A step with so large a budget.
     Step(usize),
     /// A step as the background thread does it.
@@ -409,11 +424,9 @@ fn op(sids: Range<u32>) -> impl Strategy<Value = Op> {
         2 => Just(Op::All),
         1 => Just(Op::Clear),
         1 => Just(Op::Len),
-        4 => (1..4_usize).prop_map(Op::LenWithin),
-        6 => Just(Op::LenAfterPrune),
         6 => prop_oneof![1..100_usize, Just(1000)].prop_map(Op::List),
         2 => Just(Op::Prune),
-        8 => Just(Op::BeginPrune),
+        8 => (1..4_usize).prop_map(Op::BeginPrune),
         10 => (1..4_usize).prop_map(Op::Step),
         3 => Just(Op::BackgroundStep),
         2 => prop_oneof![0..4_usize, Just(usize::MAX)].prop_map(Op::TakePruned),
@@ -444,9 +457,6 @@ struct Pair {
     /// How many parts the sids lie in.
     parts: u64,
     bodies: u64,
-    /// What was given for a length while a prune was under way, and what that length was. What
-    /// becomes of it when another prune begins, or all is cleared, has a test of its own.
-    waiting: Vec<(usize, usize)>,
     listing: Listing,
 }
 
@@ -467,13 +477,13 @@ impl Pair {
                 options,
                 now: START,
                 entries: Vec::new(),
+                prune: None,
                 pruned: Vec::new(),
                 counters: Counters::default(),
                 destroyed: 0,
             },
             parts,
             bodies: 0,
-            waiting: Vec::new(),
             listing: Listing::default(),
         }
     }
@@ -488,9 +498,20 @@ impl Pair {
     }
 
     /// What is to be told to the model of a write that the engine has been told of.
-    fn written(&self, number: u32, body: String, expires: Millis) -> Write {
-        let cost = self.engine.cost_of(&self.sid(number)).unwrap_or(0);
-        Write { session: (number, body), expires, cost, destroyed: self.engine.destroyed() }
+    fn written(&self, number: u32, body: String, expires: Millis, removed: &[Removed]) -> Write {
+        Write {
+            session: (number, body),
+            expires,
+            cost: self.engine.cost_of(&self.sid(number)).unwrap_or(0),
+            destroyed: self.engine.destroyed(),
+            seen: self.seen(removed),
+        }
+    }
+
+    /// The sids that are there and those that were removed.
+    fn seen(&self, removed: &[Removed]) -> HashSet<u32> {
+        let removed = removed.iter().map(|one| number_of(&one.sid));
+        self.engine.ids().iter().map(number_of).chain(removed).collect()
     }
 
     /// Does `op` on both sides and compares what it gives and what it removes.
@@ -498,6 +519,12 @@ impl Pair {
         let now = self.model.now;
         let mut removed = Vec::new();
         let mut expected = Vec::new();
+        if matches!(
+            op,
+            Op::Get(_) | Op::Fetch(_) | Op::Peek(_) | Op::Set(..) | Op::Touch(..) | Op::All
+        ) {
+            self.model.note_time();
+        }
         match *op {
             Op::Get(number) => {
                 let sid = self.sid(number);
@@ -520,7 +547,7 @@ impl Pair {
                 let given = body_ref(&body);
                 let done =
                     self.engine.set(sid, given, Condition::None, (now, expires), &mut removed);
-                let write = self.written(number, body, expires);
+                let write = self.written(number, body, expires, &removed);
                 assert_eq!(done.map(drop), self.model.set(write, &mut expected));
             }
             Op::Touch(number, life, padding) => {
@@ -532,13 +559,14 @@ impl Pair {
                     format!(r#""{}{}""#, self.bodies, "c".repeat(padding))
                 };
                 let done = self.touch(number, (&cookie, &fresh), expires, &mut removed);
-                let write = self.written(number, fresh, expires);
+                let write = self.written(number, fresh, expires, &removed);
                 assert_eq!(done, self.model.touch(&cookie, write, &mut expected));
             }
             Op::Destroy(number) => {
                 let existed = self.engine.destroy(&self.sid(number), now, &mut removed);
                 self.model.destroyed = self.engine.destroyed();
-                assert_eq!(existed, self.model.destroy(number, &mut expected));
+                let seen = self.seen(&removed);
+                assert_eq!(existed, self.model.destroy(number, &seen, &mut expected));
             }
             Op::Ids => {
                 let ids: Vec<u32> = self.engine.ids().iter().map(number_of).collect();
@@ -555,24 +583,17 @@ impl Pair {
                 assert_eq!(self.engine.len(), self.model.entries.len());
                 assert_eq!(self.engine.is_empty(), self.model.entries.is_empty());
             }
-            Op::LenWithin(budget) => {
-                let len = self.model.entries.len();
-                match self.engine.len_within(budget) {
-                    Ok(given) => assert_eq!(given, len),
-                    Err(base) => self.waiting.push((base, len)),
-                }
-            }
-            Op::LenAfterPrune => self.len_after_prune(),
             Op::List(count) => self.list(count),
             Op::Prune => {
-                self.engine.prune(now, &mut removed);
-                self.model.prune(&mut expected);
+                self.engine.begin_prune(now);
+                while self.engine.prune_step() {}
+                self.model.prune = Some(now);
+                self.model.absorb_prune(&self.seen(&[]));
+                assert!(self.model.entries.iter().all(|entry| now <= entry.expires));
             }
-            Op::BeginPrune => {
-                let before = self.model.entries.len();
-                let begun = self.engine.begin_prune(now);
-                self.model.begin_prune();
-                assert!(begun || self.model.entries.len() == before);
+            Op::BeginPrune(budget) => {
+                self.engine.begin_prune_with(now, budget);
+                self.model.prune = Some(now);
             }
             Op::Step(budget) => drop(self.engine.step(budget)),
             Op::BackgroundStep => drop(self.engine.prune_step()),
@@ -585,37 +606,18 @@ impl Pair {
             let sids: Vec<u32> = removed.iter().map(|one| number_of(&one.sid)).collect();
             assert_eq!(sids, expected.iter().map(|one| one.0).collect::<Vec<_>>());
         }
+        self.model.absorb_prune(&self.seen(&[]));
         self.compare_figures();
         let ids: HashSet<u32> = self.model.entries.iter().map(|entry| entry.sid).collect();
         self.listing.always.retain(|number| ids.contains(number));
     }
 
-    /// What a prune under way has yet to remove is in the figures still.
     fn compare_figures(&self) {
         let stats = self.engine.stats();
         assert!(stats.bytes <= self.model.options.max_bytes);
-        assert_eq!(stats.sessions, self.engine.held());
-        let expected = (self.model.entries.len(), self.model.bytes());
-        let (settled, expirations) = figures(&stats.counters);
-        let (expected_settled, expected_expirations) = figures(&self.model.counters);
-        assert_eq!(settled, expected_settled);
-        let left = stats.sessions - expected.0;
-        assert_eq!(expirations + left as u64, expected_expirations);
-        if left == 0 {
-            assert_eq!(stats.bytes, expected.1);
-        } else {
-            assert!(self.engine.is_pruning() && stats.bytes > expected.1);
-        }
-    }
-
-    /// A length is told once, at the latest when no prune is under way.
-    fn len_after_prune(&mut self) {
-        let is_pruning = self.engine.is_pruning();
-        self.waiting.retain(|(asked, len)| {
-            let told = self.engine.len_after_prune(*asked);
-            assert!(told == Some(*len) || told.is_none() && is_pruning);
-            told.is_none()
-        });
+        assert_eq!(stats.sessions, self.model.entries.len());
+        assert_eq!(stats.bytes, self.model.bytes());
+        assert_eq!(figures(&stats.counters), figures(&self.model.counters));
     }
 
     fn list(&mut self, count: usize) {
@@ -665,19 +667,20 @@ impl Pair {
     }
 
     fn clear(&mut self) {
-        let cleared = self.engine.clear(self.model.now);
+        let mut cleared = Vec::new();
+        self.engine.clear(self.model.now, &mut cleared);
         self.model.destroyed = self.engine.destroyed();
         assert!(self.engine.template(timed(0).as_bytes()).is_some());
-        let (len, is_empty) = (cleared.len(), cleared.is_empty());
-        let mut cleared = sessions(&cleared.into_removed());
-        assert_eq!((len, is_empty), (cleared.len(), cleared.is_empty()));
+        let expected = self.model.clear();
+        self.model.prune = None;
         if !self.model.options.keep_removed {
-            // Nobody looks at it, so what a prune has left over may be freed with the others.
-            cleared.retain(|session| !self.model.pruned.contains(session));
-            self.model.pruned.clear();
-            self.model.counters.expirations -= (len - cleared.len()) as u64;
+            return assert_eq!(cleared, [], "nobody wants it");
         }
-        assert_eq!(cleared, self.model.clear());
+        if expected.len() <= cleared.len() {
+            return assert_eq!(sessions(&cleared), expected);
+        }
+        assert_eq!(cleared, [], "they are handed out in steps");
+        self.model.pruned.extend(expected);
     }
 
     /// What prunes in the background removed comes once, in any order.
@@ -694,21 +697,24 @@ impl Pair {
             self.model.pruned.swap_remove(at.expect("not removed by a prune"));
         }
         assert!(more || self.model.pruned.is_empty());
+        assert_eq!(more, self.engine.is_busy());
     }
 
     /// Lets what is under way finish, and compares all there is.
     fn finish(&mut self) {
         while self.engine.prune_step() {}
+        self.model.absorb_prune(&self.seen(&[]));
         self.engine.validate();
         self.take_pruned(usize::MAX);
         if self.model.options.keep_removed {
             assert_eq!(self.model.pruned, []);
         }
         assert!(!self.engine.take_pruned(usize::MAX, &mut Vec::new()));
-        let len = Op::LenAfterPrune;
-        for op in [len, Op::List(1000), Op::Len, Op::Ids, Op::All, Op::Clear, Op::Len] {
+        for op in [Op::List(1000), Op::Len, Op::Ids, Op::All, Op::Clear, Op::Len] {
             self.apply(&op);
         }
+        while self.engine.prune_step() {}
+        self.take_pruned(usize::MAX);
         self.engine.validate();
     }
 }
@@ -740,7 +746,7 @@ fn shrinking(sids: Range<u32>) -> impl Strategy<Value = Op> {
         8 => sids.clone().prop_map(Op::Destroy),
         2 => sids.prop_map(Op::Get),
         1 => (0..100_i64).prop_map(Op::Clock),
-        1 => Just(Op::BeginPrune),
+        1 => Just(Op::BeginPrune(1)),
         4 => Just(Op::BackgroundStep),
     ]
 }
@@ -788,30 +794,6 @@ fn an_engine_keeps_the_rules_while_thousands_come_and_go() {
     }
 }
 
-#[test]
-fn what_an_explicit_prune_finds_under_way_is_not_handed_to_its_caller() {
-    let mut pair = Pair::new(Options { keep_removed: true, ..Options::default() }, 2);
-    for number in 0..300 {
-        let life = Lifetime::Millis(if number < 150 { 10 } else { 20 });
-        let shape = Shape { is_json: true, padding: 0 };
-        pair.apply(&Op::Set(number, life, shape));
-    }
-    for op in [
-        Op::Clock(11),
-        Op::BeginPrune,
-        Op::Step(40),
-        Op::Clock(10),
-        Op::Prune,
-        Op::TakePruned(100),
-        Op::TakePruned(50),
-        Op::Len,
-    ] {
-        pair.apply(&op);
-    }
-    assert_eq!(pair.model.pruned, []);
-    pair.finish();
-}
-
 /// Several threads at one engine and the prunes of a background thread.
 struct Crowd {
     engine: Arc<MemoryEngine>,
@@ -849,8 +831,7 @@ impl Crowd {
                 10..18 => drop(self.engine.get(&sid, now, &mut removed, read)),
                 18..24 => self.touch(&sid, now, now + life, &mut removed),
                 24..27 => drop(self.engine.destroy(&sid, now, &mut removed)),
-                27 => self.engine.prune(now, &mut removed),
-                28..30 => self.prune_in_background(now),
+                27..30 => self.prune_in_background(now),
                 30 => drop(self.engine.take_pruned(7, &mut removed)),
                 _ => self.tick(random),
             }
@@ -871,7 +852,8 @@ impl Crowd {
     }
 
     fn prune_in_background(&self, now: Millis) {
-        if self.engine.begin_prune(now) {
+        self.engine.begin_prune(now);
+        if self.engine.is_busy() {
             let engine: Weak<MemoryEngine> = Arc::downgrade(&self.engine);
             self.pruner.prune(engine);
         }
@@ -944,7 +926,7 @@ fn threads_and_the_background_thread_keep_an_engine_in_order() {
     let count = crowd.engine.len();
     assert!(count <= 60);
     assert_eq!(crowd.engine.ids().len(), count);
-    assert_eq!(crowd.engine.clear(START).len(), count);
+    crowd.engine.clear(START, &mut Vec::new());
     assert!(crowd.engine.is_empty());
 }
 
@@ -965,52 +947,11 @@ fn the_background_thread_finishes_a_prune_while_callers_go_on() {
     let mut number = 0_u64;
     while engine.take_pruned(100, &mut pruned) {
         let sid = engine.sid(&number.to_le_bytes());
-        let found = engine.get(&sid, START, removed, |_| ());
+        let found = engine.get(&sid, START + 11, removed, |_| ());
         assert_eq!(found.is_some(), number % 2 == 1);
         number = (number + 1) % 5000;
     }
-    assert_eq!(pruned.len(), 2500);
-    assert_eq!(*removed, []);
+    assert_eq!(pruned.len() + removed.len(), 2500);
     assert_eq!(engine.len(), 2500);
     crowd.pruner.detach();
-}
-
-#[test]
-fn a_length_asked_for_during_a_prune_is_that_of_its_moment_whatever_comes_next() {
-    type FollowUp<'a> = (&'a str, &'a dyn Fn(&MemoryEngine));
-    let later_prune = |engine: &MemoryEngine| {
-        let _ = engine.begin_prune(START + 21);
-    };
-    let prune_after_it = |engine: &MemoryEngine| {
-        while engine.prune_step() {}
-        engine.prune(START + 21, &mut Vec::new());
-    };
-    let clear = |engine: &MemoryEngine| drop(engine.clear(START));
-    let follow_ups: [FollowUp<'_>; 3] = [
-        ("a later prune takes over", &later_prune),
-        ("another prune follows", &prune_after_it),
-        ("all is cleared", &clear),
-    ];
-    let mut wrong = Vec::new();
-    for (name, follow_up) in follow_ups {
-        let engine = MemoryEngine::new(Options::default());
-        for number in 0..300_u64 {
-            let (sid, life) = (
-                engine.sid(&number.to_le_bytes()),
-                [10, 20, 99][usize::try_from(number % 3).unwrap()],
-            );
-            let removed = &mut Vec::new();
-            let times = (START, START + life);
-            engine.set(sid, body_ref("{}"), Condition::None, times, removed).unwrap();
-        }
-        assert!(engine.begin_prune(START + 11));
-        let base = engine.len_within(5).expect_err("there is more to prune");
-        follow_up(&engine);
-        while engine.prune_step() {}
-        let len = engine.len_after_prune(base);
-        if len != Some(200) {
-            wrong.push((name, len));
-        }
-    }
-    assert_eq!(wrong, [], "it was 200");
 }

@@ -13,14 +13,20 @@ use parking_lot::Mutex;
 use super::raw::{self, Call, Failure, Text, Value};
 use super::task::Task;
 use crate::engine::{
-    self, Condition, Engine, Error, Length, MemoryEngine, NewCookie, Options, Refused, Removed,
-    SharedEngine, Touched, Version,
+    self, Condition, Engine, Error, MemoryEngine, NewCookie, Options, REMOVED_AT_ONCE, Refused,
+    Removed, SharedEngine, Touched, Version,
 };
 use crate::named::Lease;
 use crate::pruner::{OpenStore, PRUNER, Prunable};
 use crate::record::{Body, BodyRef, BodyView, Encoding};
 use crate::sid::Sid;
 use crate::time::{Millis, NEVER, expires_at, from_iso, whole};
+
+/// How many sessions that were removed in steps `takeRemoved` gives at once.
+const TAKEN_AT_ONCE: usize = 500;
+
+/// Room for so many sessions that a call has removed is kept for the next.
+const REMOVED_TO_KEEP: usize = 16;
 
 /// A buffer that has grown beyond this many bytes is not kept.
 const BUFFER_TO_KEEP: usize = 256 * 1024;
@@ -43,8 +49,6 @@ pub(super) struct Store {
     expires: Cell<Millis>,
     /// What the calls so far removed and `takeRemoved` has not fetched. Empty without `dispose`.
     removed: RefCell<Vec<Removed>>,
-    /// How many sessions there were when the file was let go: no prune goes on after that.
-    last_length: Cell<Option<usize>>,
     /// What the background thread had removed when it let go of the file.
     left: Arc<Mutex<Vec<Removed>>>,
     _open: OpenStore,
@@ -109,7 +113,6 @@ impl Store {
             version: Cell::default(),
             expires: Cell::default(),
             removed: RefCell::default(),
-            last_length: Cell::default(),
             left: Arc::default(),
             _open: PRUNER.open(),
         };
@@ -122,7 +125,7 @@ impl Store {
 
     /// Gives `target` this store's functions.
     pub(super) fn bind(self: &Rc<Self>, env: Env, target: &Object) -> Result<()> {
-        let functions: [(&str, Operation); 29] = [
+        let functions: [(&str, Operation); 25] = [
             ("get", Store::get),
             ("fetch", Store::fetch),
             ("peek", Store::peek),
@@ -136,8 +139,6 @@ impl Store {
             ("rewrite", Store::rewrite),
             ("destroy", Store::destroy),
             ("length", Store::length),
-            ("lengthAfterPrune", Store::length_after_prune),
-            ("held", Store::held),
             ("ids", Store::ids),
             ("list", Store::list),
             ("all", Store::all),
@@ -147,10 +148,8 @@ impl Store {
             ("syncLater", Store::sync_later),
             ("watch", Store::watch),
             ("prune", Store::prune),
-            ("pruneLater", Store::prune_later),
-            ("isPruning", Store::is_pruning),
+            ("isBusy", Store::is_busy),
             ("takeRemoved", Store::take_removed),
-            ("takePruned", Store::take_pruned),
             ("stats", Store::stats),
         ];
         for (name, function) in functions {
@@ -343,30 +342,9 @@ impl Store {
         Ok(Value::UNDEFINED)
     }
 
-    /// `length()`: expired ones that nothing has come across included. While a long prune is
-    /// under way, minus the number to ask `lengthAfterPrune` with.
+    /// `length()`: expired ones that nothing has removed yet included.
     fn length(&self, call: &Call) -> Done {
-        match self.engine().length()? {
-            Length::Now(length) => call.count(length),
-            Length::Later(asked) => call.negative_count(asked),
-        }
-    }
-
-    /// `lengthAfterPrune(asked)`: what the length was; undefined while the prune goes on.
-    fn length_after_prune(&self, call: &Call) -> Done {
-        if let Some(length) = self.last_length.get() {
-            return call.count(length);
-        }
-        let asked = super::whole_count(call.number(0)?);
-        match self.engine().length_after_prune(asked)? {
-            Some(length) => call.count(length),
-            None => Ok(Value::UNDEFINED),
-        }
-    }
-
-    /// `held()`: how many sessions take memory, those that a prune will remove included.
-    fn held(&self, call: &Call) -> Done {
-        call.count(self.engine().held()?)
+        call.count(self.engine().length()?)
     }
 
     /// `ids(array)`: appends the sids, most recently used first.
@@ -393,10 +371,8 @@ impl Store {
     /// `clear(now)`.
     fn clear(&self, call: &Call) -> Done {
         let now = whole(call.number(0)?);
-        let engine = Arc::clone(&self.engine());
-        if let Some(step) = self.removing(|removed| engine.clear(now, removed))? {
-            PRUNER.run(step);
-        }
+        self.removing(|removed| self.engine().clear(now, removed))?;
+        self.go_on_later()?;
         Ok(Value::UNDEFINED)
     }
 
@@ -416,7 +392,6 @@ impl Store {
 
     fn let_go(&self) {
         let engine = self.engine.replace(nothing());
-        self.last_length.set(engine.held().ok().or(Some(0)));
         let left = Arc::clone(&self.left);
         self.closing.begin(move || {
             // Nothing prunes meanwhile: that is done by the same thread.
@@ -463,28 +438,18 @@ impl Store {
         }
     }
 
-    /// `prune(now)`: removes what has expired before it returns.
+    /// `prune(now)`: removes what has expired. If it is more than a little, the background thread
+    /// goes on with it.
     fn prune(&self, call: &Call) -> Done {
-        let now = whole(call.number(0)?);
-        self.removing(|removed| self.engine().prune(now, removed))?;
+        self.engine().begin_prune(whole(call.number(0)?))?;
+        self.go_on_later()?;
         Ok(Value::UNDEFINED)
     }
 
-    /// `pruneLater(now)`: what has expired counts as removed from here on. If it is more than a
-    /// little, the background thread removes it. Gives whether `takePruned` has something to
-    /// give, or may have soon.
-    fn prune_later(&self, call: &Call) -> Done {
-        let engine = self.engine();
-        if engine.begin_prune(whole(call.number(0)?))? && engine.prune_first()? {
-            let engine: Arc<dyn Prunable> = Arc::clone(&*engine) as _;
-            PRUNER.prune(Arc::downgrade(&engine));
-        }
-        call.truth(self.dispose && engine.has_pruned())
-    }
-
-    /// `isPruning()`: whether the background thread still has to remove what has expired.
-    fn is_pruning(&self, call: &Call) -> Done {
-        call.truth(self.engine().is_pruning()?)
+    /// `isBusy()`: whether the background thread still has to remove something, or `takeRemoved`
+    /// has something to give that it has removed.
+    fn is_busy(&self, call: &Call) -> Done {
+        call.truth(self.engine().is_busy()?)
     }
 
     /// `stats(array)`: appends the figures in the order in which `index.js` names them.
@@ -511,19 +476,12 @@ impl Store {
     }
 
     /// `takeRemoved(array)`: appends sid, body, sid, body, ... of what the calls so far have
-    /// removed, in the order in which it is to be disposed of.
+    /// removed, in the order in which it is to be disposed of, and then some of what the
+    /// background thread has. Gives whether there is more of that, or may be soon.
     fn take_removed(&self, call: &Call) -> Done {
-        let removed = self.removed.take();
-        call.append_pairs(removed.iter().map(|removed| (&removed.sid, &removed.body)))
-    }
-
-    /// `takePruned(array, limit)`: as `takeRemoved`, for what the background thread removed,
-    /// `limit` of them at the most. Gives whether there is more to come.
-    fn take_pruned(&self, call: &Call) -> Done {
-        let mut pruned = Vec::new();
-        let limit = super::whole_count(call.number(1)?);
-        let more = self.engine().take_pruned(limit, &mut pruned);
-        call.append_pairs(pruned.iter().map(|removed| (&removed.sid, &removed.body)))?;
+        let mut removed = self.removed.take();
+        let more = self.engine().take_pruned(TAKEN_AT_ONCE, &mut removed);
+        call.append_pairs(removed.iter().map(|removed| (&removed.sid, &removed.body)))?;
         call.truth(more)
     }
 
@@ -534,14 +492,34 @@ impl Store {
     }
 
     /// Runs an operation. What it removed is kept for `dispose`, or dropped here, which is
-    /// after the engine's lock has been released.
+    /// after the engine's lock has been released. What it left to be done in steps goes to the
+    /// background thread.
     fn removing<R>(&self, operation: impl FnOnce(&mut Vec<Removed>) -> R) -> R {
         let mut removed = self.removed.borrow_mut();
+        let before = removed.len();
         let result = operation(&mut removed);
+        let count = removed.len() - before;
         if !self.dispose {
             removed.clear();
+            removed.shrink_to(REMOVED_TO_KEEP);
+        }
+        if count >= REMOVED_AT_ONCE {
+            self.step_in_background();
         }
         result
+    }
+
+    /// Leaves to the background thread what is left of a prune or a clear, if anything is.
+    fn go_on_later(&self) -> engine::Result<()> {
+        if self.engine().is_busy()? {
+            self.step_in_background();
+        }
+        Ok(())
+    }
+
+    fn step_in_background(&self) {
+        let engine: Arc<dyn Prunable> = Arc::clone(&self.engine()) as _;
+        PRUNER.prune(Arc::downgrade(&engine));
     }
 }
 

@@ -505,12 +505,6 @@ impl Call<'_> {
         Ok(Value(value))
     }
 
-    /// A number of things in memory, negated.
-    pub(super) fn negative_count(&self, count: usize) -> std::result::Result<Value, Failure> {
-        #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
-        self.double(-(count as f64))
-    }
-
     /// Any number.
     pub(super) fn double(&self, number: f64) -> std::result::Result<Value, Failure> {
         let mut value = ptr::null_mut();

@@ -2,25 +2,26 @@
 
 use super::layout::{self, Death};
 use super::writing::{Writing, count_of};
-use super::{Lmdb, Sessions};
-use crate::engine::Removed;
+use super::{Lmdb, Session, Sessions, view};
 use crate::engine::destroyed::MOST;
-use crate::sid::Sid;
+use crate::record::Body;
 use crate::time::Millis;
+
+/// No more sessions than this are removed in one transaction. Of more, the file gives back a few at
+/// a time.
+const CLEARED_AT_ONCE: u64 = 1000;
 
 /// Of how many sessions that are cleared it is remembered that they were destroyed, where that is
 /// final: some milliseconds' work.
 const FINAL_AT_ONCE: usize = 10_000;
 
 impl Writing<'_> {
-    /// Lets no session be there any more. The databases that had them are emptied bit by bit, by
-    /// [`Self::sweep`]; sessions are written to the others from here on.
-    pub(super) fn clear(&mut self, now: Millis) -> Lmdb<()> {
+    /// Lets no session be there any more. Where there are very many, the databases that had them are
+    /// emptied bit by bit, by [`Self::sweep`], and sessions are written to the others from here on.
+    /// Returns whether there is anything to sweep.
+    pub(super) fn clear(&mut self, now: Millis) -> Lmdb<bool> {
         let version = self.next_version();
         self.state.cleared = version;
-        if self.options.keep_removed {
-            self.note_all_removed()?;
-        }
         if self.options.destroyed_is_final {
             self.remember_all(Death { version, at: now })?;
         } else {
@@ -29,25 +30,45 @@ impl Writing<'_> {
             self.databases.deaths.clear(&mut self.transaction)?;
             self.state.dead_bytes = 0;
         }
-        // What an earlier one left is in the way.
-        for database in self.swept().all() {
-            database.clear(&mut self.transaction)?;
+        let (current, swept) = (self.sessions, self.swept());
+        let count = current.heads.len(&self.transaction)?;
+        let left = swept.heads.len(&self.transaction)?;
+        let is_swept = count > CLEARED_AT_ONCE && count >= left;
+        // What an earlier one left may still be there. Only the larger of the two can wait.
+        if is_swept {
+            self.note_swept(swept, usize::MAX)?;
+            self.empty(swept)?;
+            self.state.generation += 1;
+            self.sessions = self.databases.sessions(&self.state);
+        } else {
+            self.note_all_removed()?;
+            self.empty(current)?;
         }
-        self.state.generation += 1;
-        self.sessions = self.databases.sessions(&self.state);
         self.state.bytes = 0;
-        Ok(())
+        Ok(is_swept || left > 0)
     }
 
-    /// The databases that had the sessions before the last [`Self::clear`].
+    /// The databases that had the sessions before they were last left to [`Self::sweep`].
     fn swept(&self) -> Sessions {
         self.databases.sessions(&self.state.before())
     }
 
+    fn empty(&mut self, sessions: Sessions) -> Lmdb<()> {
+        for database in sessions.all() {
+            database.clear(&mut self.transaction)?;
+        }
+        Ok(())
+    }
+
     /// Gives back up to `limit` entries of each of these databases. Returns whether there were any.
     pub(super) fn sweep(&mut self, limit: usize) -> Lmdb<bool> {
+        let swept = self.swept();
+        self.note_swept(swept, limit)?;
+        // Bodies in pieces are handed out whole.
+        let has_sessions = !swept.heads.is_empty(&self.transaction)?;
+        let pieces = if has_sessions { None } else { Some(swept.pieces) };
         let mut is_found = false;
-        for database in self.swept().all() {
+        for database in [swept.heads, swept.bodies, swept.expiry].into_iter().chain(pieces) {
             let mut keys = Vec::new();
             for entry in database.iter(&self.transaction)?.take(limit) {
                 keys.push(entry?.0.to_vec());
@@ -60,15 +81,40 @@ impl Writing<'_> {
         Ok(is_found)
     }
 
+    /// Hands out the first `limit` of the sessions in databases that are being swept.
+    fn note_swept(&mut self, swept: Sessions, limit: usize) -> Lmdb<()> {
+        if !self.options.keep_removed {
+            return Ok(());
+        }
+        let mut found = Vec::new();
+        for entry in swept.heads.iter(&self.transaction)?.take(limit) {
+            let (key, _) = entry?;
+            let body = match swept.get(&self.transaction, key)? {
+                Session::Found(head, body) => view(key, &head, &body, 0).map(|it| it.to_body()),
+                Session::Missing | Session::Damaged => None,
+            };
+            found.push((key.to_vec(), body.unwrap_or_else(Body::none)));
+        }
+        for (key, body) in found {
+            self.note_removed(&key, body);
+        }
+        Ok(())
+    }
+
+    /// Hands out all sessions, the latest expiry first.
     fn note_all_removed(&mut self) -> Lmdb<()> {
-        let mut removed = Vec::new();
+        if !self.options.keep_removed {
+            return Ok(());
+        }
+        let mut found = Vec::new();
         for entry in self.sessions.expiry.rev_iter(&self.transaction)? {
             if let Some((_, sid)) = layout::read_expiry(entry?) {
-                let body = self.body(sid)?;
-                removed.push(Removed { sid: Sid::new(sid, self.hasher), body, last_use: 0 });
+                found.push((sid.to_vec(), self.body(sid)?));
             }
         }
-        self.removed.append(&mut removed);
+        for (key, body) in found {
+            self.note_removed(&key, body);
+        }
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use super::layout::{self, Death};
 use super::writing::{STEP, Writing};
 use super::{Databases, Lmdb};
-use crate::engine::destroyed::{MOST, Past, REMEMBERED, SHARE, judge};
+use crate::engine::destroyed::{MOST, Past, SHARE, is_over, judge};
 use crate::engine::{Condition, Refused, Version};
 use crate::time::Millis;
 
@@ -103,8 +103,4 @@ impl Writing<'_> {
         self.state.forgotten = self.state.forgotten.max(version);
         Ok(true)
     }
-}
-
-fn is_over(at: Millis, now: Millis) -> bool {
-    at.saturating_add(REMEMBERED) < now
 }

@@ -8,7 +8,6 @@ use super::SharedEngine;
 use super::layout::Head;
 use crate::engine::{Engine, Listing, Rank, Result};
 use crate::sid::Sid;
-use crate::time::Millis;
 
 /// How many sids are listed in a step: as long as other work of the background thread may wait.
 const STEP: usize = 1000;
@@ -17,16 +16,13 @@ const STEP: usize = 1000;
 pub(super) struct SidListing {
     /// Gone where nobody wants the sids any more.
     engine: Weak<SharedEngine>,
-    /// What expires before that does not count: a prune was about to remove it.
-    first: Millis,
     /// The last key that was looked at; empty before the first.
     last: Vec<u8>,
 }
 
 impl SidListing {
     pub(super) fn new(engine: &Arc<SharedEngine>) -> Self {
-        let first = engine.pruned_before();
-        Self { engine: Arc::downgrade(engine), first, last: Vec::new() }
+        Self { engine: Arc::downgrade(engine), last: Vec::new() }
     }
 }
 
@@ -44,9 +40,8 @@ impl Listing for SidListing {
             let (mut last, mut count) = (None, 0);
             for entry in snapshot.sessions.heads.range(snapshot.transaction, &range)?.take(STEP) {
                 let (key, head) = entry?;
-                let head = Head::read(key, head).filter(|head| head.due.expires >= self.first);
-                listed
-                    .extend(head.map(|head| ((head.due.expires, head.due.turn), engine.sid(key))));
+                let rank = Head::read(key, head).map(|head| (head.due.expires, head.due.turn));
+                listed.extend(rank.map(|rank| (rank, engine.sid(key))));
                 last = Some(key);
                 count += 1;
             }

@@ -9,7 +9,6 @@
 //!   touched when they are used, that is the same.
 //! - Reading writes nothing, unless it comes across a session that has expired.
 //! - A sid has to have between 1 and 503 bytes. Another is never found, and refused by `set`.
-//! - A `length` that meets a prune that is to remove very many is that of the prune's end.
 //! - A prune also removes what is written while it goes on and has expired by then.
 //! - The file has a size that it does not outgrow, and `max_bytes` is a share of it at the most.
 //! - Counters, and what a prune has removed, are those of this process.
@@ -48,7 +47,6 @@ mod writing;
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::hash::RandomState;
-use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -63,15 +61,15 @@ use self::eviction::STEP_FOR_PAGES;
 use self::file::Files;
 pub use self::file::Opened;
 use self::folder::Identity;
-use self::layout::{Due, Head, Owner, PieceKeys, State};
+use self::layout::{Head, Owner, PieceKeys, State};
 use self::listing::SidListing;
 use self::pruning::Pruning;
 use self::session::{NewBody, Renewal};
 use self::space::{Limits, PageSize};
-use self::writing::{Buffers, STEP, count_of};
+use self::writing::{Buffers, count_of};
 use super::{
-    Condition, Counters, Engine, Leftover, Length, Listing, NewCookie, Options, Refused, Removed,
-    Result, Stats, Touched, Version,
+    Condition, Counters, Engine, Listing, NewCookie, Options, Refused, Removed, Result, Stats,
+    Touched, Version,
 };
 use crate::cookie::TemplateHandle;
 use crate::record::{Body, BodyRef, BodyView};
@@ -231,11 +229,9 @@ impl Snapshot<'_> {
         Ok(count_of(self.sessions.heads.len(self.transaction)?))
     }
 
-    /// The sids of sessions that do not expire before `first`, the latest expiry first.
-    fn latest_first(&self, first: Millis) -> Lmdb<impl Iterator<Item = Lmdb<&[u8]>> + use<'_>> {
-        let from = Due::first_at(first).key();
-        let range = (Bound::Included(&from[..]), Bound::Unbounded);
-        let entries = self.sessions.expiry.rev_range(self.transaction, &range)?;
+    /// The sids, the latest expiry first.
+    fn latest_first(&self) -> Lmdb<impl Iterator<Item = Lmdb<&[u8]>> + use<'_>> {
+        let entries = self.sessions.expiry.rev_iter(self.transaction)?;
         Ok(entries.filter_map(|entry| match entry {
             Ok(entry) => layout::read_expiry(entry).map(|(_, sid)| Ok(sid)),
             Err(error) => Some(Err(error)),
@@ -314,7 +310,6 @@ impl SharedEngine {
         removed: &mut Vec<Removed>,
         read: &mut dyn FnMut(BodyView<'_>),
     ) -> Result<bool> {
-        let pruned = self.pruned_before();
         self.writing(key, 0, removed, |writing| {
             let Some(stored) = writing.find(key)? else {
                 writing.discard(key)?;
@@ -330,8 +325,7 @@ impl SharedEngine {
                 return Ok(false);
             };
             let is_expired = stored.is_expired(now);
-            let is_stale = self.options.stale && stored.due.expires >= pruned;
-            let is_read = !is_expired || is_stale;
+            let is_read = !is_expired || self.options.stale;
             if is_read {
                 read(view);
             }
@@ -353,6 +347,7 @@ impl SharedEngine {
         let NewCookie::Text(cookie) = cookie else {
             return Ok(Touched::NeedsText);
         };
+        self.note_time(now);
         let Some(key) = layout::key_of(sid) else {
             return Ok(Touched::Missing);
         };
@@ -405,11 +400,6 @@ impl SharedEngine {
             })?;
         }
         Ok(())
-    }
-
-    /// Gives back a few of the sessions that were cleared. Returns whether there may be more.
-    fn sweep_step(&self) -> Result<bool> {
-        self.writing(&[], 0, &mut Vec::new(), |writing| writing.sweep(STEP))
     }
 
     /// Gives up what processes that died while they were reading still hold of the file. Returns
@@ -514,6 +504,7 @@ impl Engine for SharedEngine {
         times: (Millis, Millis),
         removed: &mut Vec<Removed>,
     ) -> Result<Result<Version, Refused>> {
+        self.note_time(times.0);
         let Some(key) = layout::key_of(&sid) else {
             return Ok(Err(Refused::Sid));
         };
@@ -562,15 +553,7 @@ impl Engine for SharedEngine {
         self.writing(&[], 0, removed, |writing| writing.destroy(key, now))
     }
 
-    fn length(&self) -> Result<Length> {
-        self.length_without_expired()
-    }
-
-    fn length_after_prune(&self, _: usize) -> Result<Option<usize>> {
-        if self.is_pruning()? { Ok(None) } else { self.held().map(Some) }
-    }
-
-    fn held(&self) -> Result<usize> {
+    fn length(&self) -> Result<usize> {
         Ok(self.sums()?.0)
     }
 
@@ -581,10 +564,7 @@ impl Engine for SharedEngine {
     }
 
     fn ids(&self) -> Result<Vec<Sid>> {
-        let pruned = self.pruned_before();
-        self.reading(|snapshot| {
-            snapshot.latest_first(pruned)?.map(|sid| Ok(self.sid(sid?))).collect()
-        })
+        self.reading(|snapshot| snapshot.latest_first()?.map(|sid| Ok(self.sid(sid?))).collect())
     }
 
     fn listing(self: Arc<Self>) -> Result<Box<dyn Listing>> {
@@ -592,10 +572,9 @@ impl Engine for SharedEngine {
     }
 
     fn all(&self, now: Millis, removed: &mut Vec<Removed>) -> Result<Vec<(Sid, Body)>> {
-        let pruned = self.pruned_before();
         let (listed, over) = self.reading(|snapshot| {
             let (mut listed, mut over) = (Vec::new(), Vec::new());
-            for key in snapshot.latest_first(Millis::MIN)? {
+            for key in snapshot.latest_first()? {
                 let key = key?;
                 let session = snapshot.sessions.get(snapshot.transaction, key)?;
                 let found = match &session {
@@ -607,7 +586,7 @@ impl Engine for SharedEngine {
                 if found.is_none_or(|(_, expires)| now > expires) {
                     over.push(key.to_vec());
                 }
-                let is_listed = |expires| now <= expires || self.options.stale && expires >= pruned;
+                let is_listed = |expires| now <= expires || self.options.stale;
                 if let Some((view, _)) = found.filter(|(_, expires)| is_listed(*expires)) {
                     listed.push((self.sid(key), view.to_body()));
                 }
@@ -618,37 +597,23 @@ impl Engine for SharedEngine {
         Ok(listed)
     }
 
-    fn clear(self: Arc<Self>, now: Millis, removed: &mut Vec<Removed>) -> Result<Option<Leftover>> {
-        self.writing(&[], 0, removed, |writing| writing.clear(now))?;
-        let engine = Arc::downgrade(&self);
-        // Where it fails, the next prune goes on with it.
-        let step =
-            move || engine.upgrade().is_some_and(|engine| engine.sweep_step().unwrap_or(false));
-        Ok(Some(Box::new(step)))
+    fn clear(&self, now: Millis, removed: &mut Vec<Removed>) -> Result<()> {
+        if self.writing(&[], 0, removed, |writing| writing.clear(now))? {
+            self.sweep_later();
+        }
+        Ok(())
     }
 
-    fn prune(&self, now: Millis, removed: &mut Vec<Removed>) -> Result<()> {
-        self.prune_to_the_end(now, removed)
+    fn begin_prune(&self, now: Millis) -> Result<()> {
+        self.prune_now(now)
     }
 
-    fn begin_prune(&self, now: Millis) -> Result<bool> {
-        self.note_prune(now)
-    }
-
-    fn prune_first(&self) -> Result<bool> {
-        self.prune_a_little()
-    }
-
-    fn is_pruning(&self) -> Result<bool> {
-        self.pruning.lock().is_under_way()
+    fn is_busy(&self) -> Result<bool> {
+        self.pruning.lock().is_busy()
     }
 
     fn take_pruned(&self, limit: usize, removed: &mut Vec<Removed>) -> bool {
         self.pruning.lock().take_pruned(limit, removed)
-    }
-
-    fn has_pruned(&self) -> bool {
-        self.pruning.lock().has_pruned()
     }
 
     fn is_dirty(&self) -> bool {

@@ -1,72 +1,65 @@
-//! Prunes that are under way: what has expired by their beginning counts as gone from then on, and
-//! goes in small transactions, for others that write wait for each.
+//! What is removed in steps: what has expired when a prune begins, what was cleared, and what there
+//! is no room for. Each step is a small transaction, for others that write wait for it.
 
-use std::ops::Bound;
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::layout::Due;
+use super::writing::STEP;
 use super::{Error, Lmdb, Result, Sessions, SharedEngine, Snapshot};
-use crate::engine::{Engine, Length, Removed};
+use crate::engine::{REMOVED_AT_ONCE, Removed};
 use crate::pruner::Prunable;
 use crate::time::{Millis, stopwatch};
 
-/// How many expired sessions a caller counts itself, rather than wait for the end of the prune:
-/// half a millisecond's work.
-const COUNTED_AT_ONCE: usize = 20_000;
+/// How many steps of a prune a caller does itself.
+const STEPS_AT_ONCE: usize = REMOVED_AT_ONCE / STEP;
 
-/// The number by which all lengths are asked for that have to wait: they are that of the prune's
-/// end. Not 0, which has no negative.
-const ASKED: usize = 1;
+/// A prune that is under way.
+#[derive(Clone, Copy)]
+struct Prune {
+    /// What has expired by then is removed. It is set back when somebody of this process comes
+    /// with an earlier time, so that what is alive by a clock that was set back stays.
+    now: Millis,
+    began: Instant,
+}
 
-/// A prune that is under way: what has expired by then is to go, and when it began.
-type Prune = (Millis, Instant);
-
-/// What prunes of this process are doing and have done.
+/// What this process removes in steps, and has removed.
 #[derive(Default)]
 pub(super) struct Pruning {
     prune: Option<Prune>,
-    /// What they have removed, until it is taken.
-    pruned: Vec<Removed>,
-    /// Why the last one ended early, until it is told.
+    /// Whether there may be something left of what was cleared.
+    is_sweeping: bool,
+    /// The session that was written last when there was more than there is room for: it stays
+    /// while the others are evicted.
+    kept: Option<Vec<u8>>,
+    /// What was removed, until it is taken.
+    pruned: VecDeque<Removed>,
+    /// Why the last prune ended early, until it is told.
     failure: Option<Error>,
 }
 
 impl Pruning {
-    /// Fails, once, if it has ended early.
-    pub(super) fn is_under_way(&mut self) -> Result<bool> {
-        if self.prune.is_some() {
-            return Ok(true);
-        }
-        self.failure.take().map_or(Ok(false), Err)
+    /// Fails, once, if a prune has ended early.
+    pub(super) fn is_busy(&mut self) -> Result<bool> {
+        let failure = self.failure.take();
+        failure.map_or(Ok(self.has_steps() || !self.pruned.is_empty()), Err)
     }
 
     pub(super) fn take_pruned(&mut self, limit: usize, removed: &mut Vec<Removed>) -> bool {
         let count = limit.min(self.pruned.len());
         removed.extend(self.pruned.drain(..count));
-        self.has_pruned()
+        if self.pruned.is_empty() {
+            self.pruned = VecDeque::new();
+        }
+        self.has_steps() || !self.pruned.is_empty()
     }
 
-    pub(super) fn has_pruned(&self) -> bool {
-        !self.pruned.is_empty() || self.prune.is_some()
+    fn has_steps(&self) -> bool {
+        self.prune.is_some() || self.is_sweeping || self.kept.is_some()
     }
 }
 
 impl Snapshot<'_> {
-    /// How many sessions expire before `first`, if that is less than `limit`.
-    fn count_before(&self, first: Millis, limit: usize) -> Lmdb<Option<usize>> {
-        let end = Due::first_at(first).key();
-        let range = (Bound::Unbounded, Bound::Excluded(&end[..]));
-        let mut count = 0;
-        for entry in self.sessions.expiry.range(self.transaction, &range)? {
-            entry?;
-            count += 1;
-            if count == limit {
-                return Ok(None);
-            }
-        }
-        Ok(Some(count))
-    }
-
     /// Whether a prune would find anything to do.
     fn has_due(&self, now: Millis, swept: Sessions) -> Lmdb<bool> {
         for database in swept.all() {
@@ -74,20 +67,14 @@ impl Snapshot<'_> {
                 return Ok(true);
             }
         }
-        Ok(self.count_before(now, 1)?.is_none())
+        let first = self.sessions.expiry.first(self.transaction)?;
+        Ok(first.is_some_and(|(key, _)| key < &Due::first_at(now).key()[..]))
     }
 }
 
 impl SharedEngine {
-    /// What expires before this counts as gone, for a prune is about to remove it.
-    pub(super) fn pruned_before(&self) -> Millis {
-        self.pruning.lock().prune.map_or(Millis::MIN, |(now, _)| now)
-    }
-
-    /// From here on what has expired by `now` counts as gone. Returns whether there is any.
-    /// Another prune that is under way is given up: it went by a clock that has gone on, or has
-    /// been set back, since.
-    pub(super) fn note_prune(&self, now: Millis) -> Result<bool> {
+    /// Begins a prune, in place of one that is under way, and does the first steps.
+    pub(super) fn prune_now(&self, now: Millis) -> Result<()> {
         self.clear_stale_readers()?;
         let began = stopwatch();
         let has_due = self.reading(|snapshot| {
@@ -96,36 +83,52 @@ impl SharedEngine {
         })?;
         let mut pruning = self.pruning.lock();
         pruning.failure = None;
-        pruning.prune = has_due.then_some((now, began));
+        pruning.prune = has_due.then_some(Prune { now, began });
         drop(pruning);
         if !has_due {
             self.count_prune(began);
         }
-        Ok(has_due)
+        for _ in 0..STEPS_AT_ONCE {
+            if !self.prune_a_little()? {
+                break;
+            }
+        }
+        Ok(())
     }
 
-    pub(super) fn prune_to_the_end(&self, now: Millis, removed: &mut Vec<Removed>) -> Result<()> {
-        let began = stopwatch();
-        while self.writing(&[], 0, removed, |writing| writing.prune(now))? {}
-        self.count_prune(began);
-        Ok(())
+    /// A prune that is under way is not to remove what is alive by the time of a write since.
+    pub(super) fn note_time(&self, now: Millis) {
+        if let Some(prune) = &mut self.pruning.lock().prune {
+            prune.now = prune.now.min(now);
+        }
+    }
+
+    /// Lets the steps sweep what was cleared.
+    pub(super) fn sweep_later(&self) {
+        self.pruning.lock().is_sweeping = true;
+    }
+
+    /// Lets the steps evict what there is no room for, but not the session `kept`.
+    pub(super) fn evict_later(&self, kept: &[u8]) {
+        self.pruning.lock().kept = Some(kept.into());
     }
 
     /// Does a step of the prune that is under way. Returns whether there is more to do. Where it
     /// fails the prune is over.
-    pub(super) fn prune_a_little(&self) -> Result<bool> {
-        let Some(prune) = self.pruning.lock().prune else {
+    fn prune_a_little(&self) -> Result<bool> {
+        let Some(Prune { began, .. }) = self.pruning.lock().prune else {
             return Ok(false);
         };
-        let (now, began) = prune;
         let mut removed = Vec::new();
-        let more = self.writing(&[], 0, &mut removed, |writing| writing.prune(now));
+        let more = self.writing(&[], 0, &mut removed, |writing| {
+            // Only now, for whoever has written before this transaction may have set it back.
+            let prune = self.pruning.lock().prune;
+            prune.map_or(Ok(false), |prune| writing.prune(prune.now))
+        });
         let mut pruning = self.pruning.lock();
-        if self.options.keep_removed {
-            pruning.pruned.append(&mut removed);
-        }
+        self.keep(&mut pruning, removed);
         // Another one may have begun meanwhile.
-        if matches!(more, Ok(true)) || pruning.prune != Some(prune) {
+        if matches!(more, Ok(true)) || pruning.prune.is_none_or(|prune| prune.began != began) {
             return Ok(pruning.prune.is_some());
         }
         pruning.prune = None;
@@ -136,37 +139,70 @@ impl SharedEngine {
         more
     }
 
+    fn sweep_a_little(&self) {
+        if std::mem::take(&mut self.pruning.lock().is_sweeping) {
+            let mut removed = Vec::new();
+            let more = self.writing(&[], 0, &mut removed, |writing| writing.sweep(STEP));
+            let mut pruning = self.pruning.lock();
+            self.keep(&mut pruning, removed);
+            // Where it fails, the next prune goes on with it.
+            pruning.is_sweeping |= more.is_ok_and(|more| more);
+        }
+    }
+
+    fn evict_a_little(&self) {
+        let kept = self.pruning.lock().kept.take();
+        if let Some(kept) = kept {
+            let mut removed = Vec::new();
+            // It asks for more itself. Where it fails, the next write goes on with it.
+            let _ = self.writing(&kept, 0, &mut removed, |writing| writing.evict(&kept));
+            self.keep(&mut self.pruning.lock(), removed);
+        }
+    }
+
+    fn keep(&self, pruning: &mut Pruning, removed: Vec<Removed>) {
+        if self.options.keep_removed {
+            pruning.pruned.extend(removed);
+        }
+    }
+
     fn count_prune(&self, began: Instant) {
         let counters = &mut self.counters.lock();
         counters.prunes += 1;
         counters.last_prune = began.elapsed();
     }
-
-    /// How many sessions there are, without those that a prune is about to remove. Where those are
-    /// very many, that is only known when they are gone.
-    pub(super) fn length_without_expired(&self) -> Result<Length> {
-        let first = self.pruned_before();
-        let counted = self.reading(|snapshot| {
-            let before = snapshot.count_before(first, COUNTED_AT_ONCE)?;
-            let len = snapshot.len()?;
-            Ok(before.map(|before| len.saturating_sub(before)))
-        })?;
-        if let Some(len) = counted {
-            return Ok(Length::Now(len));
-        }
-        if self.pruning.lock().prune.is_some() {
-            return Ok(Length::Later(ASKED));
-        }
-        // It has just ended.
-        Ok(Length::Now(self.held()?))
-    }
 }
 
 impl Prunable for SharedEngine {
     fn prune_step(&self) -> bool {
-        self.prune_a_little().unwrap_or_else(|error| {
-            self.pruning.lock().failure = Some(error);
-            false
-        })
+        self.evict_a_little();
+        self.sweep_a_little();
+        let pruned = self.prune_a_little();
+        let mut pruning = self.pruning.lock();
+        if let Err(error) = pruned {
+            pruning.failure = Some(error);
+        }
+        pruning.has_steps()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::error::{Attempt, Cause};
+    use super::super::tests::Folder;
+    use crate::engine::{Engine, Options};
+
+    #[test]
+    fn why_a_prune_has_ended_is_told_once_and_not_of_the_next() {
+        let folder = Folder::new();
+        let engine = folder.open(Options::default());
+        let fail =
+            || engine.pruning.lock().failure = Some(engine.error(Attempt::Write, Cause::Full));
+        fail();
+        assert!(engine.is_busy().is_err());
+        assert!(!engine.is_busy().unwrap());
+        fail();
+        engine.begin_prune(0).unwrap();
+        assert!(!engine.is_busy().unwrap());
     }
 }

@@ -12,12 +12,15 @@ use super::eviction::STEP_FOR_PAGES;
 use super::file::Files;
 use super::writing::{STEP, Writing, count_of};
 use super::{Error, Lmdb, Result, SharedEngine, Snapshot, blocks};
-use crate::engine::{Counters, Removed};
+use crate::engine::{Counters, REMOVED_AT_ONCE, Removed};
 
 /// How often, and after how long each time, a writer looks whether readers have ended that hold what
 /// is free. They take a few milliseconds, but other processes may have to wait for the processor.
 const WAITS: u32 = 500;
 const WAIT: Duration = Duration::from_millis(1);
+
+/// How many transactions that evict follow one that writes. The rest is left to steps.
+const EVICTIONS_AT_ONCE: usize = REMOVED_AT_ONCE / STEP;
 
 impl SharedEngine {
     pub(super) fn error(&self, attempt: Attempt, cause: impl Into<Cause>) -> Error {
@@ -61,10 +64,16 @@ impl SharedEngine {
                 done => break done.map_err(|cause| self.error(Attempt::Write, cause))?,
             }
         };
-        while is_over {
+        for _ in 0..EVICTIONS_AT_ONCE {
+            if !is_over {
+                return Ok(value);
+            }
             let evict = |writing: &mut Writing<'_>| writing.evict(kept);
             // What was asked is done. Where this fails, the next write goes on with it.
             is_over = self.write_once(0, removed, evict).is_ok_and(|((), is_over)| is_over);
+        }
+        if is_over {
+            self.evict_later(kept);
         }
         Ok(value)
     }

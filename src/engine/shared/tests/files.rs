@@ -8,7 +8,7 @@ use super::super::{STATE, SharedEngine, closing, layout};
 #[cfg(unix)]
 use super::processes::Running;
 use super::{Folder, MAP, START, State, body_ref, read};
-use crate::engine::{Condition, Engine, NewCookie, Options, Refused, Removed};
+use crate::engine::{Condition, Engine, NewCookie, Options, REMOVED_AT_ONCE, Refused, Removed};
 use crate::sid::Sid;
 use crate::time::NEVER;
 
@@ -183,7 +183,7 @@ fn goes_on(folder: &Folder) -> bool {
             assert_eq!(get(&engine, sid).as_deref(), Some("anew"));
         }
     }
-    engine.prune(NEVER, &mut Vec::new()).unwrap();
+    engine.prune_all(NEVER);
     engine.clear_all(START);
     opened.set_aside.is_some()
 }
@@ -372,14 +372,14 @@ fn what_is_damaged_in_a_session_counts_as_missing_and_is_removed() {
         set(&engine, &sids[0], "anew").unwrap();
         assert_eq!(get(&engine, &sids[0]).as_deref(), Some("anew"));
         // An expiry that no session has goes when it comes up.
-        engine.prune(NEVER, &mut Vec::new()).unwrap();
-        assert_eq!(engine.held().unwrap(), 2);
+        engine.prune_all(NEVER);
+        assert_eq!(engine.length().unwrap(), 2);
         drop(engine);
         // As it is after a crash.
         closing::take_mark(folder.path()).unwrap();
         let engine = folder.open(Options::default());
         assert_eq!(recount(&engine), state(&engine), "damage {number}");
-        assert_eq!(engine.held().unwrap(), 2);
+        assert_eq!(engine.length().unwrap(), 2);
     }
 }
 
@@ -502,7 +502,7 @@ fn what_changes_nothing_writes_nothing() {
     let before = last(&engine);
     let cookie = NewCookie::Text(body_ref("1"));
     engine.touch(&engine.sid(b"missing"), cookie, START, NEVER, &mut Vec::new()).unwrap();
-    engine.prune(START, &mut Vec::new()).unwrap();
+    engine.prune_all(START);
     assert_eq!(last(&engine), before);
     set(&engine, &engine.sid(b"sid"), "{}").unwrap();
     assert_eq!(last(&engine), before + 1);
@@ -598,8 +598,11 @@ fn many_are_evicted_a_few_at_a_time_when_the_limits_become_lower() {
     let removed: &mut Vec<Removed> = &mut Vec::new();
     let (sid, body) = (engine.sid(b"new"), body_ref("new"));
     engine.set(sid.clone(), body, Condition::None, (START, START), removed).unwrap().unwrap();
+    assert!((REMOVED_AT_ONCE..400).contains(&removed.len()), "{}", removed.len());
+    assert_eq!(engine.length().unwrap(), 501 - removed.len());
+    engine.finish_steps(removed);
     assert_eq!(removed.len(), 491);
-    assert_eq!(engine.held().unwrap(), 10);
+    assert_eq!(engine.length().unwrap(), 10);
     assert!(get(&engine, &sid).is_some(), "though it expires first");
     engine.validate();
 }

@@ -22,6 +22,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::layout::{self, Death, State};
 use super::{Session, SharedEngine, view};
 use crate::engine::{Engine, Options, Removed, Result};
+use crate::pruner::Prunable;
 use crate::record::{BodyRef, BodyView, Encoding};
 use crate::sid::Sid;
 use crate::time::Millis;
@@ -108,17 +109,28 @@ impl SharedEngine {
     }
 
     fn is_empty(&self) -> bool {
-        self.held().unwrap() == 0
+        self.length().unwrap() == 0
     }
 
     /// Clears the store, and gives back what that left. Returns what it removed.
-    fn clear_all(self: &Arc<Self>, now: Millis) -> Vec<Removed> {
+    fn clear_all(&self, now: Millis) -> Vec<Removed> {
         let mut removed = Vec::new();
-        let leftover = Arc::clone(self).clear(now, &mut removed).unwrap();
-        if let Some(mut step) = leftover {
-            while step() {}
-        }
+        self.clear(now, &mut removed).unwrap();
+        self.finish_steps(&mut removed);
         removed
+    }
+
+    /// Prunes to the end. Returns what that removed.
+    fn prune_all(&self, now: Millis) -> Vec<Removed> {
+        let mut removed = Vec::new();
+        self.begin_prune(now).unwrap();
+        self.finish_steps(&mut removed);
+        removed
+    }
+
+    fn finish_steps(&self, removed: &mut Vec<Removed>) {
+        while self.prune_step() {}
+        self.take_pruned(usize::MAX, removed);
     }
 
     /// Checks that all entries belong together, and that the sums are right. Returns these.

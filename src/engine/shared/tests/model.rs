@@ -14,7 +14,7 @@ use super::super::writing::STEP;
 use super::super::{PageSize, SharedEngine};
 use super::{Folder, Reading, START, body_ref, read};
 use crate::engine::{
-    Condition, Counters, Engine, Length, NewCookie, Options, Refused, Removed, Touched,
+    Condition, Counters, Engine, NewCookie, Options, REMOVED_AT_ONCE, Refused, Removed, Touched,
 };
 use crate::pruner::Prunable;
 use crate::sid::Sid;
@@ -107,9 +107,8 @@ impl Model {
         if self.now <= self.entries[at].expires {
             return Some(self.entries[at].body.clone());
         }
-        let is_stale = self.options.stale && !self.is_pruned(&self.entries[at]);
         let session = self.expire(at);
-        let body = is_stale.then(|| session.1.clone());
+        let body = self.options.stale.then(|| session.1.clone());
         removed.push(session);
         body
     }
@@ -242,22 +241,23 @@ impl Model {
         at.is_some()
     }
 
-    /// Whether a prune is about to remove it.
-    fn is_pruned(&self, entry: &Entry) -> bool {
-        self.prune.is_some_and(|now| now > entry.expires)
-    }
-
     fn ids(&self) -> Vec<u32> {
         let places = self.by_expiry();
         let entries = places.iter().rev().map(|at| &self.entries[*at]);
-        entries.filter(|entry| !self.is_pruned(entry)).map(|entry| entry.sid).collect()
+        entries.map(|entry| entry.sid).collect()
     }
 
-    /// Returns whether there is anything to do.
-    fn begin_prune(&mut self) -> bool {
+    fn begin_prune(&mut self) {
         let has_due = self.entries.iter().any(|entry| self.now > entry.expires);
         self.prune = has_due.then_some(self.now);
-        has_due
+        for _ in 0..REMOVED_AT_ONCE / STEP {
+            self.prune_step();
+        }
+    }
+
+    /// What is written goes by a clock that may have been set back.
+    fn note_time(&mut self) {
+        self.prune = self.prune.map(|now| now.min(self.now));
     }
 
     fn all(&mut self, removed: &mut Vec<Session>) -> Vec<Session> {
@@ -265,7 +265,7 @@ impl Model {
         let places = self.by_expiry();
         let listed = places.iter().rev().map(|at| &self.entries[*at]);
         let listed = listed
-            .filter(|entry| stale && !self.is_pruned(entry) || now <= entry.expires)
+            .filter(|entry| stale || now <= entry.expires)
             .map(|entry| (entry.sid, entry.body.clone()))
             .collect();
         let mut over = Vec::new();
@@ -274,11 +274,17 @@ impl Model {
         listed
     }
 
-    fn clear(&mut self) -> Vec<Session> {
+    /// Returns also whether the sessions are handed out in steps.
+    fn clear(&mut self) -> (Vec<Session>, bool) {
         self.deaths.clear();
         let mut entries = std::mem::take(&mut self.entries);
-        entries.sort_by_key(|entry| Reverse(entry.order()));
-        entries.into_iter().map(|entry| (entry.sid, entry.body)).collect()
+        let is_swept = entries.len() > 1000;
+        if is_swept {
+            entries.sort_by_key(|entry| sid_bytes(entry.sid));
+        } else {
+            entries.sort_by_key(|entry| Reverse(entry.order()));
+        }
+        (entries.into_iter().map(|entry| (entry.sid, entry.body)).collect(), is_swept)
     }
 
     /// Returns whether there may be more.
@@ -301,6 +307,7 @@ impl Model {
         self.pruned.append(&mut pruned);
         if !more {
             self.prune = None;
+            self.counters.prunes += 1;
         }
         more
     }
@@ -385,6 +392,7 @@ enum Op {
     Clear,
     Len,
     List,
+    /// A prune that is done at once.
     Prune,
     BeginPrune,
     Step,
@@ -510,6 +518,7 @@ impl Pair {
             }
             Op::Set(number, life, is_json, padding) => {
                 let body = self.next_body(is_json, padding);
+                self.model.note_time();
                 let expires = now.saturating_add(life);
                 let (sid, given) = (self.sid(number), body_ref(&body));
                 let times = (now, expires);
@@ -519,6 +528,7 @@ impl Pair {
             }
             Op::Touch(number, life, padding) => {
                 let fresh = self.next_body(true, padding);
+                self.model.note_time();
                 let expires = now.saturating_add(life);
                 let cookie = if self.bodies.is_multiple_of(2) {
                     timed(self.bodies)
@@ -544,27 +554,33 @@ impl Pair {
                 assert_eq!(listed, self.model.all(&mut expected));
             }
             Op::Clear => {
-                removed = self.engine.clear_all(now);
-                let sessions = self.model.clear();
-                if self.model.options.keep_removed {
-                    expected = sessions;
+                self.engine.clear(now, &mut removed).unwrap();
+                let (sessions, is_swept) = self.model.clear();
+                match (self.model.options.keep_removed, is_swept) {
+                    (true, true) => self.model.pruned.extend(sessions),
+                    (true, false) => expected = sessions,
+                    (false, _) => {}
                 }
+                while self.engine.prune_step() {}
+                while self.model.prune_step() {}
             }
             Op::Len => {
                 let length = self.engine.length().unwrap();
-                assert_eq!(length, Length::Now(self.model.ids().len()));
+                assert_eq!(length, self.model.entries.len());
             }
             Op::List => self.list(),
             Op::Prune => {
-                self.engine.prune(now, &mut removed).unwrap();
-                self.model.prune(now, usize::MAX, &mut expected);
+                self.engine.begin_prune(now).unwrap();
+                self.model.begin_prune();
+                while self.engine.prune_step() {}
+                while self.model.prune_step() {}
             }
             Op::BeginPrune => {
-                assert_eq!(self.engine.begin_prune(now).unwrap(), self.model.begin_prune());
+                self.engine.begin_prune(now).unwrap();
+                self.model.begin_prune();
             }
             Op::Step => {
                 assert_eq!(self.engine.prune_step(), self.model.prune_step());
-                assert_eq!(self.engine.is_pruning().unwrap(), self.model.prune.is_some());
             }
             Op::TakePruned(limit) => self.take_pruned(limit),
             Op::Clock(millis) => self.model.now += millis,

@@ -1,10 +1,11 @@
 //! What takes more than one transaction: to others it is done at once, whatever they do meanwhile.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::super::SharedEngine;
 use super::{Folder, START, body_ref};
-use crate::engine::{Condition, Engine, Length, Options, Refused};
+use crate::engine::{Condition, Engine, Options, REMOVED_AT_ONCE, Refused};
 use crate::pruner::Prunable;
 use crate::sid::Sid;
 use crate::time::{Millis, NEVER};
@@ -31,81 +32,182 @@ fn expiring(count: u64) -> (Folder, Arc<SharedEngine>) {
 
 #[test]
 fn a_store_is_cleared_at_once_and_its_file_step_by_step() {
-    let (folder, engine) = expiring(300);
-    let read_before = engine.found(&sid(&engine, 300), START, |body| body.read()).unwrap();
-    let mut leftover = Arc::clone(&engine).clear(START, &mut Vec::new()).unwrap().unwrap();
+    let (folder, engine) = expiring(2000);
+    let read_before = engine.found(&sid(&engine, 2000), START, |body| body.read()).unwrap();
+    engine.clear(START, &mut Vec::new()).unwrap();
     assert!(engine.is_empty() && engine.ids().unwrap().is_empty());
     assert_eq!(engine.stats().unwrap().bytes, 0);
     let late = Condition::NotDestroyed { read: read_before };
     let times = (START, NEVER);
-    let refused = engine.set(sid(&engine, 300), body_ref("{}"), late, times, &mut Vec::new());
+    let refused = engine.set(sid(&engine, 2000), body_ref("{}"), late, times, &mut Vec::new());
     assert_eq!(refused.unwrap(), Err(Refused::Destroyed));
 
     let mut steps = 1;
-    while leftover() {
+    assert!(engine.is_busy().unwrap());
+    while engine.prune_step() {
         set(&engine, steps, NEVER);
         engine.validate();
         steps += 1;
     }
-    assert!(steps > 4, "{steps}");
-    assert_eq!(engine.held().unwrap() as u64, steps - 1);
+    assert!(steps > 30, "{steps}");
+    assert!(!engine.is_busy().unwrap());
+    assert_eq!(engine.length().unwrap() as u64, steps - 1);
     let pages = engine.reading(|snapshot| snapshot.databases.pages(snapshot.transaction)).unwrap();
     assert!(pages < 15, "{pages}");
-    drop((leftover, engine));
-    assert_eq!(folder.open(Options::default()).held().unwrap() as u64, steps - 1);
+    drop(engine);
+    assert_eq!(folder.open(Options::default()).length().unwrap() as u64, steps - 1);
+}
+
+#[test]
+fn few_are_cleared_in_one_go() {
+    let (_folder, engine) = expiring(300);
+    engine.clear(START, &mut Vec::new()).unwrap();
+    assert!(engine.is_empty() && !engine.is_busy().unwrap());
+    let pages = engine.reading(|snapshot| snapshot.databases.pages(snapshot.transaction)).unwrap();
+    assert!(pages < 5, "{pages}");
 }
 
 #[test]
 fn a_store_can_be_cleared_again_before_the_first_time_has_ended() {
-    let (_folder, engine) = expiring(300);
-    for round in 0..4 {
-        let _unfinished = Arc::clone(&engine).clear(START, &mut Vec::new()).unwrap();
-        assert!(engine.is_empty());
-        for number in 0..100 {
-            set(&engine, 100 * round + number, NEVER);
+    for second in [100, 1500, 3000] {
+        let (_folder, engine) = expiring(2000);
+        engine.clear(START, &mut Vec::new()).unwrap();
+        assert!(engine.prune_step());
+        for number in 0..second {
+            set(&engine, number, NEVER);
         }
+        engine.clear(START, &mut Vec::new()).unwrap();
+        assert!(engine.is_empty());
+        set(&engine, 1, NEVER);
         engine.validate();
-        assert_eq!(engine.held().unwrap(), 100);
+        let mut steps = 0;
+        while engine.prune_step() {
+            steps += 1;
+        }
+        assert!(steps > 20, "the larger of the two is swept in steps: {steps}");
+        assert_eq!(engine.length().unwrap(), 1);
+    }
+}
+
+#[test]
+fn whatever_was_cleared_is_handed_out_once() {
+    for second in [100, 1500, 3000] {
+        let folder = Folder::new();
+        let engine = folder.open(Options { keep_removed: true, ..Options::default() });
+        let mut removed = Vec::new();
+        for number in 0..2000 {
+            set(&engine, number, NEVER);
+        }
+        engine.clear(START, &mut removed).unwrap();
+        assert_eq!(removed.len(), 0, "very many are handed out in steps");
+        engine.prune_step();
+        for number in 2000..2000 + second {
+            set(&engine, number, NEVER);
+        }
+        engine.clear(START, &mut removed).unwrap();
+        engine.finish_steps(&mut removed);
+        let bodies = removed.iter().filter(|one| one.body.bytes() == b"{}").count() as u64;
+        let sids: HashSet<_> = removed.iter().map(|one| one.sid.as_bytes().to_vec()).collect();
+        let expected = 2000 + second;
+        assert_eq!(
+            (sids.len() as u64, removed.len() as u64, bodies),
+            (expected, expected, expected)
+        );
     }
 }
 
 #[test]
 fn what_a_process_has_left_of_a_clear_the_next_prune_removes() {
-    let (folder, engine) = expiring(300);
-    drop(Arc::clone(&engine).clear(START, &mut Vec::new()));
+    let (folder, engine) = expiring(2000);
+    engine.clear(START, &mut Vec::new()).unwrap();
     set(&engine, 1, NEVER);
     drop(engine);
     let engine = folder.open(Options::default());
-    assert!(engine.begin_prune(START).unwrap(), "though nothing has expired");
+    engine.begin_prune(START).unwrap();
+    assert!(engine.is_busy().unwrap(), "though nothing has expired");
     while engine.prune_step() {}
-    assert!(!engine.begin_prune(START).unwrap());
+    engine.begin_prune(START).unwrap();
+    assert!(!engine.is_busy().unwrap());
     assert_eq!(engine.stats().unwrap().counters.expirations, 0);
-    assert_eq!(engine.held().unwrap(), 1);
+    assert_eq!(engine.length().unwrap(), 1);
 }
 
 #[test]
-fn a_length_does_not_count_what_a_prune_is_to_remove() {
-    let (_folder, engine) = expiring(21_000);
-    assert_eq!(engine.length().unwrap(), Length::Now(21_001));
-    assert!(engine.begin_prune(START + 1).unwrap());
-    let Length::Later(asked) = engine.length().unwrap() else {
-        panic!("so many are not counted at once");
-    };
-    assert_eq!(engine.length_after_prune(asked).unwrap(), None);
-    while engine.prune_step() {}
-    assert!(!engine.is_pruning().unwrap());
-    assert_eq!(engine.length_after_prune(asked).unwrap(), Some(1));
-    assert_eq!(engine.length().unwrap(), Length::Now(1));
-}
-
-#[test]
-fn few_that_a_prune_is_to_remove_are_counted_at_once() {
+fn what_a_prune_has_yet_to_remove_counts() {
     let (_folder, engine) = expiring(500);
-    assert!(engine.begin_prune(START + 1).unwrap());
-    assert!(engine.prune_first().unwrap());
-    assert_eq!(engine.length().unwrap(), Length::Now(1));
-    assert!(engine.held().unwrap() > 1);
+    engine.begin_prune(START + 1).unwrap();
+    let left = engine.length().unwrap();
+    assert_eq!(left, 501 - REMOVED_AT_ONCE);
+    assert_eq!(engine.ids().unwrap().len(), left);
+    assert!(engine.found(&sid(&engine, 499), START + 1, |_| ()).is_none());
+    while engine.prune_step() {}
+    assert!(!engine.is_busy().unwrap());
     assert_eq!(engine.ids().unwrap(), [sid(&engine, 500)]);
+}
+
+#[test]
+fn few_are_pruned_by_the_caller() {
+    let (_folder, engine) = expiring(200);
+    engine.begin_prune(START + 1).unwrap();
+    assert_eq!(engine.length().unwrap(), 1);
+    assert!(!engine.is_busy().unwrap());
+}
+
+#[test]
+fn a_prune_spares_what_was_written_by_a_clock_that_was_set_back() {
+    let (_folder, engine) = expiring(500);
+    engine.begin_prune(START + 1000).unwrap();
+    let removed = &mut Vec::new();
+    let times = (START - 10, START + 5);
+    engine.set(sid(&engine, 1), body_ref("{}"), Condition::None, times, removed).unwrap().unwrap();
+    while engine.prune_step() {}
+    assert!(engine.found(&sid(&engine, 1), START - 10, |_| ()).is_some());
+    assert_eq!(engine.prune_all(START + 6).len(), 0, "nobody wants them");
+    assert_eq!(engine.length().unwrap(), 1);
+}
+
+#[test]
+fn a_full_file_makes_room_by_sweeping_what_was_cleared() {
+    let folder = Folder::new();
+    let engine = folder.open(Options { max_bytes: usize::MAX, ..Options::default() });
+    let body = "a".repeat(300);
+    let set = |number: u64| {
+        let (sid, times) = (sid(&engine, number), (START, NEVER));
+        let removed = &mut Vec::new();
+        engine.set(sid, body_ref(&body), Condition::None, times, removed).unwrap().unwrap();
+        removed.len()
+    };
+    let count = (0..100_000).find(|number| set(*number) > 0).expect("the file is full at last");
+    assert!(count > 1000, "{count}");
+    engine.clear(START, &mut Vec::new()).unwrap();
+    let before = engine.stats().unwrap().counters.evictions_by_bytes;
+    for number in 0..count / 2 {
+        set(number);
+    }
+    assert_eq!(engine.stats().unwrap().counters.evictions_by_bytes, before);
+    assert_eq!(engine.length().unwrap() as u64, count / 2);
+}
+
+#[test]
+fn what_is_very_much_too_much_is_evicted_in_steps() {
+    let folder = Folder::new();
+    let large = "a".repeat(600_000);
+    let engine = folder.open(Options { max_bytes: 650_000, ..Options::default() });
+    for number in 0..3000 {
+        set(&engine, number, NEVER);
+    }
+    let removed = &mut Vec::new();
+    let before = engine.length().unwrap();
+    let (one, body) = (sid(&engine, 9000), body_ref(&large));
+    engine.set(one, body, Condition::None, (START, NEVER), removed).unwrap().unwrap();
+    let bound = REMOVED_AT_ONCE..=REMOVED_AT_ONCE + 64;
+    assert!(bound.contains(&removed.len()), "{}", removed.len());
+    assert_eq!(engine.length().unwrap(), before + 1 - removed.len());
+    assert!(engine.is_busy().unwrap() && engine.stats().unwrap().bytes > 650_000);
+    while engine.prune_step() {}
+    assert!(engine.stats().unwrap().bytes <= 650_000);
+    assert!(engine.length().unwrap() > 1);
+    assert!(engine.found(&sid(&engine, 9000), START, |_| ()).is_some());
 }
 
 #[test]
@@ -113,7 +215,7 @@ fn a_prune_that_has_nothing_to_do_writes_nothing() {
     let (_folder, engine) = expiring(3);
     engine.sync().unwrap();
     assert!(!engine.is_dirty());
-    assert!(!engine.begin_prune(START).unwrap());
+    engine.begin_prune(START).unwrap();
     assert!(!engine.is_dirty());
     assert_eq!(engine.stats().unwrap().counters.prunes, 1);
     set(&engine, 1, NEVER);

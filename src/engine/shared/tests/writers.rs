@@ -48,7 +48,7 @@ fn a_writer_does_not_wait_for_ever_for_one_that_is_stopped() {
     assert_eq!(stopped.obey("go on"), "done");
     set(&engine, "late").unwrap();
     assert_eq!(stopped.obey("set other 1"), "done");
-    assert_eq!(engine.held().unwrap(), 3);
+    assert_eq!(engine.length().unwrap(), 3);
     engine.validate();
 
     // One got through, so they wait again.
