@@ -146,9 +146,10 @@ test('a store on a path looks at its files at least once a second', async (t) =>
   const path = await newFolder(t)
   const periods = await succeed(
     t,
-    `const { setInterval } = globalThis
+    `const timers = require('node:timers')
+     const { setInterval } = timers
      const periods = []
-     globalThis.setInterval = (tick, period) => {
+     timers.setInterval = (tick, period) => {
        periods.push(period)
        return setInterval(tick, period)
      }

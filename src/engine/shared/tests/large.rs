@@ -116,7 +116,7 @@ fn run(folder: &Folder, map_size: usize, ops: &[Op]) {
             }
             // What is cleared stays in the file at first.
             Op::Clear => {
-                drop(Arc::clone(&engine).clear(START, &mut Vec::new()).unwrap());
+                Arc::clone(&engine).clear(START, &mut Vec::new()).unwrap();
             }
             Op::Reopen => {
                 drop(engine);
