@@ -21,7 +21,7 @@ const { every, REAL } = require('./lib/timer.js')
 const { ttlOf } = require('./lib/ttl.js')
 const { eachSlice, listInto, whenOver } = require('./lib/turns.js')
 const { warnOfDamage, warnOfReplacement, warnOfSync } = require('./lib/warnings.js')
-const { DESTROYED, rewrite, writeTied } = require('./lib/write.js')
+const { DESTROYED, mergeCookie, rewrite, writeTied } = require('./lib/write.js')
 
 const { inThisRealm } = errors
 
@@ -186,11 +186,12 @@ function createMemoryStore(session) {
       if (!state.isOpen) return refuse(state, 'touch', sid, fn)
       if (debug.enabled) debug('EXPIRE %s ttl:%s', tag(key), ttl)
       try {
-        const isInPlace =
+        const isDone =
           serializer === JSON &&
           !state.disposal &&
-          state.cookies.touch(key, session, now, ttl, tie !== undefined)
-        if (!isInPlace) rewrite(state, serializer, key, session, ttl, tie)
+          (state.cookies.touch(key, session, now, ttl, tie !== undefined) ||
+            (tie && mergeCookie(state, key, session, now, ttl, tie)))
+        if (!isDone) rewrite(state, serializer, key, session, ttl, tie)
       } catch (err) {
         if (state.disposal) state.disposal.ofRemoved()
         return fail(fn, err)

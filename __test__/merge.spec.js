@@ -6,6 +6,7 @@ const test = require('ava')
 const fc = require('fast-check')
 const { isDeepStrictEqual } = require('node:util')
 
+const createMemoryStore = require('..')
 const { merge } = require('../lib/merge.js')
 
 const KEYS = ['a', 'b', 'c', 'd', '0', '10', '__proto__', 'constructor', 'toString', 'length', '']
@@ -267,6 +268,46 @@ test('what is no plain object cannot be merged', (t) => {
     t.is(merge({}, {}, other), undefined)
   }
   t.deepEqual(merge(Object.create(null), {}, { a: 1 }), { a: 1 })
+})
+
+/** What the native store makes of the three, where they are JSON. */
+function nativeMerge(base, theirs, mine) {
+  const { store } = new (createMemoryStore())()
+  const now = Date.now()
+  const [JSON_TEXT, HOUR] = [1, 3600_000]
+  const [first, second, third] = [base, theirs, mine].map((session) => JSON.stringify(session))
+  const read = store.set('sid', first, now, HOUR, JSON_TEXT)
+  store.set('sid', second, now, HOUR, JSON_TEXT)
+  const written = store.merge('sid', third, now, HOUR, read, read, first, 0)
+  return { written, session: JSON.parse(store.peek('sid', now)) }
+}
+
+/** A cookie as requests leave it. */
+const anyCookie = fc.record(
+  {
+    originalMaxAge: fc.constantFrom(null, 10, 20),
+    expires: fc.constantFrom(null, '2026-01-01T00:00:00.000Z', '2026-01-01T00:00:01.000Z'),
+    path: fc.constantFrom('/', '/a'),
+    secure: fc.boolean(),
+  },
+  { requiredKeys: ['originalMaxAge', 'expires'] },
+)
+
+const anySession = fc
+  .tuple(session, fc.option(anyCookie, { nil: undefined }))
+  .map(([session, cookie]) =>
+    objectOf([...(cookie ? [['cookie', cookie]] : []), ...Object.entries(session)]),
+  )
+
+test('the native merge of JSON is the same as this one', (t) => {
+  holds(t, [anySession, anySession, anySession], (base, theirs, mine) => {
+    const expected = merge(base, theirs, mine)
+    const { written, session } = nativeMerge(base, theirs, mine)
+    const isMerged = !isDeepStrictEqual(JSON.stringify(base), JSON.stringify(theirs))
+    return (
+      written % 1 === (isMerged ? 0.5 : 0) && isDeepStrictEqual(session, isMerged ? expected : mine)
+    )
+  })
 })
 
 test('a merge changes none of the three', (t) => {

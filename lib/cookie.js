@@ -145,6 +145,7 @@ function isPlainDate(value) {
   )
 }
 
+/** Whether a native touch has done all there is to do. */
 function isDone(touched) {
   return touched === MISSING || touched === RENEWED
 }
@@ -208,4 +209,4 @@ function hasPollutedPrototype() {
   return false
 }
 
-module.exports = { Cookies }
+module.exports = { Cookies, isDone }

@@ -8,6 +8,7 @@
 const { isDeepStrictEqual } = require('node:util')
 const { isDate } = require('node:util/types')
 const { bodyKind, parse, toBody } = require('./body.js')
+const { isDone } = require('./cookie.js')
 const { closedError, refusalError } = require('./errors.js')
 const { lifetimeSide, merge, mergeCookies } = require('./merge.js')
 const { kindOf } = require('./options.js')
@@ -35,6 +36,28 @@ const MAX_ATTEMPTS = 1000
  * write answered, and whether what others wrote was merged into it.
  */
 function writeTied(state, serializer, tie, session, data, ttl) {
+  const { conflict } = state.options
+  const areMerged = conflict !== 'overwrite' && typeof conflict !== 'function'
+  const isJson = serializer === JSON && typeof tie.body === 'string'
+  const write = areMerged && isJson ? writeJson : writeCompared
+  return write(state, serializer, tie, session, data, ttl)
+}
+
+/** As `writeTied`, for JSON, which the native store merges itself. */
+function writeJson(state, _serializer, tie, _session, data, ttl) {
+  const { native, options } = state
+  const expected = tie.isWhole ? tie.version : NO_VERSION
+  const times = [timeOfOpen(state, 'set'), ttl, tie.version, expected]
+  const written = native.merge(tie.key, data, ...times, tie.body, hasFixedTtl(options))
+  const refusal = refusalError(written, tie.key, options)
+  if (refusal) throw refusal
+  // A half more stands for a merge.
+  const version = Math.floor(written)
+  return { written: version, isMerge: version !== written }
+}
+
+/** As `writeTied`, for what only JavaScript can merge. */
+function writeCompared(state, serializer, tie, session, data, ttl) {
   const { native, options } = state
   const given = { body: data, ttl, isMerge: false }
   let write = given
@@ -56,6 +79,22 @@ function writeTied(state, serializer, tie, session, data, ttl) {
     if (attempt === MAX_ATTEMPTS) expected = ANY_VERSION
     write = (stored && merged(state, serializer, tie, session, given, stored, life)) || given
   }
+}
+
+/**
+ * Touches a session that was read before, and of which another request may have changed the cookie
+ * since. Returns false where `rewrite` has to.
+ */
+function mergeCookie({ native, options }, key, session, now, ttl, tie) {
+  if (typeof tie.body !== 'string') return false
+  const holder = JSON.stringify({ cookie: session.cookie })
+  const touched = native.mergeCookie(key, holder, now, ttl, tie.body, hasFixedTtl(options))
+  return isDone(touched)
+}
+
+/** Whether all sessions have one lifetime: 1 or 0, as the native store takes it. */
+function hasFixedTtl({ ttl }) {
+  return typeof ttl === 'number' ? 1 : 0
 }
 
 /** Touches by reading the session, giving it the new cookie, and writing it. */
@@ -153,7 +192,7 @@ function plain(cookie) {
  * numeric option `ttl` is the same for all requests.
  */
 function ttlOfMerge(options, side, ttl, life) {
-  if (side === 'mine' || typeof options.ttl === 'number') return ttl
+  if (side === 'mine' || hasFixedTtl(options)) return ttl
   return side === 'theirs' ? life : Math.max(ttl, life)
 }
 
@@ -176,4 +215,4 @@ function isObject(value) {
   return value !== null && typeof value === 'object' && !isDate(value)
 }
 
-module.exports = { DESTROYED, rewrite, writeTied }
+module.exports = { DESTROYED, mergeCookie, rewrite, writeTied }

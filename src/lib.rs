@@ -25,6 +25,7 @@
 mod cookie;
 pub mod engine;
 mod json;
+mod merge;
 pub mod named;
 #[cfg(feature = "node")]
 mod node;

@@ -5,6 +5,8 @@
 //! `mine` what the first one made of it and is to be written. The rules are told at [`merge`];
 //! `lib/merge.js` has the same ones, for what other serializers than JSON make of a session.
 //!
+//! [`resolve`] and [`resolve_cookie`] apply it to what an engine has stored.
+//!
 //! What is not merged keeps its text byte for byte. Keys are compared by their text, for
 //! `JSON.stringify` writes each in one way only; of a key that is there twice the last counts, as
 //! for `JSON.parse`.
@@ -16,7 +18,8 @@ use std::fmt::{self, Formatter};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::time::from_iso;
+use crate::record::{BodyRef, Encoding};
+use crate::time::{Millis, from_iso};
 
 /// Objects nested deeper than this are one value.
 const MAX_DEPTH: usize = 64;
@@ -62,6 +65,87 @@ pub(crate) fn merge(base: &str, theirs: &str, mine: &str) -> Option<Merged> {
         set(&mut members, COOKIE, Some(Cow::Owned(cookie.text)));
     }
     Some(Merged { text: written(&members), lifetime })
+}
+
+/// What a request that wrote a session has to go by.
+#[derive(Clone, Copy, Debug)]
+pub struct Base<'a> {
+    /// The session as the request read it, JSON in UTF-8.
+    pub text: &'a [u8],
+    /// Whether all requests give the session one lifetime, so that the writer's counts.
+    pub has_fixed_lifetime: bool,
+}
+
+/// A session to write.
+pub(crate) struct Resolved<'a> {
+    text: Cow<'a, [u8]>,
+    pub(crate) expires: Millis,
+    /// Whether it has what another request wrote.
+    pub(crate) is_merged: bool,
+}
+
+impl Resolved<'_> {
+    pub(crate) fn body(&self) -> BodyRef<'_> {
+        body_of(&self.text)
+    }
+}
+
+/// The body of JSON text in UTF-8.
+pub(crate) fn body_of(text: &[u8]) -> BodyRef<'_> {
+    let encoding = if text.is_ascii() { Encoding::Ascii } else { Encoding::Utf8 };
+    BodyRef { bytes: text, encoding, is_json: true }
+}
+
+/// What to write for `mine`, which is to live until `expires`, where `theirs` is stored and lives
+/// until then. It is `mine` as it stands where nobody else has changed the session, and where it
+/// cannot be merged.
+pub(crate) fn resolve<'a>(
+    base: &Base<'_>,
+    theirs: Option<(&[u8], Millis)>,
+    mine: &'a [u8],
+    expires: Millis,
+) -> Resolved<'a> {
+    let given = Resolved { text: Cow::Borrowed(mine), expires, is_merged: false };
+    // Where the texts are equal, only the lifetime was in question, which nobody else changed.
+    let Some((theirs, stored)) = theirs.filter(|(theirs, _)| *theirs != base.text) else {
+        return given;
+    };
+    let texts = [base.text, theirs, mine].map(|text| str::from_utf8(text).unwrap_or_default());
+    let Some(merged) = merge(texts[0], texts[1], texts[2]) else {
+        return given;
+    };
+    Resolved {
+        text: Cow::Owned(merged.text.into_bytes()),
+        expires: expiry_of(base, merged.lifetime, expires, stored),
+        is_merged: true,
+    }
+}
+
+/// The cookie to give to the session `theirs`, which lives until `stored`, and until when it is to
+/// live, where a request touches it with the cookie `mine`. `None` where there is none to merge.
+pub(crate) fn resolve_cookie(
+    base: &Base<'_>,
+    (theirs, stored): (&[u8], Millis),
+    mine: &[u8],
+    expires: Millis,
+) -> Option<(Vec<u8>, Millis)> {
+    let cookie_in = |text| {
+        let session = str::from_utf8(text).ok().and_then(Object::read)?;
+        session.get(COOKIE).and_then(Object::read)
+    };
+    let mine = str::from_utf8(mine).ok().and_then(Object::read)?;
+    let cookie = merge_cookies(&[cookie_in(base.text)?, cookie_in(theirs)?, mine]);
+    let expires = expiry_of(base, cookie.lifetime, expires, stored);
+    Some((cookie.text.into_bytes(), expires))
+}
+
+fn expiry_of(base: &Base<'_>, lifetime: Lifetime, mine: Millis, theirs: Millis) -> Millis {
+    match lifetime {
+        _ if base.has_fixed_lifetime => mine,
+        Lifetime::Mine => mine,
+        Lifetime::Theirs => theirs,
+        Lifetime::Longer => mine.max(theirs),
+    }
 }
 
 /// The members of an object by their keys, with the quotes, and the keys in their order.
@@ -128,7 +212,7 @@ fn merge_objects<'a>([base, theirs, mine]: &[Object<'a>; 3], depth: usize) -> Me
         .collect()
 }
 
-fn merge_values<'a>(values: [Option<&'a str>; 3], depth: usize) -> Option<Cow<'a, str>> {
+fn merge_values(values: [Option<&str>; 3], depth: usize) -> Option<Cow<'_, str>> {
     let [base, theirs, mine] = values;
     let [their_value, my_value] = [theirs, mine].map(|value| value.map(Cow::Borrowed));
     if mine == base {

@@ -11,8 +11,8 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::table::Table;
 use super::{
-    Condition, Engine, Listing, NewCookie, Options, REMOVED_AT_ONCE, Rank, Refused, Removed,
-    Result, Stats, Touched, Version,
+    Base, Condition, Engine, Listing, Merged, NewCookie, Options, REMOVED_AT_ONCE, Rank, Refused,
+    Removed, Result, Stats, Touched, Version,
 };
 use crate::cookie::TemplateHandle;
 use crate::pruner::Prunable;
@@ -112,6 +112,33 @@ impl MemoryEngine {
                 (Ok(_), _) => counters.sets += 1,
                 (Err(_), Condition::Touch { .. }) => {}
                 (Err(refused), _) => counters.refused += u64::from(refused == Refused::Destroyed),
+            }
+            done
+        })
+    }
+
+    /// As [`Self::set`], with what another request has made of the session. See
+    /// [`Engine::merge`].
+    ///
+    /// # Errors
+    /// As for [`Self::set`].
+    pub fn merge(
+        &self,
+        sid: Sid,
+        body: BodyRef<'_>,
+        base: (Base<'_>, Version),
+        times: (Millis, Millis),
+        removed: &mut Vec<Removed>,
+    ) -> Result<Merged, Refused> {
+        self.with_table(|table| {
+            let done = table.merge(sid, body, base, times, removed);
+            let counters = table.counters();
+            match done {
+                Ok(Merged { is_merged, .. }) => {
+                    counters.sets += 1;
+                    counters.merges += u64::from(is_merged);
+                }
+                Err(refused) => counters.refused += u64::from(refused == Refused::Destroyed),
             }
             done
         })
@@ -314,6 +341,28 @@ impl Engine for MemoryEngine {
         removed: &mut Vec<Removed>,
     ) -> Result<Result<Version, Refused>> {
         Ok(self.set(sid, body, condition, times, removed))
+    }
+
+    fn merge(
+        &self,
+        sid: Sid,
+        body: BodyRef<'_>,
+        base: (Base<'_>, Version),
+        times: (Millis, Millis),
+        removed: &mut Vec<Removed>,
+    ) -> Result<Result<Merged, Refused>> {
+        Ok(self.merge(sid, body, base, times, removed))
+    }
+
+    fn merge_cookie(
+        &self,
+        sid: &Sid,
+        cookie: BodyRef<'_>,
+        base: Base<'_>,
+        times: (Millis, Millis),
+        removed: &mut Vec<Removed>,
+    ) -> Result<Touched> {
+        Ok(self.with_table(|table| table.merge_cookie(sid, cookie, base, times, removed)))
     }
 
     fn note_merge(&self) {

@@ -24,6 +24,7 @@ mod table;
 mod tests;
 
 pub use crate::cookie::TemplateHandle;
+pub use crate::merge::Base;
 pub use memory::MemoryEngine;
 pub use shared::{Error, SharedEngine};
 
@@ -108,6 +109,35 @@ pub trait Engine: Prunable {
         times: (Millis, Millis),
         removed: &mut Vec<Removed>,
     ) -> Result<Result<Version, Refused>>;
+
+    /// As [`Self::set`] for a session that was read, and that another request may have written
+    /// since: merges what both made of it. `body` is JSON, and so is the base, which comes with the
+    /// version at which it was read. What is stored is read, merged and written in one step.
+    ///
+    /// # Errors
+    /// See [`Engine`].
+    fn merge(
+        &self,
+        sid: Sid,
+        body: BodyRef<'_>,
+        base: (Base<'_>, Version),
+        times: (Millis, Millis),
+        removed: &mut Vec<Removed>,
+    ) -> Result<Result<Merged, Refused>>;
+
+    /// As [`Self::touch`] for a session that was read, and of which another request may have changed
+    /// the cookie since: merges both cookies.
+    ///
+    /// # Errors
+    /// See [`Engine`].
+    fn merge_cookie(
+        &self,
+        sid: &Sid,
+        cookie: BodyRef<'_>,
+        base: Base<'_>,
+        times: (Millis, Millis),
+        removed: &mut Vec<Removed>,
+    ) -> Result<Touched>;
 
     /// Counts what was just set as a merge.
     fn note_merge(&self);
@@ -365,6 +395,15 @@ impl Condition {
     fn is_change(self) -> bool {
         !matches!(self, Self::Touch { is_change: false, .. })
     }
+}
+
+/// What [`Engine::merge`] wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Merged {
+    /// The version of what was written.
+    pub version: Version,
+    /// Whether it has what another request wrote.
+    pub is_merged: bool,
 }
 
 /// Why a session was not written.

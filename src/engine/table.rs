@@ -16,10 +16,11 @@ use std::time::Instant;
 use super::destroyed::Destroyed;
 use super::part::{Part, Ticket};
 use super::{
-    Condition, Counters, NewCookie, Options, REMOVED_AT_ONCE, Rank, Refused, Removed, Stats,
-    Touched, Version,
+    Base, Condition, Counters, Merged, NewCookie, Options, REMOVED_AT_ONCE, Rank, Refused, Removed,
+    Stats, Touched, Version,
 };
 use crate::cookie::{TemplateHandle, Templates};
+use crate::merge;
 use crate::record::{Body, BodyRef, BodyView, NewBody, Record, allocated};
 use crate::sid::Sid;
 use crate::time::{Millis, stopwatch};
@@ -311,6 +312,52 @@ impl Table {
         self.settle_expiry(sid, written, removed);
         self.trim(removed);
         Touched::Renewed
+    }
+
+    /// As [`Self::set`], with what another request has made of the session since.
+    pub(super) fn merge(
+        &mut self,
+        sid: Sid,
+        body: BodyRef<'_>,
+        (base, read): (Base<'_>, Version),
+        (now, expires): (Millis, Millis),
+        removed: &mut Vec<Removed>,
+    ) -> Result<Merged, Refused> {
+        let stored = self.alive(&sid, now);
+        let theirs = stored.as_ref().map(|(body, expires)| (body.bytes(), *expires));
+        let resolved = merge::resolve(&base, theirs, body.bytes, expires);
+        let condition = Condition::NotDestroyed { read };
+        let times = (now, resolved.expires);
+        let version = self.set(sid, resolved.body(), condition, times, removed)?;
+        Ok(Merged { version, is_merged: resolved.is_merged })
+    }
+
+    /// As [`Self::touch`], with what another request has made of the cookie since.
+    pub(super) fn merge_cookie(
+        &mut self,
+        sid: &Sid,
+        cookie: BodyRef<'_>,
+        base: Base<'_>,
+        (now, expires): (Millis, Millis),
+        removed: &mut Vec<Removed>,
+    ) -> Touched {
+        let Some((body, stored)) = self.alive(sid, now) else {
+            return Touched::NeedsRewrite;
+        };
+        let theirs = (body.bytes(), stored);
+        let Some((text, expires)) = merge::resolve_cookie(&base, theirs, cookie.bytes, expires)
+        else {
+            return Touched::NeedsRewrite;
+        };
+        let cookie = NewCookie::Text(merge::body_of(&text));
+        self.touch(sid, cookie, false, (now, expires), removed)
+    }
+
+    /// The body of a session that is alive, and until when it lives.
+    fn alive(&self, sid: &Sid, now: Millis) -> Option<(Body, Millis)> {
+        let part = self.parts[sid.hash().part(PARTS)].as_deref()?;
+        let record = part.records().peek(sid).filter(|record| !record.is_expired(now))?;
+        Some((record.body(&self.templates, 0).to_body(), record.expires()))
     }
 
     /// The handle of the template for `cookie`, JSON text.

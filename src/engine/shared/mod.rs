@@ -68,8 +68,8 @@ use self::session::{NewBody, Renewal};
 use self::space::{Limits, PageSize};
 use self::writing::{Buffers, count_of};
 use super::{
-    Condition, Counters, Engine, Listing, NewCookie, Options, Refused, Removed, Result, Stats,
-    Touched, Version,
+    Base, Condition, Counters, Engine, Listing, Merged, NewCookie, Options, Refused, Removed,
+    Result, Stats, Touched, Version,
 };
 use crate::cookie::TemplateHandle;
 use crate::record::{Body, BodyRef, BodyView};
@@ -358,6 +358,15 @@ impl SharedEngine {
         self.writing(key, cookie.bytes.len(), removed, |writing| writing.touch(key, renewal))
     }
 
+    /// How long the body is that is stored, for the room that one merged with it may need.
+    fn stored_length(&self, key: &[u8]) -> Result<usize> {
+        self.reading(|snapshot| {
+            let head = snapshot.sessions.heads.get(snapshot.transaction, key)?;
+            let head = head.and_then(|head| Head::read(key, head));
+            Ok(head.map_or(0, |head| head.cookie.len() + head.body as usize))
+        })
+    }
+
     /// Whether a touch is to be left out, told without waiting for those that write.
     fn is_too_soon(&self, key: &[u8], now: Millis, expires: Millis) -> Result<bool> {
         self.reading(|snapshot| {
@@ -513,6 +522,38 @@ impl Engine for SharedEngine {
             return Ok(Err(Refused::TooLarge));
         }
         self.writing(key, new.len(), removed, |writing| writing.set(key, &new, condition, times))
+    }
+
+    fn merge(
+        &self,
+        sid: Sid,
+        body: BodyRef<'_>,
+        base: (Base<'_>, Version),
+        times: (Millis, Millis),
+        removed: &mut Vec<Removed>,
+    ) -> Result<Result<Merged, Refused>> {
+        self.note_time(times.0);
+        let Some(key) = layout::key_of(&sid) else {
+            return Ok(Err(Refused::Sid));
+        };
+        let size = body.bytes.len() + self.stored_length(key)?;
+        self.writing(key, size, removed, |writing| writing.merge(key, body, base, times))
+    }
+
+    fn merge_cookie(
+        &self,
+        sid: &Sid,
+        cookie: BodyRef<'_>,
+        base: Base<'_>,
+        times: (Millis, Millis),
+        removed: &mut Vec<Removed>,
+    ) -> Result<Touched> {
+        self.note_time(times.0);
+        let Some(key) = layout::key_of(sid) else {
+            return Ok(Touched::Missing);
+        };
+        let size = cookie.bytes.len() + self.stored_length(key)?;
+        self.writing(key, size, removed, |writing| writing.merge_cookie(key, cookie, base, times))
     }
 
     fn note_merge(&self) {

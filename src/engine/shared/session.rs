@@ -3,10 +3,11 @@
 use super::layout::{self, Cookie, Due, Head, MAX_COOKIE, Owner};
 use super::space::Limits;
 use super::writing::{Stored, Writing};
-use super::{Lmdb, Session};
+use super::{Lmdb, Session, view};
 use crate::cookie::{BEFORE_COOKIE, is_renewal};
-use crate::engine::{Condition, Refused, Touched, Version};
+use crate::engine::{Base, Condition, Merged, Refused, Touched, Version};
 use crate::json;
+use crate::merge;
 use crate::record::{Body, BodyRef, Encoding};
 use crate::time::Millis;
 
@@ -125,6 +126,57 @@ impl Writing<'_> {
         }
         self.evict(key)?;
         Ok(Ok(next))
+    }
+
+    /// As [`Self::set`], with what another request has made of the session since.
+    pub(super) fn merge(
+        &mut self,
+        key: &[u8],
+        body: BodyRef<'_>,
+        (base, read): (Base<'_>, Version),
+        (now, expires): (Millis, Millis),
+    ) -> Lmdb<Result<Merged, Refused>> {
+        let stored = self.alive(key, now)?;
+        let theirs = stored.as_ref().map(|(body, expires)| (body.bytes(), *expires));
+        let resolved = merge::resolve(&base, theirs, body.bytes, expires);
+        let new = NewBody::new(resolved.body());
+        if !new.fits(key, &self.limits) {
+            return Ok(Err(Refused::TooLarge));
+        }
+        let condition = Condition::NotDestroyed { read };
+        let written = self.set(key, &new, condition, (now, resolved.expires))?;
+        let is_merged = resolved.is_merged;
+        self.counters.merges += u64::from(is_merged && written.is_ok());
+        Ok(written.map(|version| Merged { version, is_merged }))
+    }
+
+    /// As [`Self::touch`], with what another request has made of the cookie since.
+    pub(super) fn merge_cookie(
+        &mut self,
+        key: &[u8],
+        cookie: BodyRef<'_>,
+        base: Base<'_>,
+        (now, expires): (Millis, Millis),
+    ) -> Lmdb<Touched> {
+        let Some((body, stored)) = self.alive(key, now)? else {
+            return Ok(Touched::NeedsRewrite);
+        };
+        let theirs = (body.bytes(), stored);
+        let Some((text, expires)) = merge::resolve_cookie(&base, theirs, cookie.bytes, expires)
+        else {
+            return Ok(Touched::NeedsRewrite);
+        };
+        let cookie = merge::body_of(&text);
+        self.touch(key, Renewal { cookie, is_tied: false, now, expires })
+    }
+
+    /// The body of a session that is alive, and until when it lives.
+    fn alive(&self, key: &[u8], now: Millis) -> Lmdb<Option<(Body, Millis)>> {
+        let Session::Found(head, body) = self.sessions.get(&self.transaction, key)? else {
+            return Ok(None);
+        };
+        let alive = view(key, &head, &body, 0).filter(|_| now <= head.due.expires);
+        Ok(alive.map(|view| (view.to_body(), view.expires())))
     }
 
     /// Whether a write would take from the lifetime that a session has.
