@@ -128,7 +128,7 @@ function commonValue(name, value) {
   return name === 'expires' && timeOf(value) !== undefined ? ANY_TIME : value
 }
 
-/** The time that a member stands for, as the native touch takes it; undefined where it is none. */
+/** The time that a member stands for, as the native touch takes it; undefined if it is none. */
 function timeOf(value) {
   if (typeof value === 'string') return value.length === ISO_LENGTH ? value : undefined
   if (value === null || typeof value !== 'object' || !isPlainDate(value)) return undefined
@@ -160,7 +160,7 @@ function flatMembers(cookie) {
   return members
 }
 
-/** The text of `{"cookie":...}`. Undefined where a member is no plain value. */
+/** The text of `{"cookie":...}`; undefined if a member is not a plain value. */
 function flatText(members) {
   let text = '{"cookie":{'
   let separator = ''

@@ -100,10 +100,10 @@ const WITHOUT_PATH = 'given together with `path` only; it is ignored'
 
 /**
  * Returns the `values` that become `store.options`, the options as the `native` store takes them,
- * and the `syncPeriod` in milliseconds, 0 where there is none.
+ * and the `syncPeriod` in milliseconds, 0 if there is none.
  *
- * @throws {TypeError} where `options` is null, or `name`, `path` or `mapSize` cannot be used
- * @throws {RangeError} where `mapSize` is too small
+ * @throws {TypeError} if `options` is null, or `name`, `path` or `mapSize` cannot be used
+ * @throws {RangeError} if `mapSize` is too small
  */
 function readOptions(options) {
   if (options === null) {
@@ -237,7 +237,7 @@ function checkBoolean(value) {
   return `a boolean; it acts as ${Boolean(value)}`
 }
 
-/** For an option that is one of `words`, the first by default, or else something that is `other`. */
+/** A check for an option that is one of `words`, the first by default, or is `other`. */
 function checkOneOf(words, ...other) {
   const [byDefault] = words
   const list = [...words.map((word) => `'${word}'`), ...other].join(' or ')
