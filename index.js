@@ -32,15 +32,15 @@ const AT_ONCE = 2000
 const SIDS_A_TURN = 2000
 const SESSIONS_A_TURN = 200
 
-/** How often at the least a store looks whether the files of its path are still there, in ms. */
+/** At least this often, in ms, a store checks whether the files of its path are still there. */
 const WATCH_PERIOD = 1000
 
 /** A version that nothing stored has. */
 const NO_VERSION = 0
 
 /**
- * Where a store has its state. A property, and not private fields, so that a Proxy of the store,
- * or an object that inherits from it, has the state too.
+ * The property that holds the state of a store. Not private fields: a Proxy of the store, or an
+ * object that inherits from it, has to find the state too.
  */
 const STATE = Symbol('memorystore-rs')
 
@@ -85,7 +85,7 @@ function createMemoryStore(session) {
 
       this.startInterval()
       if (nativeOptions.path !== undefined) {
-        // Before the syncs, which may take long: nobody needs one of a file that is gone.
+        // Before the syncs, which may take long and are useless for a file that is gone.
         const period = Math.min(syncPeriod || WATCH_PERIOD, WATCH_PERIOD)
         state.stopWatching = every(period, state, watchFiles, REAL).stop
       }
@@ -367,7 +367,7 @@ function createMemoryStore(session) {
       state.isOpen = false
       const isLast = native.close(Date.now())
       if (disposal) disposal.ofRemoved()
-      // Where the sessions are in a file, that is synced and let go by the background thread.
+      // The background thread syncs and closes the file of a path.
       const isClosing = () => inThisRealm(() => native.isClosing())
       try {
         if (!isClosing()) return isLast && disposal ? whenIdle(state, fn) : done(fn)
@@ -385,7 +385,7 @@ function createMemoryStore(session) {
   return MemoryStore
 }
 
-/** What a store has beside its public properties. */
+/** The state of a store beside its public properties. */
 class State {
   isOpen = true
   ties = new Ties()
@@ -434,7 +434,7 @@ function debugRefused(key) {
   if (debug.enabled) debug('REFUSED %s: it was destroyed', tag(key))
 }
 
-/** Has the background thread list the sids. Gives a function that takes the next of them. */
+/** Makes the background thread list the sids. Returns a function that takes the next of them. */
 function listed({ native }) {
   const take = inThisRealm(() => native.list())
   return (sids, limit) => inThisRealm(() => take(sids, limit))
@@ -453,7 +453,7 @@ async function collectAll(store) {
   return sessions
 }
 
-/** Answers when the background thread has removed all that it is to remove. */
+/** Calls back when the background thread has nothing left to remove. */
 function whenIdle({ native }, fn) {
   const isBusy = () => inThisRealm(() => native.isBusy())
   try {
@@ -468,14 +468,14 @@ function pruneInBackground({ native, disposal }) {
   try {
     native.prune(Date.now())
   } catch (err) {
-    // Nobody asked for it. Whoever calls the store next is told.
+    // No caller waits for this. The next call of the store reports the error.
     debug('Pruning failed: %s', err.message)
     return
   }
   disposal?.later()
 }
 
-/** Where the files of the path were replaced, has the background thread open the new ones. */
+/** If the files of the path were replaced, makes the background thread open the new ones. */
 function watchFiles(state) {
   const notice = state.native.watch()
   if (notice) warnOfReplacement(notice)
