@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
 
 use smallvec::SmallVec;
 
-use crate::record::allocated;
+use crate::allocation::allocated;
 
 /// Sids up to this many bytes live inside the record's node. express-session and
 /// `@fastify/session` make sids of 32 characters.

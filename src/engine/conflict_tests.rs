@@ -12,7 +12,7 @@ use proptest::test_runner::Config;
 use super::destroyed::REMEMBERED;
 use super::shared::tests::{Folder, START, body_ref};
 use super::{Condition, Engine, MemoryEngine, NewCookie, Options, Refused, Touched, Version};
-use crate::record::BodyView;
+use crate::session::BodyView;
 use crate::sid::Sid;
 use crate::time::{Millis, NEVER};
 

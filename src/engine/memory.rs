@@ -14,9 +14,9 @@ use super::{
     Condition, Engine, Listing, NewCookie, Options, REMOVED_AT_ONCE, Rank, Refused, Removed,
     Result, Stats, Touched, Version,
 };
-use crate::cookie::TemplateHandle;
-use crate::pruner::Prunable;
-use crate::record::{Body, BodyRef, BodyView};
+use crate::background::Prunable;
+use crate::session::TemplateHandle;
+use crate::session::{Body, BodyRef, BodyView};
 use crate::sid::Sid;
 use crate::time::Millis;
 

@@ -1,4 +1,4 @@
-//! What an engine is: keeps one [`Record`](crate::record::Record) per [`Sid`](crate::sid::Sid),
+//! What an engine is: keeps one session per [`Sid`](crate::sid::Sid),
 //! in order of use, until it expires, is evicted or is destroyed.
 //!
 //! - A record is alive while `now <= expires`.
@@ -23,15 +23,15 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use crate::cookie::TemplateHandle;
+pub use crate::session::TemplateHandle;
 pub use memory::MemoryEngine;
 pub use shared::{Error, SharedEngine};
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::pruner::Prunable;
-use crate::record::{Body, BodyRef, BodyView};
+use crate::background::Prunable;
+use crate::session::{Body, BodyRef, BodyView};
 use crate::sid::Sid;
 use crate::time::Millis;
 

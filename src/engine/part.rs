@@ -8,7 +8,7 @@ use std::collections::BinaryHeap;
 
 use lru::LruCache;
 
-use crate::record::Record;
+use crate::session::record::Record;
 use crate::sid::{Sid, SidHash, UseSidHash};
 use crate::time::{Millis, NEVER};
 

@@ -19,8 +19,11 @@ use super::{
     Condition, Counters, NewCookie, Options, REMOVED_AT_ONCE, Rank, Refused, Removed, Stats,
     Touched, Version,
 };
-use crate::cookie::{TemplateHandle, Templates};
-use crate::record::{Body, BodyRef, BodyView, NewBody, Record, allocated};
+use crate::allocation::allocated;
+use crate::session::TemplateHandle;
+use crate::session::cookie::Templates;
+use crate::session::record::{NewBody, Record};
+use crate::session::{Body, BodyRef, BodyView};
 use crate::sid::Sid;
 use crate::time::{Millis, stopwatch};
 

@@ -13,8 +13,8 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestRunner};
 
 use super::{Condition, Counters, MemoryEngine, NewCookie, Options, Refused, Removed, Touched};
-use crate::pruner::{Prunable, Pruner};
-use crate::record::{Body, BodyRef, BodyView, Encoding};
+use crate::background::{Prunable, Pruner};
+use crate::session::{Body, BodyRef, BodyView, Encoding};
 use crate::sid::Sid;
 use crate::time::{Millis, NEVER, iso};
 

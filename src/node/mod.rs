@@ -16,8 +16,8 @@ use napi::bindgen_prelude::Object;
 use napi::{Env, Result};
 use napi_derive::napi;
 
+use crate::background::PRUNER;
 use crate::engine::Options;
-use crate::pruner::PRUNER;
 use crate::time::whole;
 use ops::{Place, Refusal, Store};
 

@@ -12,13 +12,13 @@ use parking_lot::Mutex;
 
 use super::raw::{self, Call, Failure, Text, Value};
 use super::task::Task;
+use crate::background::{OpenStore, PRUNER, Prunable};
 use crate::engine::{
     self, Condition, Engine, Error, MemoryEngine, NewCookie, Options, REMOVED_AT_ONCE, Refused,
     Removed, SharedEngine, Touched, Version,
 };
 use crate::named::Lease;
-use crate::pruner::{OpenStore, PRUNER, Prunable};
-use crate::record::{Body, BodyRef, BodyView, Encoding};
+use crate::session::{Body, BodyRef, BodyView, Encoding};
 use crate::sid::Sid;
 use crate::time::{Millis, NEVER, expires_at, from_iso, whole};
 

@@ -20,7 +20,7 @@ use napi::bindgen_prelude::Object;
 use napi::{Env, Error, JsValue, Result, check_status, sys};
 
 use crate::engine;
-use crate::record::Encoding;
+use crate::session::Encoding;
 use crate::sid::Sid;
 
 /// The most arguments a function takes.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::record::Encoding;
+use crate::session::Encoding;
 use crate::time::NEVER;
 
 const BODY: BodyRef<'_> =

@@ -1,6 +1,7 @@
 use super::*;
-use crate::cookie::Templates;
-use crate::record::{BodyRef, Encoding, NewBody};
+use crate::session::cookie::Templates;
+use crate::session::record::NewBody;
+use crate::session::{BodyRef, Encoding};
 
 const BODY: BodyRef<'_> = BodyRef { bytes: b"{}", encoding: Encoding::Ascii, is_json: true };
 

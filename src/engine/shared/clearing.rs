@@ -4,7 +4,7 @@ use super::layout::{self, Death};
 use super::writing::{Writing, count_of};
 use super::{Lmdb, Session, Sessions, view};
 use crate::engine::destroyed::MOST;
-use crate::record::Body;
+use crate::session::Body;
 use crate::time::Millis;
 
 /// No more sessions than this are removed in one transaction. Of more, the file gives back a few at

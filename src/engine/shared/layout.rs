@@ -24,7 +24,7 @@
 //! A touch writes a head and an expiry, whatever the size of the body. Numbers in values are
 //! little-endian; in keys big-endian, so that the order of the bytes is theirs.
 
-use crate::record::Encoding;
+use crate::session::Encoding;
 use crate::sid::Sid;
 use crate::time::Millis;
 
@@ -54,7 +54,7 @@ pub(super) const DUE: usize = 16;
 pub(super) const MAX_COOKIE: usize = 2048;
 
 /// Whether JSON would write the rest of the session as it stands, so that a touch may replace the
-/// cookie alone; see [`crate::json`].
+/// cookie alone; see [`crate::session::json`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cookie {
     /// Not to be replaced.

@@ -71,8 +71,8 @@ use super::{
     Condition, Counters, Engine, Listing, NewCookie, Options, Refused, Removed, Result, Stats,
     Touched, Version,
 };
-use crate::cookie::TemplateHandle;
-use crate::record::{Body, BodyRef, BodyView};
+use crate::session::TemplateHandle;
+use crate::session::{Body, BodyRef, BodyView};
 use crate::sid::Sid;
 use crate::time::Millis;
 

@@ -7,8 +7,8 @@ use std::time::Instant;
 use super::layout::Due;
 use super::writing::STEP;
 use super::{Error, Lmdb, Result, Sessions, SharedEngine, Snapshot};
+use crate::background::Prunable;
 use crate::engine::{REMOVED_AT_ONCE, Removed};
-use crate::pruner::Prunable;
 use crate::time::{Millis, stopwatch};
 
 /// How many steps of a prune a caller does itself.

@@ -4,10 +4,10 @@ use super::layout::{self, Cookie, Due, Head, MAX_COOKIE, Owner};
 use super::space::Limits;
 use super::writing::{Stored, Writing};
 use super::{Lmdb, Session};
-use crate::cookie::{BEFORE_COOKIE, is_renewal};
 use crate::engine::{Condition, Refused, Touched, Version};
-use crate::json;
-use crate::record::{Body, BodyRef, Encoding};
+use crate::session::cookie::{BEFORE_COOKIE, is_renewal};
+use crate::session::json;
+use crate::session::{Body, BodyRef, Encoding};
 use crate::time::Millis;
 
 /// A body in pieces, as it is to be stored.

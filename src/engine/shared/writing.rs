@@ -9,7 +9,7 @@ use super::layout::{Due, Head, PieceKeys, State};
 use super::space::{Limits, RESERVE};
 use super::{Databases, Lmdb, STATE, Session, Sessions, view};
 use crate::engine::{Counters, Options, Removed, Version};
-use crate::record::Body;
+use crate::session::Body;
 use crate::sid::Sid;
 use crate::time::Millis;
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::record::Encoding;
+use crate::session::Encoding;
 use crate::time::NEVER;
 
 /// Sid `number`. Those with the same `number % 256` share a part, and no others do.

@@ -21,9 +21,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::layout::{self, Death, State};
 use super::{Session, SharedEngine, view};
+use crate::background::Prunable;
 use crate::engine::{Engine, Options, Removed, Result};
-use crate::pruner::Prunable;
-use crate::record::{BodyRef, BodyView, Encoding};
+use crate::session::{BodyRef, BodyView, Encoding};
 use crate::sid::Sid;
 use crate::time::Millis;
 

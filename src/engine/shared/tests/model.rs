@@ -13,10 +13,10 @@ use super::super::layout::MAX_COOKIE;
 use super::super::writing::STEP;
 use super::super::{PageSize, SharedEngine};
 use super::{Folder, Reading, START, body_ref, read};
+use crate::background::Prunable;
 use crate::engine::{
     Condition, Counters, Engine, NewCookie, Options, REMOVED_AT_ONCE, Refused, Removed, Touched,
 };
-use crate::pruner::Prunable;
 use crate::sid::Sid;
 use crate::time::{Millis, NEVER, iso};
 

@@ -11,8 +11,8 @@
 use std::collections::HashMap;
 use std::hash::BuildHasher;
 
-use crate::json;
-use crate::record::allocated;
+use super::json;
+use crate::allocation::allocated;
 use crate::time::{ISO_LENGTH, Millis, from_iso, has_iso, iso};
 
 /// So many templates are kept though no record has them any more. They take 64 KB at most, and do

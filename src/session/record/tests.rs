@@ -44,7 +44,7 @@ impl Kept {
     }
 
     fn text(&self) -> String {
-        String::from_utf8(self.record.body(&self.templates, 0).to_body().bytes).unwrap()
+        String::from_utf8(self.record.body(&self.templates, 0).to_body().bytes().to_vec()).unwrap()
     }
 }
 

@@ -5,128 +5,11 @@
 
 use std::ops::Range;
 
-use crate::cookie::{CookieText, CutBody, CutCookie, TemplateId, Templates, is_renewal};
-use crate::json;
+use super::body::{Body, BodyRef, BodyView, Encoding};
+use super::cookie::{CutBody, CutCookie, TemplateId, Templates, is_renewal};
+use super::json;
+use crate::allocation::allocated;
 use crate::time::{Millis, NEVER};
-
-/// How a body's bytes stand for the value that the serializer returned, so that what is
-/// handed out is what came in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Encoding {
-    /// A string of ASCII characters: the fastest to hand back.
-    Ascii,
-    /// A string, in UTF-8.
-    Utf8,
-    /// A string with lone surrogates, as UTF-16 code units in the machine's byte order.
-    Utf16,
-    /// The bytes of a Node.js `Buffer`.
-    Buffer,
-    /// The bytes of a `Uint8Array`.
-    Uint8Array,
-}
-
-/// What a serializer made of a session, borrowed from the caller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BodyRef<'a> {
-    /// The bytes.
-    pub bytes: &'a [u8],
-    /// What they stand for.
-    pub encoding: Encoding,
-    /// Whether `JSON.stringify` wrote them, so that touch may replace the cookie in place.
-    pub is_json: bool,
-}
-
-/// A body that left its record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Body {
-    bytes: Vec<u8>,
-    encoding: Encoding,
-}
-
-impl Body {
-    /// Nothing, in place of a body that nobody reads.
-    pub(crate) fn none() -> Self {
-        Self { bytes: Vec::new(), encoding: Encoding::Ascii }
-    }
-
-    pub(crate) fn new(body: BodyRef<'_>) -> Self {
-        Self { bytes: body.bytes.to_vec(), encoding: body.encoding }
-    }
-
-    /// What the serializer had returned.
-    #[must_use]
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    /// What the bytes stand for.
-    #[must_use]
-    pub fn encoding(&self) -> Encoding {
-        self.encoding
-    }
-}
-
-/// A body as a record holds it, to be read under the lock.
-#[derive(Clone, Copy)]
-pub struct BodyView<'a> {
-    head: &'a [u8],
-    cookie: Option<CookieText<'a>>,
-    tail: &'a [u8],
-    encoding: Encoding,
-    read: u64,
-    expires: Millis,
-}
-
-impl<'a> BodyView<'a> {
-    /// A body without its cookie, in the text of which `cookie` belongs at `at`, read at the
-    /// version `read`.
-    pub(crate) fn of_parts(
-        bytes: &'a [u8],
-        cookie: Option<(usize, &'a [u8])>,
-        encoding: Encoding,
-        (read, expires): (u64, Millis),
-    ) -> Option<Self> {
-        let (head, tail) = bytes.split_at_checked(cookie.map_or(bytes.len(), |(at, _)| at))?;
-        let cookie = cookie.map(|(_, text)| CookieText::whole(text));
-        Some(Self { head, cookie, tail, encoding, read, expires })
-    }
-
-    /// The version at which the body was read.
-    #[must_use]
-    pub fn read(&self) -> u64 {
-        self.read
-    }
-
-    /// The last moment at which the session is alive.
-    #[must_use]
-    pub fn expires(&self) -> Millis {
-        self.expires
-    }
-
-    /// Appends what the serializer had returned to `bytes`.
-    pub fn write_to(&self, bytes: &mut Vec<u8>) {
-        bytes.extend_from_slice(self.head);
-        if let Some(cookie) = self.cookie {
-            cookie.write_to(bytes);
-        }
-        bytes.extend_from_slice(self.tail);
-    }
-
-    /// What the bytes stand for.
-    #[must_use]
-    pub fn encoding(&self) -> Encoding {
-        self.encoding
-    }
-
-    /// A copy that can leave the lock.
-    #[must_use]
-    pub fn to_body(&self) -> Body {
-        let cookie = self.cookie.map_or(0, |cookie| cookie.len());
-        let mut bytes = Vec::with_capacity(self.head.len() + cookie + self.tail.len());
-        self.write_to(&mut bytes);
-        Body { bytes, encoding: self.encoding }
-    }
-}
 
 /// A body that is to be kept: in one piece, or with its cookie cut out.
 pub(crate) struct NewBody<'a> {
@@ -186,20 +69,6 @@ impl<'a> NewBody<'a> {
     }
 }
 
-/// What an allocation of `size` bytes takes by jemalloc's size classes: multiples of 16 up to 64
-/// bytes, then four sizes for each power of two (<https://jemalloc.net/jemalloc.3.html>, "Size
-/// classes"). To ask for all of it costs nothing, and lets a counter gain a digit in place.
-pub(crate) const fn allocated(size: usize) -> usize {
-    if size == 0 {
-        return 0;
-    }
-    let step = if size <= 64 { 16 } else { 1 << ((size - 1).ilog2() - 2) };
-    match size.checked_next_multiple_of(step) {
-        Some(rounded) => rounded,
-        None => size,
-    }
-}
-
 /// The length of a body that [`NewBody::fits`], or of one with a cookie more.
 fn length_of(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
@@ -232,7 +101,7 @@ enum Rest {
 /// 64 bytes, so that the node of a sid and its record is two cache lines: with 80 a set at a
 /// million sessions took a fifth longer.
 #[derive(Debug)]
-pub struct Record {
+pub(crate) struct Record {
     /// The body, without the cookie where that was cut out, and room behind it.
     bytes: Box<[u8]>,
     /// How much of `bytes` the body is.
@@ -323,7 +192,7 @@ impl Record {
 
     /// What is kept of the body, for a caller that does not look at it.
     pub(crate) fn into_garbage(self) -> Body {
-        Body { bytes: self.bytes.into_vec(), encoding: self.encoding }
+        Body::of_parts(self.bytes.into_vec(), self.encoding)
     }
 
     /// The template of the record's cookie.
@@ -339,14 +208,12 @@ impl Record {
     }
 
     /// The last moment at which the record is alive.
-    #[must_use]
-    pub fn expires(&self) -> Millis {
+    pub(crate) fn expires(&self) -> Millis {
         self.expires
     }
 
     /// Whether the record's time is over at `now`.
-    #[must_use]
-    pub fn is_expired(&self, now: Millis) -> bool {
+    pub(crate) fn is_expired(&self, now: Millis) -> bool {
         now > self.expires
     }
 
