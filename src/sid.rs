@@ -68,11 +68,11 @@ impl Hash for Sid {
 pub(crate) struct SidHash(u64);
 
 impl SidHash {
-    /// The part, of `parts`, that holds the sid. Taken from the middle of the hash: the map
-    /// inside the part uses the lowest and the highest bits.
-    pub(crate) fn part(self, parts: usize) -> usize {
+    /// The shard, of `shards`, that holds the sid. Taken from the middle of the hash: the map
+    /// inside the shard uses the lowest and the highest bits.
+    pub(crate) fn shard(self, shards: usize) -> usize {
         let middle = ((self.0 >> 24) & 0xFFFF_FFFF) as usize;
-        (middle * parts) >> 32
+        (middle * shards) >> 32
     }
 }
 

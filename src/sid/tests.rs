@@ -59,19 +59,19 @@ fn engines_hash_differently() {
 fn sids_spread_over_all_parts_evenly() {
     // However many there are: a power of two or not.
     for count in [256, 300, 7] {
-        let mut parts = vec![0; count];
+        let mut shards = vec![0; count];
         for hash in numbered(count as u64 * 100) {
-            parts[hash.part(count)] += 1;
+            shards[hash.shard(count)] += 1;
         }
-        assert!(parts.iter().all(|sids| (50..=200).contains(sids)));
+        assert!(shards.iter().all(|sids| (50..=200).contains(sids)));
     }
 }
 
 #[test]
 fn every_hash_has_a_part() {
     for count in [1, 256, 300] {
-        assert_eq!(SidHash(0).part(count), 0);
-        assert_eq!(SidHash(u64::MAX).part(count), count - 1);
+        assert_eq!(SidHash(0).shard(count), 0);
+        assert_eq!(SidHash(u64::MAX).shard(count), count - 1);
     }
 }
 
@@ -89,8 +89,8 @@ fn a_sid_allocates_only_where_it_is_longer_than_a_node_has_room_for() {
 
 #[test]
 fn the_sids_of_a_part_differ_in_the_bits_that_its_map_uses() {
-    let in_part = numbered(300 * 100).filter(|hash| hash.part(300) == 3);
+    let in_shard = numbered(300 * 100).filter(|hash| hash.shard(300) == 3);
     let (lowest, highest): (HashSet<u64>, HashSet<u64>) =
-        in_part.map(|SidHash(hash)| (hash & 31, hash >> 59)).unzip();
+        in_shard.map(|SidHash(hash)| (hash & 31, hash >> 59)).unzip();
     assert!(lowest.len() > 16 && highest.len() > 16);
 }

@@ -3,7 +3,7 @@
 use super::layout::{self, Death};
 use super::writing::{Writing, count_of};
 use super::{Lmdb, Session, Sessions, view};
-use crate::engine::destroyed::MOST;
+use crate::engine::tombstones::MOST;
 use crate::session::Body;
 use crate::time::Millis;
 

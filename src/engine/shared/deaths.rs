@@ -3,7 +3,7 @@
 use super::layout::{self, Death};
 use super::writing::{STEP, Writing};
 use super::{Databases, Lmdb};
-use crate::engine::destroyed::{MOST, Past, SHARE, is_over, judge};
+use crate::engine::tombstones::{History, MOST, SHARE, is_over, judge};
 use crate::engine::{Condition, Refused, Version};
 use crate::time::Millis;
 
@@ -23,12 +23,12 @@ impl Writing<'_> {
         if self.options.destroyed_is_final && death.is_some_and(|death| !is_over(death.at, now)) {
             return Ok(Err(Refused::Destroyed));
         }
-        let past = Past {
-            death: death.map(|death| death.version),
+        let history = History {
+            tombstone: death.map(|death| death.version),
             cleared: self.state.cleared,
             forgotten: self.state.forgotten,
         };
-        Ok(judge(condition, stored, past))
+        Ok(judge(condition, stored, history))
     }
 
     /// Removes a session, and remembers that. Returns whether it was there.

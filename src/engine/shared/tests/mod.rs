@@ -1,5 +1,5 @@
 //! Tests of the engine as a whole: against a model, against other processes, and on files that are
-//! full or damaged. Those of writers that overlap are in `conflict_tests.rs`, for each engine.
+//! full or damaged. Those of writers that overlap are in `tests::conflicts.rs`, for each engine.
 
 mod files;
 #[cfg(unix)]

@@ -1,5 +1,5 @@
 //! Holds [`MemoryEngine`] against the rules written down as plainly as possible: one list in
-//! the order of use. What the engine does in parts and by tickets must not be seen from outside;
+//! the order of use. What the engine does in shards and by entries must not be seen from outside;
 //! of what it does in steps only which of the expired ones are gone already.
 //! Then lets threads at one engine, and checks that no body is lost or handed out twice.
 
@@ -12,8 +12,9 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestRunner};
 
-use super::{Condition, Counters, MemoryEngine, NewCookie, Options, Refused, Removed, Touched};
+use super::MemoryEngine;
 use crate::background::{Prunable, Pruner};
+use crate::engine::{Condition, Counters, NewCookie, Options, Refused, Removed, Touched};
 use crate::session::{Body, BodyRef, BodyView, Encoding};
 use crate::sid::Sid;
 use crate::time::{Millis, NEVER, iso};
@@ -295,7 +296,7 @@ fn read(body: BodyView<'_>) -> String {
     text(&body.to_body())
 }
 
-/// Sid `number` in one of up to 256 groups, each of which has a part of its own. Every fourth
+/// Sid `number` in one of up to 256 groups, each of which has a shard of its own. Every fourth
 /// does not fit into a record's node.
 fn grouped_sid(number: u32, group: u64) -> Sid {
     let mixed = u64::from(number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
@@ -357,11 +358,11 @@ enum Op {
     All,
     Clear,
     Len,
-    /// Lists so many parts.
+    /// Lists so many shards.
     List(usize),
     /// A prune that is done at once.
     Prune,
-    /// Begins a prune, of which only the first so many tickets are looked at.
+    /// Begins a prune, of which only the first so many entries are looked at.
     BeginPrune(usize),
     /// A step with so large a budget.
     Step(usize),
@@ -454,23 +455,23 @@ fn options() -> impl Strategy<Value = Options> {
 struct Pair {
     engine: MemoryEngine,
     model: Model,
-    /// How many parts the sids lie in.
-    parts: u64,
+    /// How many shards the sids lie in.
+    shards: u64,
     bodies: u64,
     listing: Listing,
 }
 
-/// A walk over the parts.
+/// A walk over the shards.
 #[derive(Default)]
 struct Listing {
     next: usize,
-    listed: Vec<(super::Rank, Sid)>,
+    listed: Vec<(crate::engine::Rank, Sid)>,
     /// The sids that have been there from its beginning on.
     always: HashSet<u32>,
 }
 
 impl Pair {
-    fn new(options: Options, parts: u64) -> Self {
+    fn new(options: Options, shards: u64) -> Self {
         Self {
             engine: engine(options),
             model: Model {
@@ -482,14 +483,14 @@ impl Pair {
                 counters: Counters::default(),
                 destroyed: 0,
             },
-            parts,
+            shards,
             bodies: 0,
             listing: Listing::default(),
         }
     }
 
     fn sid(&self, number: u32) -> Sid {
-        grouped_sid(number, u64::from(number) % self.parts)
+        grouped_sid(number, u64::from(number) % self.shards)
     }
 
     fn next_body(&mut self, shape: Shape) -> String {
@@ -628,7 +629,7 @@ impl Pair {
         }
         for _ in 0..count {
             let known = listing.listed.len();
-            let more = self.engine.list_part(listing.next, &mut listing.listed);
+            let more = self.engine.list_shard(listing.next, &mut listing.listed);
             let new = &listing.listed[known..];
             assert!(new.iter().all(|(_, sid)| ids.contains(&number_of(sid))));
             listing.next += 1;
@@ -757,10 +758,10 @@ proptest! {
     #[test]
     fn an_engine_keeps_the_rules(
         options in options(),
-        parts in 1..4_u64,
+        shards in 1..4_u64,
         ops in proptest::collection::vec(op(0..14), 0..150),
     ) {
-        let mut pair = Pair::new(options, parts);
+        let mut pair = Pair::new(options, shards);
         for op in &ops {
             pair.apply(op);
             pair.engine.validate();
@@ -772,11 +773,11 @@ proptest! {
 #[test]
 fn an_engine_keeps_the_rules_while_thousands_come_and_go() {
     const SIDS: Range<u32> = 0..2500;
-    for (max, max_bytes, parts) in
+    for (max, max_bytes, shards) in
         [(usize::MAX, usize::MAX, 3), (900, usize::MAX, 256), (900, 300_000, 256)]
     {
         let options = Options { max, max_bytes, keep_removed: true, ..Options::default() };
-        let mut pair = Pair::new(options, parts);
+        let mut pair = Pair::new(options, shards);
         for phase in 0..2 {
             let phases = [
                 ops_of(growing(SIDS), 4000),

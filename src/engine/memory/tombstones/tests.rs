@@ -1,6 +1,7 @@
 use std::hash::RandomState;
 
 use super::*;
+use crate::engine::tombstones::REMEMBERED;
 use crate::sid::Sid;
 
 fn hashes(count: u64) -> Vec<SidHash> {
@@ -12,8 +13,8 @@ fn hashes(count: u64) -> Vec<SidHash> {
 const GONE: bool = true;
 const THERE: bool = false;
 
-fn unlimited() -> Destroyed {
-    Destroyed::new(usize::MAX, false)
+fn unlimited() -> Tombstones {
+    Tombstones::new(usize::MAX, false)
 }
 
 #[test]
@@ -21,12 +22,12 @@ fn a_session_read_before_it_was_destroyed_is_told_from_one_read_after() {
     let sids = hashes(2);
     let mut destroyed = unlimited();
     destroyed.add(sids[0], 10, 0);
-    assert!(destroyed.past_of(sids[0]).is_destroyed_since(9, GONE));
-    assert!(destroyed.past_of(sids[0]).is_destroyed_since(9, THERE));
-    assert!(!destroyed.past_of(sids[0]).is_destroyed_since(11, GONE));
-    assert!(!destroyed.past_of(sids[1]).is_destroyed_since(9, GONE));
+    assert!(destroyed.history_of(sids[0]).is_destroyed_since(9, GONE));
+    assert!(destroyed.history_of(sids[0]).is_destroyed_since(9, THERE));
+    assert!(!destroyed.history_of(sids[0]).is_destroyed_since(11, GONE));
+    assert!(!destroyed.history_of(sids[1]).is_destroyed_since(9, GONE));
     destroyed.add(sids[0], 20, 0);
-    assert!(destroyed.past_of(sids[0]).is_destroyed_since(11, GONE));
+    assert!(destroyed.history_of(sids[0]).is_destroyed_since(11, GONE));
 }
 
 #[test]
@@ -40,14 +41,14 @@ fn a_sid_is_remembered_for_minutes_and_what_was_read_before_for_ever() {
     destroyed.forget_old(REMEMBERED + 1);
     assert_eq!(destroyed.bytes(), COST);
     for sid in [0, 2] {
-        assert!(destroyed.past_of(sids[sid]).is_destroyed_since(9, GONE));
+        assert!(destroyed.history_of(sids[sid]).is_destroyed_since(9, GONE));
         assert!(
-            !destroyed.past_of(sids[sid]).is_destroyed_since(9, THERE),
+            !destroyed.history_of(sids[sid]).is_destroyed_since(9, THERE),
             "it is the very session"
         );
-        assert!(!destroyed.past_of(sids[sid]).is_destroyed_since(10, GONE));
+        assert!(!destroyed.history_of(sids[sid]).is_destroyed_since(10, GONE));
     }
-    assert!(destroyed.past_of(sids[1]).is_destroyed_since(19, GONE));
+    assert!(destroyed.history_of(sids[1]).is_destroyed_since(19, GONE));
 }
 
 #[test]
@@ -57,7 +58,7 @@ fn a_sid_destroyed_again_is_remembered_from_then_on() {
     destroyed.add(sids[0], 10, 0);
     destroyed.add(sids[0], 20, 1000);
     destroyed.forget_old(REMEMBERED + 1);
-    assert!(destroyed.past_of(sids[0]).is_destroyed_since(19, GONE));
+    assert!(destroyed.history_of(sids[0]).is_destroyed_since(19, GONE));
     assert!(destroyed.is_remembered(sids[0], REMEMBERED + 1000));
 }
 
@@ -69,13 +70,13 @@ fn what_is_remembered_is_bounded_and_its_memory_is_given_back() {
         destroyed.add(*sid, version, 0);
     }
     assert_eq!(destroyed.order.len(), MOST);
-    assert_eq!(destroyed.deaths.len(), MOST);
+    assert_eq!(destroyed.by_sid.len(), MOST);
     assert_eq!(destroyed.forgotten, 1000);
-    assert!(destroyed.past_of(sids[999]).is_destroyed_since(999, GONE));
-    assert!(destroyed.past_of(sids[1000]).is_destroyed_since(1000, GONE));
+    assert!(destroyed.history_of(sids[999]).is_destroyed_since(999, GONE));
+    assert!(destroyed.history_of(sids[1000]).is_destroyed_since(1000, GONE));
     destroyed.forget_all();
-    assert_eq!((destroyed.bytes(), destroyed.deaths.len()), (0, 0));
-    assert!(destroyed.past_of(sids[5]).is_destroyed_since(MOST as u64 + 999, GONE));
+    assert_eq!((destroyed.bytes(), destroyed.by_sid.len()), (0, 0));
+    assert!(destroyed.history_of(sids[5]).is_destroyed_since(MOST as u64 + 999, GONE));
 }
 
 #[test]
@@ -91,18 +92,18 @@ fn what_is_over_is_forgotten_bit_by_bit() {
     }
     destroyed.forget_old(REMEMBERED + 1);
     assert_eq!(destroyed.bytes(), 0);
-    assert!(destroyed.order.capacity() < 100 && destroyed.deaths.capacity() < 100);
+    assert!(destroyed.order.capacity() < 100 && destroyed.by_sid.capacity() < 100);
 }
 
 #[test]
 fn a_small_budget_leaves_room_for_few() {
     let sids = hashes(100);
-    let mut destroyed = Destroyed::new(SHARE * COST * 3, false);
+    let mut destroyed = Tombstones::new(SHARE * COST * 3, false);
     for (version, sid) in (1..).zip(&sids) {
         destroyed.add(*sid, version, 0);
     }
     assert_eq!(destroyed.bytes(), 3 * COST);
-    let is_safe = |sid: &SidHash| destroyed.past_of(*sid).is_destroyed_since(0, GONE);
+    let is_safe = |sid: &SidHash| destroyed.history_of(*sid).is_destroyed_since(0, GONE);
     assert!(sids.iter().all(is_safe), "none is let through");
 }
 
@@ -120,9 +121,9 @@ fn a_clock_that_is_set_back_forgets_nothing() {
 fn a_sid_destroyed_by_a_clock_that_was_far_ahead_can_be_written_again() {
     const YEAR: Millis = 365 * 24 * 60 * 60 * 1000;
     let sids = hashes(2);
-    let mut destroyed = Destroyed::new(usize::MAX, true);
+    let mut destroyed = Tombstones::new(usize::MAX, true);
     destroyed.add(sids[0], 1, YEAR);
-    let check = |destroyed: &Destroyed, sid: usize, now| {
+    let check = |destroyed: &Tombstones, sid: usize, now| {
         destroyed.check(sids[sid], Condition::None, None, now)
     };
     assert_eq!(check(&destroyed, 0, YEAR - REMEMBERED), Err(Refused::Destroyed));
@@ -155,14 +156,14 @@ fn a_write_is_let_through_where_its_condition_holds() {
     }
     assert_eq!(check(1, unchanged(4, 4), Some(5)), Err(Refused::Changed));
     assert_eq!(check(1, touch(4), Some(5)), Err(Refused::Changed));
-    let of_others = Destroyed::new(usize::MAX, true);
+    let of_others = Tombstones::new(usize::MAX, true);
     assert_eq!(of_others.check(sids[0], Condition::None, None, 0), Ok(()));
 }
 
 #[test]
 fn where_it_is_final_nobody_writes_for_minutes_and_then_everybody() {
     let sids = hashes(1);
-    let mut destroyed = Destroyed::new(usize::MAX, true);
+    let mut destroyed = Tombstones::new(usize::MAX, true);
     destroyed.add(sids[0], 10, 0);
     for read in [9, 11] {
         for condition in [Condition::None, Condition::NotDestroyed { read }] {
@@ -180,7 +181,7 @@ fn clearing_destroys_whatever_was_read_before() {
     let mut destroyed = unlimited();
     destroyed.clear(10);
     for is_gone in [GONE, THERE] {
-        assert!(destroyed.past_of(sids[0]).is_destroyed_since(9, is_gone));
+        assert!(destroyed.history_of(sids[0]).is_destroyed_since(9, is_gone));
     }
-    assert!(!destroyed.past_of(sids[0]).is_destroyed_since(11, GONE));
+    assert!(!destroyed.history_of(sids[0]).is_destroyed_since(11, GONE));
 }

@@ -4,36 +4,31 @@
 //! (one only times prunes, for the statistics): time comes in as an argument, and what is removed
 //! goes out through one, to be freed or disposed of outside the lock.
 //!
-//! The records are spread by hash over [`PARTS`] parts. A map doubles by rehashing all of its
-//! records at once; a part's does so with a 1200th of them. Recency is still exact across the
-//! parts, because each use is numbered from one counter.
+//! Recency is exact across the shards, because each use is numbered from one counter.
 
 use std::cmp::Reverse;
-use std::collections::binary_heap::PeekMut;
-use std::collections::{BinaryHeap, VecDeque};
-use std::time::Instant;
+use std::collections::VecDeque;
 
-use super::destroyed::Destroyed;
-use super::part::{Part, Ticket};
-use super::{
-    Condition, Counters, NewCookie, Options, REMOVED_AT_ONCE, Rank, Refused, Removed, Stats,
-    Touched, Version,
-};
+use super::clearing::Cleared;
+use super::eviction::Tails;
+use super::expiry::{Prune, Step};
+use super::shard::Shard;
+use super::shards::{SHARDS, Shards, empty_shards, shard_of};
+use super::tombstones::Tombstones;
 use crate::allocation::allocated;
+use crate::engine::rules::{Condition, Refused};
+use crate::engine::types::{
+    Counters, NewCookie, Options, REMOVED_AT_ONCE, Rank, Removed, Stats, Touched, Version,
+};
 use crate::session::TemplateHandle;
 use crate::session::cookie::Templates;
 use crate::session::record::{NewBody, Record};
 use crate::session::{Body, BodyRef, BodyView};
 use crate::sid::Sid;
-use crate::time::{Millis, stopwatch};
-
-/// How many parts the records are spread over: at five million sessions the longest rehash
-/// is one of 3584 records. Not a power of two, because a map is: at
-/// a million sessions each part's is nearly full, where 1024 parts' would be nearly half empty.
-const PARTS: usize = 1200;
+use crate::time::Millis;
 
 /// What a record takes beside what the sid and the body allocate: its node in the list, its
-/// slot in the map (17 bytes, of which between 7/16 and 7/8 are in use) and its ticket (16
+/// slot in the map (17 bytes, of which between 7/16 and 7/8 are in use) and its entry (16
 /// bytes, in a vector that is between half and quite full).
 const OVERHEAD: usize =
     allocated(size_of::<Sid>() + size_of::<Record>() + 2 * size_of::<usize>()) + 26 + 24;
@@ -42,15 +37,15 @@ const OVERHEAD: usize =
 /// is final: some milliseconds' work.
 const FINAL_AT_ONCE: usize = 10_000;
 
-/// How many tickets of a prune under way a write looks at before it evicts what has not expired.
-const TICKETS_BEFORE_EVICTION: usize = 64;
+/// How many entries of a prune under way a write looks at before it evicts what has not expired.
+const ENTRIES_BEFORE_EVICTION: usize = 64;
 
 /// Clearing more sessions than this is left to the background thread.
 const CLEARED_AT_ONCE: usize = 1000;
 
 /// See the module's description.
 pub(super) struct Table {
-    parts: Parts,
+    shards: Shards,
     len: usize,
     /// What the records take, by [`cost`].
     bytes: usize,
@@ -60,7 +55,7 @@ pub(super) struct Table {
     options: Options,
     templates: Templates,
     tails: Tails,
-    destroyed: Destroyed,
+    destroyed: Tombstones,
     prune: Option<Prune>,
     /// What was cleared and has not been freed or handed out.
     cleared: VecDeque<Cleared>,
@@ -72,32 +67,19 @@ pub(super) struct Table {
 #[derive(Clone, Copy)]
 struct Written {
     is_expired: bool,
-    needs_ticket: bool,
+    needs_entry: bool,
 }
 
 impl Written {
     fn of(record: &Record, now: Millis) -> Self {
-        Self { is_expired: record.is_expired(now), needs_ticket: record.expires() < record.due }
+        Self { is_expired: record.is_expired(now), needs_entry: record.expires() < record.due }
     }
-}
-
-/// The parts that have been needed so far.
-type Parts = Box<[Option<Box<Part>>]>;
-
-/// A prune that is under way.
-struct Prune {
-    /// What has expired by then is removed. It is set back when somebody comes with an earlier
-    /// time, so that what is alive by a clock that was set back stays.
-    now: Millis,
-    /// The part to go on with.
-    part: usize,
-    began: Instant,
 }
 
 impl Table {
     pub(super) fn new(options: Options) -> Self {
         Self {
-            parts: empty_parts(),
+            shards: empty_shards(),
             len: 0,
             bytes: 0,
             uses: 0,
@@ -105,7 +87,7 @@ impl Table {
             options,
             templates: Templates::default(),
             tails: Tails::default(),
-            destroyed: Destroyed::new(options.max_bytes, options.destroyed_is_final),
+            destroyed: Tombstones::new(options.max_bytes, options.destroyed_is_final),
             prune: None,
             cleared: VecDeque::new(),
             pruned: VecDeque::new(),
@@ -140,7 +122,7 @@ impl Table {
     ) -> Option<R> {
         self.note_time(now);
         let last_use = self.next_use();
-        let record = part_of(&mut self.parts, sid)?.use_record(sid, last_use)?;
+        let record = shard_of(&mut self.shards, sid)?.use_record(sid, last_use)?;
         if !record.is_expired(now) {
             return Some(read(record.body(&self.templates, last_use)));
         }
@@ -158,7 +140,7 @@ impl Table {
         read: impl FnOnce(BodyView<'_>) -> R,
     ) -> Option<R> {
         self.note_time(now);
-        let record = part_of(&mut self.parts, sid)?.records().peek(sid)?;
+        let record = shard_of(&mut self.shards, sid)?.records().peek(sid)?;
         if !record.is_expired(now) {
             return Some(read(record.body(&self.templates, self.uses)));
         }
@@ -186,10 +168,10 @@ impl Table {
         }
         self.destroyed.forget_old(now);
         let version = self.next_use();
-        let index = sid.hash().part(PARTS);
+        let index = sid.hash().shard(SHARDS);
         let is_ordered = self.options.is_limited();
-        let part = self.parts[index].get_or_insert_with(|| Box::new(Part::new(is_ordered)));
-        let found = part.use_record(&sid, version);
+        let shard = self.shards[index].get_or_insert_with(|| Box::new(Shard::new(is_ordered)));
+        let found = shard.use_record(&sid, version);
         let stored = found.as_deref().filter(|record| !record.is_expired(now));
         self.destroyed.check(sid.hash(), condition, stored.map(Record::version), now)?;
         if condition.keeps_lifetime() && stored.is_some_and(|it| it.is_shortened_by(&body, expires))
@@ -216,7 +198,7 @@ impl Table {
             self.templates.hold(template);
         }
         let Some(record) = found else {
-            part.insert(sid, Record::new(&body, expires, version));
+            shard.insert(sid, Record::new(&body, expires, version));
             self.len += 1;
             self.bytes += size;
             if is_ordered {
@@ -263,7 +245,8 @@ impl Table {
         };
         self.note_time(now);
         let last_use = self.next_use();
-        let found = part_of(&mut self.parts, sid).and_then(|part| part.use_record(sid, last_use));
+        let found =
+            shard_of(&mut self.shards, sid).and_then(|shard| shard.use_record(sid, last_use));
         let Some(record) = found else {
             return Touched::Missing;
         };
@@ -353,14 +336,14 @@ impl Table {
         self.by_recency().into_iter().map(|(sid, _)| sid.clone()).collect()
     }
 
-    /// Appends the sids of one part, expired ones included, with their ranks. Returns whether
-    /// there are more parts.
-    pub(super) fn list_part(&self, index: usize, listed: &mut Vec<(Rank, Sid)>) -> bool {
-        if let Some(part) = self.parts.get(index).and_then(Option::as_deref) {
-            let records = part.records().iter();
+    /// Appends the sids of one shard, expired ones included, with their ranks. Returns whether
+    /// there are more shards.
+    pub(super) fn list_shard(&self, index: usize, listed: &mut Vec<(Rank, Sid)>) -> bool {
+        if let Some(shard) = self.shards.get(index).and_then(Option::as_deref) {
+            let records = shard.records().iter();
             listed.extend(records.map(|(sid, record)| ((0, record.last_use), sid.clone())));
         }
-        index + 1 < PARTS
+        index + 1 < SHARDS
     }
 
     /// The sids and bodies, most recently used first. Expired ones are removed, and listed
@@ -390,7 +373,7 @@ impl Table {
         let version = self.next_use();
         self.destroyed.clear(version);
         if self.options.destroyed_is_final {
-            let records = self.parts.iter().flatten().flat_map(|part| part.records());
+            let records = self.shards.iter().flatten().flat_map(|shard| shard.records());
             for (sid, _) in records.take(FINAL_AT_ONCE) {
                 self.destroyed.add(sid.hash(), version, now);
             }
@@ -398,13 +381,9 @@ impl Table {
         self.prune = None;
         self.tails = Tails::default();
         self.bytes = 0;
-        let cleared = Cleared {
-            templates: self.templates.take(),
-            parts: std::mem::replace(&mut self.parts, empty_parts()),
-            part: 0,
-            len: std::mem::take(&mut self.len),
-        };
-        if cleared.len <= CLEARED_AT_ONCE {
+        let shards = std::mem::replace(&mut self.shards, empty_shards());
+        let cleared = Cleared::new(shards, self.templates.take(), std::mem::take(&mut self.len));
+        if cleared.len() <= CLEARED_AT_ONCE {
             return Some(cleared);
         }
         self.cleared.push_back(cleared);
@@ -414,42 +393,36 @@ impl Table {
     /// Lets [`Self::step`] remove what has expired by `now`, in place of what a prune that is
     /// under way has yet to remove.
     pub(super) fn begin_prune(&mut self, now: Millis) {
-        self.prune = Some(Prune { now, part: 0, began: stopwatch() });
+        self.prune = Some(Prune::new(now));
     }
 
-    /// Goes on with the prune that is under way, looking at no more than `budget` tickets.
-    pub(super) fn prune_step(&mut self, mut budget: usize) {
+    /// Goes on with the prune that is under way, looking at no more than `budget` entries.
+    pub(super) fn prune_step(&mut self, budget: usize) {
         let Some(mut prune) = self.prune.take() else {
             return;
         };
-        while let Some(place) = self.parts.get_mut(prune.part) {
-            let due = place.as_deref_mut().and_then(|part| {
-                let ticket = part.next_due(prune.now)?;
-                Some((part, ticket))
-            });
-            let Some((part, ticket)) = due else {
-                prune.part += 1;
-                continue;
-            };
-            if let Some((sid, record)) = prune.meet(part, ticket) {
-                self.counters.expirations += 1;
-                let pruned = self.take_out(sid, record);
-                self.pruned.push_back(pruned);
-            }
-            budget = budget.saturating_sub(1);
-            if budget == 0 {
-                self.prune = Some(prune);
-                return;
+        for _ in 0..budget.max(1) {
+            match prune.step(&mut self.shards) {
+                Step::Expired(sid, record) => {
+                    self.counters.expirations += 1;
+                    let pruned = self.take_out(sid, record);
+                    self.pruned.push_back(pruned);
+                }
+                Step::Alive => {}
+                Step::Done => {
+                    self.counters.prunes += 1;
+                    self.counters.last_prune = prune.elapsed();
+                    return;
+                }
             }
         }
-        self.counters.prunes += 1;
-        self.counters.last_prune = prune.began.elapsed();
+        self.prune = Some(prune);
     }
 
-    /// Does a small part of what was left to be done: looks at up to `budget` tickets, evicts up
+    /// Does a small part of what was left to be done: looks at up to `budget` entries, evicts up
     /// to as many records, and frees or hands out some of what was cleared. What it returns is
     /// best dropped outside the lock.
-    pub(super) fn step(&mut self, budget: usize) -> Option<Box<Part>> {
+    pub(super) fn step(&mut self, budget: usize) -> Option<Box<Shard>> {
         self.prune_step(budget);
         let mut evicted = Vec::new();
         self.evict(budget, &mut evicted);
@@ -457,18 +430,18 @@ impl Table {
         self.cleared_step(budget)
     }
 
-    fn cleared_step(&mut self, budget: usize) -> Option<Box<Part>> {
+    fn cleared_step(&mut self, budget: usize) -> Option<Box<Shard>> {
         let cleared = self.cleared.front_mut()?;
-        let part = if self.options.keep_removed {
+        let shard = if self.options.keep_removed {
             self.pruned.extend(cleared.hand_out(budget));
             None
         } else {
-            cleared.take_part()
+            cleared.take_shard()
         };
         if cleared.is_done() {
             self.cleared.pop_front();
         }
-        part
+        shard
     }
 
     /// Whether [`Self::step`] has anything to do.
@@ -483,25 +456,25 @@ impl Table {
 
     /// How many records take memory, those that were cleared included.
     pub(super) fn held(&self) -> usize {
-        self.len + self.cleared.iter().map(|cleared| cleared.len).sum::<usize>()
+        self.len + self.cleared.iter().map(Cleared::len).sum::<usize>()
     }
 
     /// A prune that is under way is not to remove what is alive by the time of any call since.
     fn note_time(&mut self, now: Millis) {
         if let Some(prune) = &mut self.prune {
-            prune.now = prune.now.min(now);
+            prune.note_time(now);
         }
     }
 
     /// After a write to the record of `sid`: removes it if it has expired already, as
-    /// lru-cache does, which uses an entry it has overwritten; else sees to its ticket.
+    /// lru-cache does, which uses an entry it has overwritten; else sees to its entry.
     fn settle_expiry(&mut self, sid: &Sid, written: Written, removed: &mut Vec<Removed>) {
         if written.is_expired {
             self.expire(sid, removed);
-        } else if written.needs_ticket
-            && let Some(part) = part_of(&mut self.parts, sid)
+        } else if written.needs_entry
+            && let Some(shard) = shard_of(&mut self.shards, sid)
         {
-            part.arm(sid.hash());
+            shard.arm(sid.hash());
         }
     }
 
@@ -510,7 +483,7 @@ impl Table {
     }
 
     fn remove(&mut self, sid: &Sid, removed: &mut Vec<Removed>) -> bool {
-        let found = part_of(&mut self.parts, sid).and_then(|part| part.remove(sid));
+        let found = shard_of(&mut self.shards, sid).and_then(|shard| shard.remove(sid));
         let Some((sid, record)) = found else {
             return false;
         };
@@ -519,7 +492,7 @@ impl Table {
         true
     }
 
-    /// Takes a record that left its part out of the sums.
+    /// Takes a record that left its shard out of the sums.
     fn take_out(&mut self, sid: Sid, record: Record) -> Removed {
         self.len -= 1;
         self.bytes -= cost(&sid, record.allocated());
@@ -540,7 +513,7 @@ impl Table {
     /// quick, then the least recently used. What is very much is left to [`Self::step`].
     fn trim(&mut self, removed: &mut Vec<Removed>) {
         if self.is_over() {
-            self.prune_step(TICKETS_BEFORE_EVICTION);
+            self.prune_step(ENTRIES_BEFORE_EVICTION);
             self.evict(REMOVED_AT_ONCE, removed);
         }
     }
@@ -551,7 +524,7 @@ impl Table {
             if !self.is_over() {
                 return;
             }
-            let Some((sid, record)) = self.tails.evict(&mut self.parts) else {
+            let Some((sid, record)) = self.tails.evict(&mut self.shards) else {
                 return;
             };
             if self.len > self.options.max {
@@ -577,8 +550,8 @@ impl Table {
     }
 
     fn by_recency(&self) -> Vec<(&Sid, &Record)> {
-        let parts = self.parts.iter().flatten();
-        let mut records: Vec<_> = parts.flat_map(|part| part.records()).collect();
+        let shards = self.shards.iter().flatten();
+        let mut records: Vec<_> = shards.flat_map(|shard| shard.records()).collect();
         records.sort_by_key(|(_, record)| Reverse(record.last_use));
         records
     }
@@ -590,8 +563,8 @@ impl Table {
 
     #[cfg(test)]
     pub(super) fn cost_of(&self, sid: &Sid) -> Option<usize> {
-        let part = self.parts[sid.hash().part(PARTS)].as_deref()?;
-        let record = part.records().peek(sid)?;
+        let shard = self.shards[sid.hash().shard(SHARDS)].as_deref()?;
+        let record = shard.records().peek(sid)?;
         Some(cost(sid, record.allocated()))
     }
 
@@ -599,151 +572,26 @@ impl Table {
     pub(super) fn validate(&self) {
         let mut len = 0;
         let mut bytes = 0;
-        for (index, part) in self.parts.iter().enumerate() {
-            let Some(part) = part else { continue };
-            part.validate();
-            len += part.records().len();
+        for (index, shard) in self.shards.iter().enumerate() {
+            let Some(shard) = shard else { continue };
+            shard.validate();
+            len += shard.records().len();
             if self.options.is_limited() {
-                self.tails.validate(index, part);
+                self.tails.validate(index, shard);
             }
-            let costs = part.records().iter().map(|(sid, record)| cost(sid, record.allocated()));
+            let costs = shard.records().iter().map(|(sid, record)| cost(sid, record.allocated()));
             bytes += costs.sum::<usize>();
         }
         assert_eq!(len, self.len);
         assert_eq!(bytes, self.bytes);
-        let records = self.parts.iter().flatten().flat_map(|part| part.records());
+        let records = self.shards.iter().flatten().flat_map(|shard| shard.records());
         self.templates.validate(records.filter_map(|(_, record)| record.template()));
     }
-}
-
-impl Prune {
-    /// Deals with a ticket that came up. Returns the record if it is to go.
-    fn meet(&self, part: &mut Part, ticket: Ticket) -> Option<(Sid, Record)> {
-        let record = part.by_hash(ticket.sid)?;
-        if record.due != ticket.due {
-            // Not the record's current ticket: it had to expire sooner, or was written anew.
-            return None;
-        }
-        if !record.is_expired(self.now) {
-            part.rearm(ticket);
-            return None;
-        }
-        part.remove_by_hash(ticket.sid)
-    }
-}
-
-/// The records of a table that was cleared. Dropping it frees them.
-pub(super) struct Cleared {
-    templates: Templates,
-    parts: Parts,
-    /// The part to go on with.
-    part: usize,
-    /// How many there were.
-    len: usize,
-}
-
-impl Cleared {
-    fn is_done(&self) -> bool {
-        self.part == self.parts.len()
-    }
-
-    /// Takes the next part that has records out.
-    fn take_part(&mut self) -> Option<Box<Part>> {
-        while let Some(place) = self.parts.get_mut(self.part) {
-            self.part += 1;
-            let part = place.take();
-            if part.is_some() {
-                return part;
-            }
-        }
-        None
-    }
-
-    /// Takes up to `limit` of the records out, in no particular order.
-    fn hand_out(&mut self, limit: usize) -> Vec<Removed> {
-        let mut removed = Vec::new();
-        while removed.len() < limit
-            && let Some(place) = self.parts.get_mut(self.part)
-        {
-            let Some((sid, record)) = place.as_deref_mut().and_then(Part::remove_least_recent)
-            else {
-                *place = None;
-                self.part += 1;
-                continue;
-            };
-            let body = record.body(&self.templates, 0).to_body();
-            removed.push(Removed { sid, body, last_use: record.last_use });
-        }
-        removed
-    }
-
-    /// What was removed, most recently used first.
-    pub(super) fn into_removed(mut self) -> Vec<Removed> {
-        let mut removed = self.hand_out(usize::MAX);
-        removed.sort_by_key(|removed| Reverse(removed.last_use));
-        removed
-    }
-}
-
-fn empty_parts() -> Parts {
-    std::iter::repeat_with(|| None).take(PARTS).collect()
-}
-
-fn part_of<'a>(parts: &'a mut Parts, sid: &Sid) -> Option<&'a mut Part> {
-    parts[sid.hash().part(PARTS)].as_deref_mut()
 }
 
 /// What a record takes whose body allocates `allocated` bytes.
 fn cost(sid: &Sid, allocated: usize) -> usize {
     OVERHEAD + sid.allocated() + allocated
-}
-
-/// Finds the least recently used record of all parts.
-///
-/// Holds one entry for each part that has records: a use number that is not above that of the
-/// part's least recently used record. Numbers only grow, so an entry can be late but never
-/// wrong, and is put right when it comes up.
-#[derive(Default)]
-struct Tails {
-    oldest: BinaryHeap<Reverse<(u64, usize)>>,
-    tracked: Vec<bool>,
-}
-
-impl Tails {
-    /// Notes that `part` got a record by the use `last_use`.
-    fn track(&mut self, part: usize, last_use: u64) {
-        self.tracked.resize(PARTS, false);
-        if !std::mem::replace(&mut self.tracked[part], true) {
-            self.oldest.push(Reverse((last_use, part)));
-        }
-    }
-
-    fn evict(&mut self, parts: &mut Parts) -> Option<(Sid, Record)> {
-        loop {
-            let mut entry = self.oldest.peek_mut()?;
-            let Reverse((noted, index)) = *entry;
-            let part = parts[index].as_deref_mut();
-            match part.as_ref().and_then(|part| part.oldest_use()) {
-                None => {
-                    PeekMut::pop(entry);
-                    self.tracked[index] = false;
-                }
-                Some(oldest) if oldest == noted => return part?.remove_least_recent(),
-                Some(oldest) => *entry = Reverse((oldest, index)),
-            }
-        }
-    }
-
-    #[cfg(test)]
-    fn validate(&self, index: usize, part: &Part) {
-        let Some(oldest) = part.oldest_use() else {
-            return;
-        };
-        let noted: Vec<u64> =
-            self.oldest.iter().filter(|entry| entry.0.1 == index).map(|entry| entry.0.0).collect();
-        assert_eq!(noted.len(), 1, "one entry for each part in use");
-        assert!(noted[0] <= oldest);
-    }
 }
 
 #[cfg(test)]

@@ -9,9 +9,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 
-use super::destroyed::REMEMBERED;
-use super::shared::tests::{Folder, START, body_ref};
-use super::{Condition, Engine, MemoryEngine, NewCookie, Options, Refused, Touched, Version};
+use crate::engine::shared::tests::{Folder, START, body_ref};
+use crate::engine::tombstones::REMEMBERED;
+use crate::engine::{
+    Condition, Engine, MemoryEngine, NewCookie, Options, Refused, Touched, Version,
+};
 use crate::session::BodyView;
 use crate::sid::Sid;
 use crate::time::{Millis, NEVER};
@@ -55,7 +57,7 @@ fn expires_of(engine: &dyn Engine, sid: &Sid, now: Millis) -> Option<Millis> {
     expires
 }
 
-pub(super) fn write(
+pub(in crate::engine) fn write(
     engine: &dyn Engine,
     sid: &Sid,
     body: &str,
@@ -520,7 +522,7 @@ const THREADS: u64 = 4;
 
 /// Adds `word` to the session as a request does: reads, changes, writes; where another one came
 /// between, takes in what is stored by then. Returns whether it was written.
-pub(super) fn add_word(engine: &dyn Engine, sid: &Sid, word: &str) -> bool {
+pub(in crate::engine) fn add_word(engine: &dyn Engine, sid: &Sid, word: &str) -> bool {
     let Some((mut body, read)) = self::read(engine, sid, START) else {
         return false;
     };

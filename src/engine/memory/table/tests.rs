@@ -2,14 +2,14 @@ use super::*;
 use crate::session::Encoding;
 use crate::time::NEVER;
 
-/// Sid `number`. Those with the same `number % 256` share a part, and no others do.
+/// Sid `number`. Those with the same `number % 256` share a shard, and no others do.
 fn sid(number: u64) -> Sid {
     let spread = number.wrapping_mul(0x9E37_79B9_0000_0001);
     let hash = spread & !(0xFFFF_FFFF << 24) | (number % 256) << 48;
     Sid::with_hash(&number.to_le_bytes(), hash)
 }
 
-/// Sids of which every hundred share a part.
+/// Sids of which every hundred share a shard.
 fn crowded(number: u64) -> Sid {
     sid(number % 100 * 256 + number / 100)
 }
@@ -70,8 +70,8 @@ impl Table {
         pruned
     }
 
-    fn tickets(&self) -> usize {
-        self.parts.iter().flatten().map(|part| part.tickets()).sum()
+    fn entries(&self) -> usize {
+        self.shards.iter().flatten().map(|shard| shard.entries()).sum()
     }
 }
 
@@ -209,9 +209,9 @@ fn a_ticket_that_an_earlier_one_took_the_place_of_comes_to_nothing() {
         table.write(&sid(1), 0, expires);
     }
     assert_eq!(table.prune_all(11), []);
-    assert_eq!(table.tickets(), 2, "the first, and the one for its real time");
+    assert_eq!(table.entries(), 2, "the first, and the one for its real time");
     assert_eq!(table.prune_all(1001), []);
-    assert_eq!(table.tickets(), 1);
+    assert_eq!(table.entries(), 1);
     assert_eq!(table.prune_all(2001), numbered([1]));
 }
 
@@ -364,9 +364,9 @@ fn clearing_very_many_is_left_to_steps() {
             assert_eq!((table.len(), table.stats().bytes), (0, 0));
         }
         table.write(&sid(1), 0, NEVER);
-        let (mut steps, mut parts, mut before) = (0, 0, 0);
+        let (mut steps, mut shards, mut before) = (0, 0, 0);
         while table.has_steps() {
-            parts += usize::from(table.step(100).is_some());
+            shards += usize::from(table.step(100).is_some());
             steps += 1;
             assert!(table.pruned.len() <= before + 100);
             before = table.pruned.len();
@@ -376,7 +376,7 @@ fn clearing_very_many_is_left_to_steps() {
             table.pruned.iter().map(|one| one.sid.as_bytes().to_vec()).collect();
         let handed_out = if keep_removed { 2 * count } else { 0 };
         assert_eq!((numbers.len() as u64, table.pruned.len() as u64), (handed_out, handed_out));
-        assert_eq!(parts, if keep_removed { 0 } else { 2 * 256 });
+        assert_eq!(shards, if keep_removed { 0 } else { 2 * 256 });
         assert_eq!((table.ids(), table.held()), (vec![sid(1)], 1));
     }
 }
@@ -407,14 +407,14 @@ fn a_write_into_a_full_store_does_not_go_on_with_a_prune_for_long() {
     }
     table.begin_prune(11);
     let come_up = |table: &Table| {
-        let parts = table.parts.iter().flatten();
-        parts.map(|part| part.tickets_before(11)).sum::<usize>()
+        let shards = table.shards.iter().flatten();
+        shards.map(|shard| shard.entries_before(11)).sum::<usize>()
     };
     let before = come_up(&table);
     assert_eq!(before, 1000);
     let removed = table.write(&sid(5000), 11, NEVER).len() + table.pruned.len();
-    assert!(before - come_up(&table) <= TICKETS_BEFORE_EVICTION);
-    assert!((1..=TICKETS_BEFORE_EVICTION).contains(&removed));
+    assert!(before - come_up(&table) <= ENTRIES_BEFORE_EVICTION);
+    assert!((1..=ENTRIES_BEFORE_EVICTION).contains(&removed));
     assert!(table.len() <= 1000 && table.prune.is_some());
 }
 
@@ -470,12 +470,12 @@ fn tickets_do_not_pile_up_over_all_parts() {
                 .unwrap(),
             _ => drop(table.destroy(&sid, 0, &mut removed)),
         }
-        most = most.max(table.tickets());
+        most = most.max(table.entries());
     }
     table.validate();
-    assert!(most <= 2 * 1024 + 64 * PARTS, "{most}");
+    assert!(most <= 2 * 1024 + 64 * SHARDS, "{most}");
     table.prune_all(Millis::MAX);
-    assert_eq!(table.tickets(), 0);
+    assert_eq!(table.entries(), 0);
 }
 
 #[test]
@@ -549,15 +549,15 @@ impl Table {
     }
 
     fn body(&self, sid: &Sid) -> Option<Vec<u8>> {
-        let part = self.parts[sid.hash().part(PARTS)].as_deref()?;
-        let record = part.records().peek(sid)?;
+        let shard = self.shards[sid.hash().shard(SHARDS)].as_deref()?;
+        let record = shard.records().peek(sid)?;
         Some(record.body(&self.templates, 0).to_body().bytes().to_vec())
     }
 
     fn list(&self) -> Vec<Sid> {
         let mut listed = Vec::new();
         let mut index = 0;
-        while self.list_part(index, &mut listed) {
+        while self.list_shard(index, &mut listed) {
             index += 1;
         }
         listed.sort_by_key(|(last_use, _)| Reverse(*last_use));
@@ -886,17 +886,17 @@ fn listing_all_parts_gives_every_sid_once() {
     assert_eq!(table.list(), numbered((0..2000).rev()), "expired or not");
     table.prune_all(11);
     assert_eq!(table.list(), numbered((0..1000).rev().map(|half| 2 * half + 1)));
-    assert!(!table.list_part(PARTS - 1, &mut Vec::new()));
-    assert!(!table.list_part(PARTS, &mut Vec::new()));
+    assert!(!table.list_shard(SHARDS - 1, &mut Vec::new()));
+    assert!(!table.list_shard(SHARDS, &mut Vec::new()));
 }
 
 #[test]
 fn sids_of_one_group_share_a_part_and_groups_do_not() {
-    let parts: std::collections::HashSet<usize> =
-        (0..256).map(|number| sid(number).hash().part(PARTS)).collect();
-    assert_eq!(parts.len(), 256);
+    let shards: std::collections::HashSet<usize> =
+        (0..256).map(|number| sid(number).hash().shard(SHARDS)).collect();
+    assert_eq!(shards.len(), 256);
     for number in 0..256 {
-        let part = sid(number).hash().part(PARTS);
-        assert_eq!(sid(number + 256 * 77).hash().part(PARTS), part);
+        let shard = sid(number).hash().shard(SHARDS);
+        assert_eq!(sid(number + 256 * 77).hash().shard(SHARDS), shard);
     }
 }

@@ -1,7 +1,7 @@
-//! One part of the table: the records whose sids hash into it, in the order of their use where
-//! that matters, and the tickets by which expired ones are found.
+//! One shard of the table: the records whose sids hash into it, in the order of their use where
+//! that matters, and the entries by which expired ones are found.
 //!
-//! The two change together, here. A part knows nothing of the other parts, nor of `max`.
+//! The two change together, here. A shard knows nothing of the other shards, nor of `max`.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -12,37 +12,37 @@ use crate::session::record::Record;
 use crate::sid::{Sid, SidHash, UseSidHash};
 use crate::time::{Millis, NEVER};
 
-/// An appointment to look whether a record has expired.
+/// An entry of the expiry queue: check this record at `due`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Ticket {
+pub(super) struct ExpiryEntry {
     pub(super) due: Millis,
     pub(super) sid: SidHash,
 }
 
-/// Below this many records a part is not worth shrinking.
+/// Below this many records a shard is not worth shrinking.
 const SMALL: usize = 64;
 
 /// See the module's description.
 ///
-/// Every record that can expire has one current ticket, the one that is due at `record.due`,
-/// and never expires before that. A use that lets it live longer leaves the ticket where it
-/// is: when the ticket comes up the record gets a new one. So touching costs nothing here,
-/// and pruning costs by the tickets that come up.
-pub(super) struct Part {
+/// Every record that can expire has one current entry, the one that is due at `record.due`,
+/// and never expires before that. A use that lets it live longer leaves the entry where it
+/// is: when the entry comes up the record gets a new one. So touching costs nothing here,
+/// and pruning costs by the entries that come up.
+pub(super) struct Shard {
     records: LruCache<Sid, Record, UseSidHash>,
-    tickets: BinaryHeap<Reverse<Ticket>>,
-    /// The most records held since the part was built.
+    entries: BinaryHeap<Reverse<ExpiryEntry>>,
+    /// The most records held since the shard was built.
     peak: usize,
     /// Whether the records are in the order of their use. Where nothing is ever evicted nobody
     /// asks for it, and keeping it costs two cache misses a use: the neighbours in the list.
     is_ordered: bool,
 }
 
-impl Part {
+impl Shard {
     pub(super) fn new(is_ordered: bool) -> Self {
         Self {
             records: LruCache::unbounded_with_hasher(UseSidHash::default()),
-            tickets: BinaryHeap::new(),
+            entries: BinaryHeap::new(),
             peak: 0,
             is_ordered,
         }
@@ -76,7 +76,7 @@ impl Part {
         self.arm(hash);
     }
 
-    /// Gives the record of `sid` a ticket for its expiry, unless it has an earlier one.
+    /// Gives the record of `sid` a entry for its expiry, unless it has an earlier one.
     pub(super) fn arm(&mut self, sid: SidHash) {
         let Some(record) = self.records.peek_mut(&sid) else {
             return;
@@ -85,8 +85,8 @@ impl Part {
             return;
         }
         record.due = record.expires();
-        self.tickets.push(Reverse(Ticket { due: record.due, sid }));
-        self.shed_tickets();
+        self.entries.push(Reverse(ExpiryEntry { due: record.due, sid }));
+        self.shed_entries();
     }
 
     pub(super) fn remove(&mut self, sid: &Sid) -> Option<(Sid, Record)> {
@@ -112,37 +112,37 @@ impl Part {
         self.records.peek_lru().map(|(_, record)| record.last_use)
     }
 
-    /// Takes the earliest ticket, if it was due before `now`.
-    pub(super) fn next_due(&mut self, now: Millis) -> Option<Ticket> {
-        if self.tickets.peek()?.0.due >= now {
+    /// Takes the earliest entry, if it was due before `now`.
+    pub(super) fn next_due(&mut self, now: Millis) -> Option<ExpiryEntry> {
+        if self.entries.peek()?.0.due >= now {
             return None;
         }
-        self.tickets.pop().map(|Reverse(ticket)| ticket)
+        self.entries.pop().map(|Reverse(entry)| entry)
     }
 
-    /// Takes `ticket` for spent and gives its record, which lives on, the next one.
-    pub(super) fn rearm(&mut self, ticket: Ticket) {
-        if let Some(record) = self.records.peek_mut(&ticket.sid) {
+    /// Takes `entry` for spent and gives its record, which lives on, the next one.
+    pub(super) fn rearm(&mut self, entry: ExpiryEntry) {
+        if let Some(record) = self.records.peek_mut(&entry.sid) {
             record.due = NEVER;
         }
-        self.arm(ticket.sid);
+        self.arm(entry.sid);
     }
 
-    /// Tickets of records that are gone are left lying until they come up. Before they
-    /// outnumber the others, they are thrown out: each record's current ticket is in the record.
-    fn shed_tickets(&mut self) {
-        if self.tickets.len() <= 2 * self.records.len() + SMALL {
+    /// Entries of records that are gone are left lying until they come up. Before they
+    /// outnumber the others, they are thrown out: each record's current entry is in the record.
+    fn shed_entries(&mut self) {
+        if self.entries.len() <= 2 * self.records.len() + SMALL {
             return;
         }
         let current = |(sid, record): (&Sid, &Record)| {
-            (record.due != NEVER).then(|| Reverse(Ticket { due: record.due, sid: sid.hash() }))
+            (record.due != NEVER).then(|| Reverse(ExpiryEntry { due: record.due, sid: sid.hash() }))
         };
-        self.tickets = self.records.iter().filter_map(current).collect();
+        self.entries = self.records.iter().filter_map(current).collect();
     }
 
     /// Gives memory back once nearly all records are gone: the `lru` crate's map only grows.
     fn shrink(&mut self) {
-        self.shed_tickets();
+        self.shed_entries();
         if self.peak < SMALL || self.records.len() > self.peak / 8 {
             return;
         }
@@ -152,17 +152,17 @@ impl Part {
         }
         self.peak = kept.len();
         self.records = kept;
-        self.tickets.shrink_to_fit();
+        self.entries.shrink_to_fit();
     }
 
     #[cfg(test)]
-    pub(super) fn tickets(&self) -> usize {
-        self.tickets.len()
+    pub(super) fn entries(&self) -> usize {
+        self.entries.len()
     }
 
     #[cfg(test)]
-    pub(super) fn tickets_before(&self, now: Millis) -> usize {
-        self.tickets.iter().filter(|Reverse(ticket)| ticket.due < now).count()
+    pub(super) fn entries_before(&self, now: Millis) -> usize {
+        self.entries.iter().filter(|Reverse(entry)| entry.due < now).count()
     }
 
     /// Checks what the module's description promises.
@@ -172,15 +172,16 @@ impl Part {
         if self.is_ordered {
             assert!(uses.is_sorted_by(|newer, older| newer > older), "list order is use order");
         }
-        let mut tickets: Vec<Ticket> = self.tickets.iter().map(|Reverse(ticket)| *ticket).collect();
-        tickets.sort_unstable();
+        let mut entries: Vec<ExpiryEntry> =
+            self.entries.iter().map(|Reverse(entry)| *entry).collect();
+        entries.sort_unstable();
         for (sid, record) in &self.records {
-            assert!(record.due <= record.expires(), "a ticket is never late");
-            let ticket = Ticket { due: record.due, sid: sid.hash() };
-            let armed = tickets.binary_search(&ticket).is_ok();
-            assert_eq!(armed, record.due != NEVER, "a current ticket exists");
+            assert!(record.due <= record.expires(), "a entry is never late");
+            let entry = ExpiryEntry { due: record.due, sid: sid.hash() };
+            let armed = entries.binary_search(&entry).is_ok();
+            assert_eq!(armed, record.due != NEVER, "a current entry exists");
         }
-        assert!(self.tickets.len() <= 2 * self.records.len() + SMALL, "tickets pile up");
+        assert!(self.entries.len() <= 2 * self.records.len() + SMALL, "entries pile up");
         assert!(self.peak >= self.records.len());
         assert!(
             self.peak < SMALL || self.records.len() > self.peak / 8,

@@ -10,13 +10,13 @@ use std::sync::{Arc, Weak};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::table::Table;
-use super::{
-    Condition, Engine, Listing, NewCookie, Options, REMOVED_AT_ONCE, Rank, Refused, Removed,
-    Result, Stats, Touched, Version,
-};
 use crate::background::Prunable;
-use crate::session::TemplateHandle;
-use crate::session::{Body, BodyRef, BodyView};
+use crate::engine::contract::{Engine, Listing, Result};
+use crate::engine::rules::{Condition, Refused};
+use crate::engine::types::{
+    NewCookie, Options, REMOVED_AT_ONCE, Rank, Removed, Stats, Touched, Version,
+};
+use crate::session::{Body, BodyRef, BodyView, TemplateHandle};
 use crate::sid::Sid;
 use crate::time::Millis;
 
@@ -27,7 +27,7 @@ const STEP: usize = 32;
 /// Freeing more records than this is left to the background thread.
 const QUICK_TO_FREE: usize = 1000;
 
-/// A store of sessions in this process's memory. See the [module above](super) for the rules.
+/// A store of sessions in this process's memory. See [`crate::engine`] for the rules.
 ///
 /// Any number of threads may use it. `now` is the caller's time. Operations append what they
 /// removed to `removed`, in the order in which it is to be disposed of.
@@ -185,11 +185,11 @@ impl MemoryEngine {
         self.table.lock().ids()
     }
 
-    /// The sids of one part of the store, with the numbers of their last use, are appended to
-    /// `listed`. Returns whether there are more parts. Listing part after part gives every sid
+    /// The sids of one shard of the store, with the numbers of their last use, are appended to
+    /// `listed`. Returns whether there are more shards. Listing shard after shard gives every sid
     /// that is there all the while, once.
-    pub fn list_part(&self, part: usize, listed: &mut Vec<(Rank, Sid)>) -> bool {
-        self.table.lock().list_part(part, listed)
+    pub fn list_shard(&self, shard: usize, listed: &mut Vec<(Rank, Sid)>) -> bool {
+        self.table.lock().list_shard(shard, listed)
     }
 
     /// Copies of all sids and bodies, most recently used first. Expired ones are removed.
@@ -215,7 +215,7 @@ impl MemoryEngine {
     }
 
     /// As [`Self::begin_prune`], but does the first `budget`.
-    pub(super) fn begin_prune_with(&self, now: Millis, budget: usize) {
+    pub(in crate::engine) fn begin_prune_with(&self, now: Millis, budget: usize) {
         self.with_table(|table| {
             let known = table.pruned.len();
             table.begin_prune(now);
@@ -363,7 +363,7 @@ impl Engine for MemoryEngine {
     }
 
     fn listing(self: Arc<Self>) -> Result<Box<dyn Listing>> {
-        Ok(Box::new(PartListing { engine: Arc::downgrade(&self), part: 0 }))
+        Ok(Box::new(ShardListing { engine: Arc::downgrade(&self), shard: 0 }))
     }
 
     fn all(&self, now: Millis, removed: &mut Vec<Removed>) -> Result<Vec<(Sid, Body)>> {
@@ -402,20 +402,20 @@ impl Engine for MemoryEngine {
     }
 }
 
-/// Lists the sids part by part. A sid never moves from one part to another.
-struct PartListing {
+/// Lists the sids shard by shard. A sid never moves from one shard to another.
+struct ShardListing {
     /// Gone where nobody wants the sids any more.
     engine: Weak<MemoryEngine>,
-    part: usize,
+    shard: usize,
 }
 
-impl Listing for PartListing {
+impl Listing for ShardListing {
     fn step(&mut self, listed: &mut Vec<(Rank, Sid)>) -> Result<bool> {
         let Some(engine) = self.engine.upgrade() else {
             return Ok(false);
         };
-        let more = engine.list_part(self.part, listed);
-        self.part += 1;
+        let more = engine.list_shard(self.shard, listed);
+        self.shard += 1;
         Ok(more)
     }
 }
@@ -423,34 +423,34 @@ impl Listing for PartListing {
 impl Prunable for MemoryEngine {
     fn prune_step(&self) -> bool {
         let mut table = self.table.lock();
-        let part = table.step(STEP);
+        let shard = table.step(STEP);
         let more = table.has_steps();
         let garbage = self.take_garbage(&mut table);
         // Whoever waits goes first, rather than this thread once more.
         MutexGuard::unlock_fair(table);
-        drop((part, garbage));
+        drop((shard, garbage));
         more
     }
 }
 
 #[cfg(test)]
 impl MemoryEngine {
-    pub(super) fn validate(&self) {
+    pub(in crate::engine) fn validate(&self) {
         self.table.lock().validate();
     }
 
     /// What the memory of destroyed sids takes.
-    pub(super) fn destroyed(&self) -> usize {
+    pub(in crate::engine) fn destroyed(&self) -> usize {
         self.table.lock().destroyed_bytes()
     }
 
     /// What the record of `sid` takes; `None` where there is none.
-    pub(super) fn cost_of(&self, sid: &Sid) -> Option<usize> {
+    pub(in crate::engine) fn cost_of(&self, sid: &Sid) -> Option<usize> {
         self.table.lock().cost_of(sid)
     }
 
     /// As [`Prunable::prune_step`], with another budget.
-    pub(super) fn step(&self, budget: usize) -> bool {
+    pub(in crate::engine) fn step(&self, budget: usize) -> bool {
         self.with_table(|table| {
             drop(table.step(budget));
             table.has_steps()
