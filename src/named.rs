@@ -40,7 +40,7 @@ impl Lease {
             options,
             leases: 0,
         });
-        if let Some(option) = difference(shared.options, options) {
+        if let Some(option) = shared.options.difference(options) {
             return Err(option);
         }
         shared.leases += 1;
@@ -82,20 +82,6 @@ impl Drop for Lease {
     fn drop(&mut self) {
         self.leave();
     }
-}
-
-/// The first option in which the two differ.
-pub(crate) fn difference(one: Options, other: Options) -> Option<&'static str> {
-    let same = [
-        ("max", one.max == other.max),
-        ("maxBytes", one.max_bytes == other.max_bytes),
-        ("stale", one.stale == other.stale),
-        ("dispose", one.keep_removed == other.keep_removed),
-        ("noDisposeOnSet", one.keep_replaced == other.keep_replaced),
-        ("destroyed", one.destroyed_is_final == other.destroyed_is_final),
-        ("touchAfter", one.touch_after == other.touch_after),
-    ];
-    same.into_iter().find(|(_, is_same)| !is_same).map(|(option, _)| option)
 }
 
 #[cfg(test)]

@@ -39,6 +39,20 @@ pub struct Options {
 }
 
 impl Options {
+    /// The first option, as JavaScript names it, in which the two differ.
+    pub(crate) fn difference(self, other: Self) -> Option<&'static str> {
+        let same = [
+            ("max", self.max == other.max),
+            ("maxBytes", self.max_bytes == other.max_bytes),
+            ("stale", self.stale == other.stale),
+            ("dispose", self.keep_removed == other.keep_removed),
+            ("noDisposeOnSet", self.keep_replaced == other.keep_replaced),
+            ("destroyed", self.destroyed_is_final == other.destroyed_is_final),
+            ("touchAfter", self.touch_after == other.touch_after),
+        ];
+        same.into_iter().find(|(_, is_same)| !is_same).map(|(option, _)| option)
+    }
+
     /// Whether a touch that moves the expiry from one moment to another is left out.
     pub(super) fn is_too_soon(self, from: Millis, to: Millis) -> bool {
         to >= from && to.saturating_sub(from) < self.touch_after

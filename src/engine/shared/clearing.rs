@@ -1,8 +1,9 @@
 //! Clearing the store: at once for whoever looks, and bit by bit in the file.
 
 use super::layout::{self, Death};
-use super::writing::{Writing, count_of};
-use super::{Lmdb, Session, Sessions, view};
+use super::lmdb::{Lmdb, count_of};
+use super::schema::{Session, Sessions, view};
+use super::writing::Writing;
 use crate::engine::tombstones::MOST;
 use crate::session::Body;
 use crate::time::Millis;

@@ -9,6 +9,9 @@ use heed::MdbError;
 use super::folder::Unsafe;
 use super::writer_lock::Busy;
 
+/// What an operation on the file comes to.
+pub(super) type Result<T, E = Error> = std::result::Result<T, E>;
+
 /// Why the file could not be opened, read or written: its text names the path and the cause.
 #[derive(Debug)]
 pub struct Error {

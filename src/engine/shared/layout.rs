@@ -24,11 +24,10 @@
 //! A touch writes a head and an expiry, whatever the size of the body. Numbers in values are
 //! little-endian; in keys big-endian, so that the order of the bytes is theirs.
 
+use crate::engine::types::Version;
 use crate::session::Encoding;
 use crate::sid::Sid;
 use crate::time::Millis;
-
-use super::super::Version;
 
 /// The version of all of this. `CONTRIBUTING.md` tells what a change of it means.
 pub(super) const FORMAT: u64 = 2;

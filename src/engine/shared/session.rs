@@ -1,10 +1,12 @@
 //! Writing one session, whole or its cookie alone.
 
 use super::layout::{self, Cookie, Due, Head, MAX_COOKIE, Owner};
+use super::lmdb::Lmdb;
+use super::schema::Session;
 use super::space::Limits;
 use super::writing::{Stored, Writing};
-use super::{Lmdb, Session};
-use crate::engine::{Condition, Refused, Touched, Version};
+use crate::engine::rules::{Condition, Refused};
+use crate::engine::types::{Touched, Version};
 use crate::session::cookie::{BEFORE_COOKIE, is_renewal};
 use crate::session::json;
 use crate::session::{Body, BodyRef, Encoding};

@@ -1,9 +1,9 @@
 //! Owns what there is room for: the size of the file's pages, what sessions take of them, and the
 //! limits that follow from the size of the map.
 
-use super::Environment;
 use super::layout::{CHECKSUM, DEATH, DUE, HEAD};
-use crate::engine::Options;
+use super::lmdb::Environment;
+use crate::engine::types::Options;
 
 /// `PAGEHDRSZ` of LMDB.
 const PAGE_HEADER: usize = 16;

@@ -19,8 +19,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::SharedEngine;
 use super::layout::{self, Death, State};
-use super::{Session, SharedEngine, view};
+use super::schema::{Session, view};
 use crate::background::Prunable;
 use crate::engine::{Engine, Options, Removed, Result};
 use crate::session::{BodyRef, BodyView, Encoding};

@@ -9,9 +9,10 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestRunner};
 
+use super::super::SharedEngine;
 use super::super::layout::MAX_COOKIE;
+use super::super::space::PageSize;
 use super::super::writing::STEP;
-use super::super::{PageSize, SharedEngine};
 use super::{Folder, Reading, START, body_ref, read};
 use crate::background::Prunable;
 use crate::engine::{

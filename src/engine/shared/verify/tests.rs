@@ -1,11 +1,15 @@
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use heed::types::Bytes;
 use heed::{EnvFlags, EnvOpenOptions};
 
-use super::super::space::PageSize;
-use super::*;
+use super::bytes::{index, u16_at, u64_at};
+use super::check;
+use super::fault::Fault;
+use super::meta::{Database, MAGIC, Meta};
+use super::page::{NODE_HEADER, P_BRANCH, P_LEAF, P_OVERFLOW, PAGE_HEADER, nodes};
+use crate::engine::shared::space::PageSize;
 
 /// The size of the pages of the files that this system makes.
 fn page_size() -> usize {

@@ -1,10 +1,12 @@
-//! Which sids were destroyed: `engine/destroyed.rs` in the file.
+//! The tombstones in the file. What they mean is told in [`crate::engine::tombstones`].
 
 use super::layout::{self, Death};
+use super::lmdb::Lmdb;
+use super::schema::Databases;
 use super::writing::{STEP, Writing};
-use super::{Databases, Lmdb};
+use crate::engine::rules::{Condition, Refused};
 use crate::engine::tombstones::{History, MOST, SHARE, is_over, judge};
-use crate::engine::{Condition, Refused, Version};
+use crate::engine::types::Version;
 use crate::time::Millis;
 
 impl Writing<'_> {

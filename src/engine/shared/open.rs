@@ -1,39 +1,30 @@
-//! Opens the file: makes it, shares it in the process, and sets it aside where it cannot be used.
+//! Opens the files of a folder: makes them, and sets the data aside where they cannot be used.
+//!
+//! It knows nothing of the engine that goes by them.
 
 use std::fs::{self, File};
-use std::hash::RandomState;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use heed::{EnvFlags, EnvOpenOptions, MdbError, RwTxn};
-use parking_lot::{Mutex, RwLock};
 
 use super::blocks::{self, Need};
-use super::check::{self, Fault};
 use super::closing::{self, InUse};
-use super::error::{Attempt as Attempted, Cause};
+use super::error::{Attempt as Attempted, Cause, Error, Result};
 use super::folder::{self, DATA, IN_USE, Identity, LOCK, OPENING};
 use super::layout::{self, State};
+use super::lmdb::{Entries, Environment, Lmdb};
 use super::network::network_type;
-use super::pruning::Pruning;
-use super::space::{self, Limits, MAP_UNIT, PageSize};
-use super::writer_lock::{PATIENCE, WriterLock};
-use super::{Databases, Entries, Environment, Error, Lmdb, Result, STATE, Sessions, SharedEngine};
-use crate::engine::{Counters, Options};
-use crate::named::difference;
+use super::schema::{Databases, STATE, Sessions};
+use super::space::{Limits, MAP_UNIT, PageSize};
+use super::verify::{Fault, check};
+use super::writer_lock::WriterLock;
+use crate::engine::types::Options;
 use crate::time::{iso, stopwatch, wall_clock};
-
-/// The engines of this process. LMDB forbids to open a file twice.
-static OPEN: Mutex<Vec<Weak<SharedEngine>>> = Mutex::new(Vec::new());
 
 /// Processes and threads that may read at the same time.
 const READERS: u32 = 4096;
-
-/// Longer than any thread takes to close the file when it has dropped the engine.
-const CLOSING: Duration = Duration::from_secs(10);
 
 /// How long a process that opens the file waits for others that have files open which were
 /// removed or replaced. They look once a second.
@@ -41,15 +32,6 @@ pub(super) const NOTICING: Duration = Duration::from_secs(5);
 
 /// How often it looks whether they have let go.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
-
-/// An engine, and what became of a file that was there and could not be used.
-#[derive(Debug)]
-pub struct Opened {
-    /// The engine.
-    pub engine: Arc<SharedEngine>,
-    /// What a damaged file, or one of another version, is called now.
-    pub set_aside: Option<PathBuf>,
-}
 
 /// The file as it is open. What is dropped first is closed first.
 pub(super) struct Files {
@@ -89,66 +71,6 @@ enum Attempt {
     /// Another process has one of the files open that are in the folder now, but not both; or
     /// they were replaced just now.
     Replaced,
-}
-
-pub(super) fn open(path: &Path, map_size: usize, options: Options) -> Result<Opened> {
-    let folder =
-        folder::make_folder(path).map_err(|cause| Error::new(Attempted::Open, path, cause))?;
-    let map_size = space::map_size(map_size);
-    let mut open = OPEN.lock();
-    if let Some(engine) = find(&open, &folder) {
-        let failed = |cause| Error::new(Attempted::Open, &folder, cause);
-        engine.belongs_here().map_err(failed)?;
-        let option = difference(engine.options, options)
-            .or_else(|| (engine.map_size != map_size).then_some("mapSize"));
-        if let Some(option) = option {
-            return Err(failed(Cause::Option(option)));
-        }
-        engine.follow_files(NOTICING)?;
-        return Ok(Opened { engine, set_aside: None });
-    }
-    if let Some(lock) = Identity::at(&folder.join(LOCK)) {
-        closing::wait_until_closed(lock, CLOSING);
-    }
-    if let Some(closing) = heed::env_closing_event(&folder) {
-        closing.wait_timeout(CLOSING);
-    }
-    let request = Request {
-        folder: &folder,
-        map_size,
-        options,
-        patience: NOTICING,
-        writer_patience: PATIENCE,
-    };
-    let (files, set_aside) = open_files(&request)?;
-    let engine = Arc::new(SharedEngine {
-        path: folder,
-        files: RwLock::new(Ok(files)),
-        options,
-        map_size,
-        hasher: RandomState::new(),
-        process: std::process::id(),
-        counters: Mutex::new(Counters::default()),
-        pruning: Mutex::new(Pruning::default()),
-        is_dirty: AtomicBool::new(false),
-        is_held: AtomicBool::new(false),
-        buffers: Mutex::default(),
-        notices: Mutex::default(),
-    });
-    open.retain(|engine| engine.strong_count() > 0);
-    open.push(Arc::downgrade(&engine));
-    Ok(Opened { engine, set_aside })
-}
-
-/// The engine of this process that has the folder, by whatever name, or its lock file.
-fn find(open: &[Weak<SharedEngine>], folder: &Path) -> Option<Arc<SharedEngine>> {
-    let lock = Identity::at(&folder.join(LOCK));
-    let is_same = |engine: &Arc<SharedEngine>| {
-        let has_folder =
-            engine.path == folder || Identity::at(&engine.path) == Identity::at(folder);
-        has_folder || lock.is_some_and(|lock| engine.has_open(lock))
-    };
-    open.iter().filter_map(Weak::upgrade).find(is_same)
 }
 
 /// Opens the file in the folder, and makes both if need be. Returns also what a file that could
@@ -293,7 +215,7 @@ fn is_damage(error: MdbError) -> bool {
 
 /// Whether LMDB can use the file without harm.
 fn looks_right(data: &Path) -> io::Result<bool> {
-    match check::check(data) {
+    match check(data) {
         Ok(()) => Ok(true),
         Err(Fault::Damaged(_)) => Ok(false),
         Err(Fault::Io(error)) => Err(error),
