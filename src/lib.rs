@@ -6,7 +6,7 @@
 //!
 //! ```
 //! use memorystore_rs::engine::{Condition, MemoryEngine, Options};
-//! use memorystore_rs::record::{BodyRef, Encoding};
+//! use memorystore_rs::session::{BodyRef, Encoding};
 //! use memorystore_rs::time::expires_at;
 //!
 //! let store = MemoryEngine::new(Options { max: 1000, ..Options::default() });
@@ -22,14 +22,12 @@
 //! assert!(store.get(&sid, now + 501, &mut removed, |_| ()).is_none());
 //! ```
 
-mod cookie;
+mod allocation;
+pub mod background;
 pub mod engine;
-mod json;
-mod merge;
 pub mod named;
 #[cfg(feature = "node")]
 mod node;
-pub mod pruner;
-pub mod record;
+pub mod session;
 pub mod sid;
 pub mod time;

@@ -3,7 +3,7 @@
 use std::alloc::System;
 
 use memorystore_rs::engine::{Condition, MemoryEngine, Options};
-use memorystore_rs::record::{BodyRef, Encoding};
+use memorystore_rs::session::{BodyRef, Encoding};
 use memorystore_rs::time::NEVER;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 

@@ -7,19 +7,24 @@
 #[cfg(not(windows))]
 #[expect(unsafe_code, reason = "the allocator's settings and its controls are C's")]
 mod allocator;
+mod codes;
+mod lifecycle;
+mod listing;
 mod ops;
 #[expect(unsafe_code, reason = "N-API is a C interface; this module makes it a safe one")]
 mod raw;
+mod store;
 mod task;
 
 use napi::bindgen_prelude::Object;
 use napi::{Env, Result};
 use napi_derive::napi;
 
+use crate::background::PRUNER;
 use crate::engine::Options;
-use crate::pruner::PRUNER;
 use crate::time::whole;
-use ops::{Place, Refusal, Store};
+use codes::whole_count;
+use store::{Place, Refusal, Store};
 
 /// The options of a store, as `index.js` has read them.
 #[napi(object, object_to_js = false)]
@@ -98,18 +103,6 @@ fn have_dropped_stores_collected(env: Env) -> Result<()> {
     env.adjust_external_memory(VERY_MUCH)?;
     env.adjust_external_memory(-VERY_MUCH)?;
     Ok(())
-}
-
-/// A count from JavaScript: fractions are dropped, what is beyond `usize` is its largest.
-fn whole_count(count: f64) -> usize {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "`as` saturates, which is what is wanted"
-    )]
-    {
-        count as usize
-    }
 }
 
 /// Runs whenever an environment (the main thread, a worker) loads the addon.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use crate::background::PRUNER;
 use crate::engine::Error;
-use crate::pruner::PRUNER;
 
 /// One piece of work at a time.
 #[derive(Clone, Default)]

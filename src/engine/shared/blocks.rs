@@ -5,8 +5,8 @@
 //! may have holes. From then on each transaction sees to it that there are enough behind that
 //! ([`allocate`]); how far they go is noted in the file's state.
 
+use super::lmdb::{Environment, Lmdb};
 use super::space::PageSize;
-use super::{Environment, Lmdb};
 
 /// What a transaction may need of the file.
 #[derive(Clone, Copy)]

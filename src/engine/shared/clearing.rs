@@ -1,10 +1,11 @@
 //! Clearing the store: at once for whoever looks, and bit by bit in the file.
 
 use super::layout::{self, Death};
-use super::writing::{Writing, count_of};
-use super::{Lmdb, Session, Sessions, view};
-use crate::engine::destroyed::MOST;
-use crate::record::Body;
+use super::lmdb::{Lmdb, count_of};
+use super::schema::{Session, Sessions, view};
+use super::writing::Writing;
+use crate::engine::tombstones::MOST;
+use crate::session::Body;
 use crate::time::Millis;
 
 /// No more sessions than this are removed in one transaction. Of more, the file gives back a few at

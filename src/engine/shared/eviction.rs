@@ -1,7 +1,7 @@
 //! What goes by itself: what has expired, and what there is no room for.
 
-use super::Lmdb;
 use super::layout::{self, Due};
+use super::lmdb::Lmdb;
 use super::writing::{STEP, Stored, Writing};
 use crate::time::Millis;
 

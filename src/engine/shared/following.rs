@@ -4,16 +4,16 @@
 //! Who has the files open goes on with them whatever becomes of their names, and nobody else ever
 //! sees what it writes. So each process looks about once a second whether the names still stand
 //! for its files. Where they do not, it closes them and opens what is there now, in the way that
-//! every process opens the files; see `file::attempt` for why no two of them part.
+//! every process opens the files; see `open::attempt` for why no two of them part.
 
 use std::time::Duration;
 
 use parking_lot::{MappedRwLockReadGuard, RwLockReadGuard};
 
-use super::error::{Attempt, Cause};
-use super::file::{self, Files, Request};
+use super::error::{Attempt, Cause, Result};
+use super::handle::SharedEngine;
+use super::open::{self, Files, Request};
 use super::writer_lock::PATIENCE;
-use super::{Result, SharedEngine};
 
 impl SharedEngine {
     /// The files, which stay open as long as what this returns is there. Nobody who has that may
@@ -58,7 +58,7 @@ impl SharedEngine {
             patience: if is_first { patience } else { Duration::ZERO },
             writer_patience: PATIENCE,
         };
-        match file::open_files(&request) {
+        match open::open_files(&request) {
             Ok((opened, set_aside)) => {
                 *files = Ok(opened);
                 let was_damaged = set_aside

@@ -24,11 +24,10 @@
 //! A touch writes a head and an expiry, whatever the size of the body. Numbers in values are
 //! little-endian; in keys big-endian, so that the order of the bytes is theirs.
 
-use crate::record::Encoding;
+use crate::engine::types::Version;
+use crate::session::Encoding;
 use crate::sid::Sid;
 use crate::time::Millis;
-
-use super::super::Version;
 
 /// The version of all of this. `CONTRIBUTING.md` tells what a change of it means.
 pub(super) const FORMAT: u64 = 2;
@@ -54,7 +53,7 @@ pub(super) const DUE: usize = 16;
 pub(super) const MAX_COOKIE: usize = 2048;
 
 /// Whether JSON would write the rest of the session as it stands, so that a touch may replace the
-/// cookie alone; see [`crate::json`].
+/// cookie alone; see [`crate::session::json`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cookie {
     /// Not to be replaced.
@@ -336,94 +335,4 @@ fn number_at(bytes: &[u8], at: usize) -> Option<u64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn what_is_written_is_read_again(
-            version in any::<u64>(), expires in any::<i64>(), turn in any::<u64>(),
-            cookie_at in any::<u32>(), body in any::<u32>(),
-            place in 0..4_usize, encoding in 0..5_usize, text in any::<Vec<u8>>(),
-        ) {
-            let head = Head {
-                version, due: Due { expires, turn }, cookie_at, body,
-                place: PLACES[place], encoding: ENCODINGS[encoding], cookie: &text,
-            };
-            let bytes = &mut Vec::new();
-            head.write_to(b"sid", bytes);
-            prop_assert_eq!(Head::read(b"sid", bytes), Some(head));
-            let death = Death { version, at: expires };
-            prop_assert_eq!(Death::read(&death.bytes()), Some(death));
-            let state = State {
-                format: version, version, bytes: 1, dead_bytes: 2, cleared: 3, forgotten: 4,
-                allocated: 5, generation: 6,
-            };
-            prop_assert_eq!(State::read(&state.bytes()), Some(state));
-            let owner = Owner { sid: b"sid", version };
-            write_body(owner, [&text, b"rest"], bytes);
-            prop_assert_eq!(read_body(owner, bytes), Some(&[&text[..], b"rest"].concat()[..]));
-            prop_assert_eq!(Due::read(&head.due.key()), Some(head.due));
-            death_key(version, &text, bytes);
-            prop_assert_eq!(read_death_key(bytes), Some((version, &text[..])));
-        }
-
-        #[test]
-        fn keys_are_in_the_order_of_their_expiry(
-            one in (-2..3_i64, any::<u64>()), other in (any::<i64>(), any::<u64>()),
-        ) {
-            let [one, other] = [one, other].map(|(expires, turn)| Due { expires, turn });
-            prop_assert_eq!(one.cmp(&other), one.key().cmp(&other.key()));
-        }
-
-        #[test]
-        fn what_has_a_flipped_bit_is_not_read(text in any::<Vec<u8>>(), bit in any::<usize>()) {
-            let flip = |bytes: &mut [u8]| {
-                let bit = bit % (8 * bytes.len());
-                bytes[bit / 8] ^= 1 << (bit % 8);
-            };
-            let bytes = &mut Vec::new();
-            let owner = Owner { sid: b"sid", version: 1 };
-            write_body(owner, [&text, b"x"], bytes);
-            flip(bytes);
-            prop_assert_eq!(read_body(owner, bytes), None);
-            let head = Head {
-                version: 1, due: Due { expires: 2, turn: 3 }, body: 3, cookie_at: 4, place: Cookie::Cut,
-                encoding: Encoding::Ascii, cookie: &text,
-            };
-            head.write_to(owner.sid, bytes);
-            flip(bytes);
-            prop_assert_eq!(Head::read(owner.sid, bytes), None);
-            let mut state = State { format: FORMAT, version: 1, ..State::default() }.bytes();
-            flip(&mut state);
-            prop_assert_eq!(State::read(&state), None);
-        }
-
-        #[test]
-        fn what_is_of_another_session_or_version_is_not_read(
-            text in any::<Vec<u8>>(), sid in any::<[u8; 8]>(), version in any::<u64>(),
-        ) {
-            let owner = Owner { sid: &sid, version };
-            let mut other_sid = sid;
-            other_sid[3] ^= 1;
-            let bytes = &mut Vec::new();
-            write_body(owner, [&text, b""], bytes);
-            prop_assert_eq!(read_body(Owner { sid: &other_sid, ..owner }, bytes), None);
-            prop_assert_eq!(read_body(Owner { version: version ^ 1, ..owner }, bytes), None);
-            let head = Head {
-                version, due: Due { expires: 2, turn: 3 }, body: 3, cookie_at: 4, place: Cookie::Cut,
-                encoding: Encoding::Ascii, cookie: &text,
-            };
-            head.write_to(&sid, bytes);
-            prop_assert_eq!(Head::read(&other_sid, bytes), None);
-        }
-
-        #[test]
-        fn no_bytes_make_reading_panic(bytes in any::<Vec<u8>>()) {
-            let owner = Owner { sid: b"sid", version: 1 };
-            let _ = (Head::read(owner.sid, &bytes), Death::read(&bytes), State::read(&bytes));
-            let _ = (read_body(owner, &bytes), read_expiry((&bytes, &bytes)), read_death_key(&bytes));
-        }
-    }
-}
+mod tests;

@@ -4,9 +4,10 @@
 use std::ops::Bound;
 use std::sync::{Arc, Weak};
 
-use super::SharedEngine;
+use super::handle::SharedEngine;
 use super::layout::Head;
-use crate::engine::{Engine, Listing, Rank, Result};
+use crate::engine::contract::{Listing, Result};
+use crate::engine::types::Rank;
 use crate::sid::Sid;
 
 /// How many sids are listed in a step: as long as other work of the background thread may wait.
@@ -41,7 +42,7 @@ impl Listing for SidListing {
             for entry in snapshot.sessions.heads.range(snapshot.transaction, &range)?.take(STEP) {
                 let (key, head) = entry?;
                 let rank = Head::read(key, head).map(|head| (head.due.expires, head.due.turn));
-                listed.extend(rank.map(|rank| (rank, engine.sid(key))));
+                listed.extend(rank.map(|rank| (rank, Sid::new(key, &engine.hasher))));
                 last = Some(key);
                 count += 1;
             }

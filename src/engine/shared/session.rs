@@ -1,14 +1,15 @@
 //! Writing one session, whole or its cookie alone.
 
 use super::layout::{self, Cookie, Due, Head, MAX_COOKIE, Owner};
+use super::lmdb::Lmdb;
+use super::schema::{Session, view};
 use super::space::Limits;
 use super::writing::{Stored, Writing};
-use super::{Lmdb, Session, view};
-use crate::cookie::{BEFORE_COOKIE, is_renewal};
-use crate::engine::{Base, Condition, Merged, Refused, Touched, Version};
-use crate::json;
-use crate::merge;
-use crate::record::{Body, BodyRef, Encoding};
+use crate::engine::rules::{Condition, Refused};
+use crate::engine::types::{Merged, Touched, Version};
+use crate::session::cookie::{BEFORE_COOKIE, is_renewal};
+use crate::session::{Base, Body, BodyRef, Encoding};
+use crate::session::{json, merge};
 use crate::time::Millis;
 
 /// A body in pieces, as it is to be stored.

@@ -1,9 +1,9 @@
 //! Owns what there is room for: the size of the file's pages, what sessions take of them, and the
 //! limits that follow from the size of the map.
 
-use super::Environment;
 use super::layout::{CHECKSUM, DEATH, DUE, HEAD};
-use crate::engine::Options;
+use super::lmdb::Environment;
+use crate::engine::types::Options;
 
 /// `PAGEHDRSZ` of LMDB.
 const PAGE_HEADER: usize = 16;
@@ -143,27 +143,4 @@ impl Limits {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_session_takes_goes_by_the_size_of_the_pages() {
-        let [small, large] = [4096, 16384].map(PageSize::new);
-        // 29 heads, 9 bodies and 70 expiries fit into a page.
-        assert_eq!(small.cost(32, 60, 400), 6144 / 29 + 6144 / 9 + 6144 / 70);
-        assert_eq!(large.cost(32, 60, 400), 24576 / 116 + 24576 / 36 + 24576 / 282);
-        // A body that has a page of its own takes all of it.
-        assert!(small.cost(32, 60, 3000) > 4096 && large.cost(32, 60, 3000) < 6000);
-        assert!(large.cost(32, 60, 9000) > 16384);
-    }
-
-    #[test]
-    fn a_large_body_takes_a_page_for_each_piece() {
-        let page = PageSize::new(4096);
-        assert!(!page.needs_pieces(4076) && page.needs_pieces(4077));
-        let costs = [4076, 4077, 2 * 4080 - 4, 100 * 4080 - 4].map(|body| page.body_cost(32, body));
-        assert!(costs[1] > costs[0] && costs[1] - costs[0] < 200);
-        assert!((2 * 4096..2 * 4200).contains(&costs[2]));
-        assert!((100 * 4096..100 * 4200).contains(&costs[3]));
-    }
-}
+mod tests;

@@ -7,12 +7,16 @@ use std::time::Duration;
 
 use heed::MdbError;
 
-use super::error::{Attempt, Cause};
+use super::blocks;
+use super::error::{Attempt, Cause, Error, Result};
 use super::eviction::STEP_FOR_PAGES;
-use super::file::Files;
-use super::writing::{STEP, Writing, count_of};
-use super::{Error, Lmdb, Result, SharedEngine, Snapshot, blocks};
-use crate::engine::{Counters, REMOVED_AT_ONCE, Removed};
+use super::handle::SharedEngine;
+use super::lmdb::{Lmdb, count_of};
+use super::open::Files;
+use super::schema::Snapshot;
+use super::space::Limits;
+use super::writing::{STEP, Writing};
+use crate::engine::types::{Counters, REMOVED_AT_ONCE, Removed};
 
 /// How often, and after how long each time, a writer looks whether readers have ended that hold what
 /// is free. They take a few milliseconds, but other processes may have to wait for the processor.
@@ -25,6 +29,19 @@ const EVICTIONS_AT_ONCE: usize = REMOVED_AT_ONCE / STEP;
 impl SharedEngine {
     pub(super) fn error(&self, attempt: Attempt, cause: impl Into<Cause>) -> Error {
         Error::new(attempt, &self.path, cause)
+    }
+
+    /// What there is room for.
+    pub(super) fn limits(&self) -> Result<Limits> {
+        let files = self.files().map_err(|cause| self.error(Attempt::Write, cause))?;
+        Ok(files.limits)
+    }
+
+    /// Gives up what processes that died while they were reading still hold of the file. Returns
+    /// how many there were.
+    pub(super) fn clear_stale_readers(&self) -> Result<usize> {
+        let cleared = self.files().and_then(|files| Ok(files.env.clear_stale_readers()?));
+        cleared.map_err(|cause| self.error(Attempt::Read, cause))
     }
 
     /// One transaction that reads.
@@ -73,7 +90,7 @@ impl SharedEngine {
             is_over = self.write_once(0, removed, evict).is_ok_and(|((), is_over)| is_over);
         }
         if is_over {
-            self.evict_later(kept);
+            self.backlog.lock().evict_later(kept);
         }
         Ok(value)
     }

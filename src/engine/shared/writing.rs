@@ -1,15 +1,16 @@
 //! A transaction that writes, and what all that is done in one has in common. The rest is told in
-//! `session`, `deaths` and `eviction`.
+//! `session`, `tombstones`, `clearing` and `eviction`.
 
 use std::hash::RandomState;
 
 use heed::RwTxn;
 
 use super::layout::{Due, Head, PieceKeys, State};
+use super::lmdb::Lmdb;
+use super::schema::{Databases, STATE, Session, Sessions, view};
 use super::space::{Limits, RESERVE};
-use super::{Databases, Lmdb, STATE, Session, Sessions, view};
-use crate::engine::{Counters, Options, Removed, Version};
-use crate::record::Body;
+use crate::engine::types::{Counters, Options, Removed, Version};
+use crate::session::Body;
 use crate::sid::Sid;
 use crate::time::Millis;
 
@@ -244,8 +245,4 @@ impl Writing<'_> {
         self.transaction.commit()?;
         Ok((self.removed, self.counters, self.is_over, self.buffers))
     }
-}
-
-pub(super) fn count_of(entries: u64) -> usize {
-    usize::try_from(entries).unwrap_or(usize::MAX)
 }

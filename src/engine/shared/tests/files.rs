@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Barrier};
 
-use super::super::{STATE, SharedEngine, closing, layout};
+use super::super::schema::STATE;
+use super::super::{SharedEngine, closing, layout};
 #[cfg(unix)]
 use super::processes::Running;
 use super::{Folder, MAP, START, State, body_ref, read};
@@ -319,7 +320,7 @@ fn a_file_of_another_format_that_is_in_use_is_an_error_and_left_alone() {
 }
 
 /// The databases that have the sessions of a store that was never cleared.
-fn sessions(engine: &SharedEngine) -> super::super::Sessions {
+fn sessions(engine: &SharedEngine) -> super::super::schema::Sessions {
     engine.files().unwrap().databases.sessions[0]
 }
 

@@ -1,5 +1,5 @@
 //! Tests of the engine as a whole: against a model, against other processes, and on files that are
-//! full or damaged. Those of writers that overlap are in `conflict_tests.rs`, for each engine.
+//! full or damaged. Those of writers that overlap are in `tests::conflicts.rs`, for each engine.
 
 mod files;
 #[cfg(unix)]
@@ -19,11 +19,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::SharedEngine;
 use super::layout::{self, Death, State};
-use super::{Session, SharedEngine, view};
+use super::schema::{Session, view};
+use crate::background::Prunable;
 use crate::engine::{Engine, Options, Removed, Result};
-use crate::pruner::Prunable;
-use crate::record::{BodyRef, BodyView, Encoding};
+use crate::session::{BodyRef, BodyView, Encoding};
 use crate::sid::Sid;
 use crate::time::Millis;
 

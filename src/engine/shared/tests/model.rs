@@ -9,14 +9,15 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestRunner};
 
+use super::super::SharedEngine;
 use super::super::layout::MAX_COOKIE;
+use super::super::space::PageSize;
 use super::super::writing::STEP;
-use super::super::{PageSize, SharedEngine};
 use super::{Folder, Reading, START, body_ref, read};
+use crate::background::Prunable;
 use crate::engine::{
     Condition, Counters, Engine, NewCookie, Options, REMOVED_AT_ONCE, Refused, Removed, Touched,
 };
-use crate::pruner::Prunable;
 use crate::sid::Sid;
 use crate::time::{Millis, NEVER, iso};
 

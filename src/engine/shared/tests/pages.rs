@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::super::space::PageSize;
-use super::super::{SharedEngine, check};
+use super::super::{SharedEngine, verify};
 use super::{Folder, START, body_ref, read};
 use crate::engine::{Condition, Engine, Options};
 use crate::time::NEVER;
@@ -73,7 +73,7 @@ fn assert_is_filled(engine: &SharedEngine) {
 
 /// Looks at a filled store, and fills it again.
 fn goes_on(folder: &Folder) {
-    assert!(check::check(&folder.path().join("data.mdb")).is_ok());
+    assert!(verify::check(&folder.path().join("data.mdb")).is_ok());
     let engine = folder.open(Options::default());
     assert_is_filled(&engine);
     fill(&engine);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::super::SharedEngine;
 use super::{Folder, MAP, START, body_ref, read};
-use crate::engine::conflict_tests::add_word;
+use crate::engine::tests::conflicts::add_word;
 use crate::engine::{Condition, Engine, Options};
 use crate::time::NEVER;
 

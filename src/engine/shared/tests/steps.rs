@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::super::SharedEngine;
 use super::{Folder, START, body_ref};
+use crate::background::Prunable;
 use crate::engine::{Condition, Engine, Options, REMOVED_AT_ONCE, Refused};
-use crate::pruner::Prunable;
 use crate::sid::Sid;
 use crate::time::{Millis, NEVER};
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::SharedEngine;
-use super::super::file::{Request, open_files};
+use super::super::open::{Request, open_files};
 use super::processes::Running;
 use super::{Folder, MAP, START, body_ref};
 use crate::engine::{Condition, Engine, Options, Result};

@@ -1,0 +1,274 @@
+//! The one background thread of the process, shared by all stores.
+//!
+//! It removes what has expired, in small steps between which a store's callers go first, and
+//! frees large amounts of memory. It has no clock: a store's owner tells it when there is
+//! something to do, and by which time to judge (see CONTRIBUTING.md for why).
+//!
+//! The thread is started by the first job and ends when no store is left. An addon can be
+//! unloaded when the last JavaScript environment that loaded it ends, and a thread that still
+//! ran its code would crash the process; so environments attach here, and the last one to
+//! detach stops the thread and waits for it.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Weak;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
+
+use crate::time::stopwatch;
+
+/// How long the thread does steps in one go, and how long it rests then. Where the system has put
+/// it on the processor of a JavaScript thread, that one is held up for no longer than a burst and
+/// a step; without rests it was for 8 ms, the system's time slices.
+const BURST: Duration = Duration::from_micros(500);
+const REST: Duration = Duration::from_micros(150);
+
+/// After so many steps the thread has freed enough for the allocator to give memory back.
+const WORTH_TIDYING: usize = 300;
+
+/// Something that is pruned step by step.
+pub trait Prunable: Send + Sync {
+    /// Does a small part of the prune that is under way. Returns whether there is more to do.
+    fn prune_step(&self) -> bool;
+}
+
+/// The pruner of this process.
+pub static PRUNER: Pruner = Pruner::new();
+
+/// See the module's description.
+pub struct Pruner {
+    state: Mutex<State>,
+    wake: Condvar,
+}
+
+struct State {
+    jobs: VecDeque<Job>,
+    /// JavaScript environments that have the addon loaded.
+    environments: usize,
+    stores: usize,
+    /// Whether the thread takes jobs. One that has ended may still have to be joined.
+    running: bool,
+    thread: Option<JoinHandle<()>>,
+    tidy: Option<fn()>,
+    /// How often the last environment has detached. A thread takes jobs in one era only: an
+    /// environment that comes while another waits for the thread to end gets a new one.
+    era: u64,
+}
+
+enum Job {
+    Prune(Weak<dyn Prunable>),
+    Free(Box<dyn Send>),
+    /// Done even if the last environment detaches before.
+    Finish(Box<dyn FnOnce() + Send>),
+    /// Called until it returns false.
+    Steps(Box<dyn FnMut() -> bool + Send>),
+}
+
+impl Pruner {
+    const fn new() -> Self {
+        Self {
+            state: Mutex::new(State {
+                jobs: VecDeque::new(),
+                environments: 0,
+                stores: 0,
+                running: false,
+                thread: None,
+                tidy: None,
+                era: 0,
+            }),
+            wake: Condvar::new(),
+        }
+    }
+
+    /// An environment has loaded the addon.
+    pub fn attach(&self) {
+        self.state.lock().environments += 1;
+    }
+
+    /// Has the thread call `tidy` when it has freed much and has nothing more to do.
+    pub fn tidy_with(&self, tidy: fn()) {
+        self.state.lock().tidy = Some(tidy);
+    }
+
+    /// An environment is about to unload the addon. The last one waits for the thread to end:
+    /// prunes stop after the step they are at, memory is freed and work finished to the end.
+    pub fn detach(&self) {
+        let mut state = self.state.lock();
+        state.environments -= 1;
+        if state.environments > 0 {
+            return;
+        }
+        state.era += 1;
+        state.running = false;
+        let thread = state.thread.take();
+        let jobs = std::mem::take(&mut state.jobs);
+        self.wake.notify_all();
+        drop(state);
+        join(thread);
+        for job in jobs {
+            if matches!(job, Job::Free(_) | Job::Finish(_)) {
+                run(job);
+            }
+        }
+    }
+
+    /// A store begins to use the thread. It ends when the guard is dropped.
+    pub fn open(&'static self) -> OpenStore {
+        self.state.lock().stores += 1;
+        OpenStore { pruner: self }
+    }
+
+    /// Has the thread do all the steps of `store`'s prune. Forgets it if the store is dropped.
+    pub fn prune(&'static self, store: Weak<dyn Prunable>) {
+        self.submit(Job::Prune(store));
+    }
+
+    /// Has the thread call `step` until it returns false.
+    pub fn run(&'static self, step: Box<dyn FnMut() -> bool + Send>) {
+        self.submit(Job::Steps(step));
+    }
+
+    /// Has the thread drop `garbage`, so that the caller need not wait for it.
+    pub fn free(&'static self, garbage: Box<dyn Send>) {
+        self.submit(Job::Free(garbage));
+    }
+
+    /// Has the thread do `work` in one go, even if the last environment detaches before.
+    pub fn finish(&'static self, work: Box<dyn FnOnce() + Send>) {
+        self.submit(Job::Finish(work));
+    }
+
+    fn submit(&'static self, job: Job) {
+        let mut state = self.state.lock();
+        if state.environments == 0 || !self.ensure_thread(&mut state) {
+            drop(state);
+            run_to_end(job);
+            return;
+        }
+        state.jobs.push_back(job);
+        self.wake.notify_one();
+    }
+
+    /// Starts the thread if it does not run. Returns whether it does now.
+    fn ensure_thread(&'static self, state: &mut MutexGuard<'_, State>) -> bool {
+        if state.running {
+            return true;
+        }
+        // The last thing the former thread did was to say that it does not run any more.
+        join(state.thread.take());
+        let era = state.era;
+        #[expect(clippy::disallowed_methods, reason = "this is the one place that starts a thread")]
+        let thread =
+            std::thread::Builder::new().name("memorystore-rs".into()).spawn(move || self.work(era));
+        state.running = thread.is_ok();
+        state.thread = thread.ok();
+        state.running
+    }
+
+    fn work(&self, era: u64) {
+        let mut began = stopwatch();
+        let mut freed = 0;
+        let mut state = self.state.lock();
+        while state.era == era {
+            if let Some(job) = state.jobs.pop_front() {
+                freed += job.weight();
+                let unfinished = MutexGuard::unlocked(&mut state, || {
+                    if began.elapsed() > BURST {
+                        std::thread::sleep(REST);
+                        began = stopwatch();
+                    }
+                    run(job)
+                });
+                if state.era == era {
+                    state.jobs.extend(unfinished);
+                } else {
+                    // What it still has may be much to free.
+                    MutexGuard::unlocked(&mut state, || drop(unfinished));
+                }
+            } else if freed >= WORTH_TIDYING {
+                freed = 0;
+                if let Some(tidy) = state.tidy {
+                    MutexGuard::unlocked(&mut state, tidy);
+                }
+            } else if state.stores == 0 {
+                state.running = false;
+                return;
+            } else {
+                self.wake.wait(&mut state);
+                began = stopwatch();
+            }
+        }
+    }
+}
+
+impl Job {
+    /// How much it frees, in steps.
+    fn weight(&self) -> usize {
+        match self {
+            Job::Prune(_) | Job::Steps(_) => 1,
+            Job::Free(_) => WORTH_TIDYING,
+            Job::Finish(_) => 0,
+        }
+    }
+}
+
+/// Keeps the thread alive for a store's sake.
+pub struct OpenStore {
+    pruner: &'static Pruner,
+}
+
+impl Drop for OpenStore {
+    fn drop(&mut self) {
+        let mut state = self.pruner.state.lock();
+        state.stores -= 1;
+        if state.stores == 0 {
+            self.pruner.wake.notify_one();
+        }
+    }
+}
+
+/// Does a job, or one step of it. Returns what is left to do.
+///
+/// A panic ends the job and nothing else: the thread serves other stores too.
+fn run(job: Job) -> Option<Job> {
+    catch_unwind(AssertUnwindSafe(|| match job {
+        Job::Steps(mut step) => step().then_some(Job::Steps(step)),
+        Job::Prune(store) => store.upgrade()?.prune_step().then_some(Job::Prune(store)),
+        Job::Free(garbage) => {
+            drop(garbage);
+            None
+        }
+        Job::Finish(work) => {
+            work();
+            None
+        }
+    }))
+    .unwrap_or(None)
+}
+
+fn run_to_end(job: Job) {
+    let mut next = Some(job);
+    while let Some(job) = next {
+        next = run(job);
+    }
+}
+
+fn join(thread: Option<JoinHandle<()>>) {
+    if let Some(thread) = thread {
+        // It ends with a panic only where `run` has already dealt with it.
+        let _ = thread.join();
+    }
+}
+
+#[cfg(test)]
+impl Pruner {
+    /// A pruner of the test's own, so that tests can run side by side.
+    pub(crate) fn leaked() -> &'static Self {
+        Box::leak(Box::new(Self::new()))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,72 @@
+//! What was cleared, until it is freed or handed out bit by bit.
+//!
+//! It has nothing to do any more with the table that it was in.
+
+use std::cmp::Reverse;
+
+use super::shard::Shard;
+use super::shards::Shards;
+use crate::engine::types::Removed;
+use crate::session::cookie::Templates;
+
+/// The records of a table that was cleared. Dropping it frees them.
+pub(super) struct Cleared {
+    templates: Templates,
+    shards: Shards,
+    /// The shard to go on with.
+    shard: usize,
+    /// How many there were.
+    len: usize,
+}
+
+impl Cleared {
+    pub(super) fn new(shards: Shards, templates: Templates, len: usize) -> Self {
+        Self { templates, shards, shard: 0, len }
+    }
+
+    /// How many records there were.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.shard == self.shards.len()
+    }
+
+    /// Takes the next shard that has records out.
+    pub(super) fn take_shard(&mut self) -> Option<Box<Shard>> {
+        while let Some(place) = self.shards.get_mut(self.shard) {
+            self.shard += 1;
+            let shard = place.take();
+            if shard.is_some() {
+                return shard;
+            }
+        }
+        None
+    }
+
+    /// Takes up to `limit` of the records out, in no particular order.
+    pub(super) fn hand_out(&mut self, limit: usize) -> Vec<Removed> {
+        let mut removed = Vec::new();
+        while removed.len() < limit
+            && let Some(place) = self.shards.get_mut(self.shard)
+        {
+            let Some((sid, record)) = place.as_deref_mut().and_then(Shard::remove_least_recent)
+            else {
+                *place = None;
+                self.shard += 1;
+                continue;
+            };
+            let body = record.body(&self.templates, 0).to_body();
+            removed.push(Removed { sid, body, last_use: record.last_use });
+        }
+        removed
+    }
+
+    /// What was removed, most recently used first.
+    pub(super) fn into_removed(mut self) -> Vec<Removed> {
+        let mut removed = self.hand_out(usize::MAX);
+        removed.sort_by_key(|removed| Reverse(removed.last_use));
+        removed
+    }
+}

@@ -1,0 +1,20 @@
+//! The engine that keeps its sessions in the memory of this process.
+//!
+//! `engine` is the contract: a lock around a `table`, which has the operations. The table spreads
+//! its records over `shards`; a `shard` has a map of records and a queue of expiry entries.
+//! `eviction` finds what is evicted next, `expiry` what has expired; `clearing` has what was
+//! cleared, `tombstones` the sids that were destroyed. Only `engine` has a lock, and nothing here
+//! has a clock or a thread.
+
+mod clearing;
+mod engine;
+mod eviction;
+mod expiry;
+#[cfg(test)]
+mod model_tests;
+mod shard;
+mod shards;
+mod table;
+mod tombstones;
+
+pub use self::engine::MemoryEngine;

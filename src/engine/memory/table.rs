@@ -1,0 +1,644 @@
+//! The rules of the store: what is found, what a use renews, what goes when.
+//!
+//! A table is used by one caller at a time and has neither lock nor thread. It goes by no clock
+//! (one only times prunes, for the statistics): time comes in as an argument, and what is removed
+//! goes out through one, to be freed or disposed of outside the lock.
+//!
+//! Recency is exact across the shards, because each use is numbered from one counter.
+
+use std::cmp::Reverse;
+use std::collections::VecDeque;
+
+use super::clearing::Cleared;
+use super::eviction::Tails;
+use super::expiry::{Prune, Step};
+use super::shard::Shard;
+use super::shards::{SHARDS, Shards, empty_shards, shard_of};
+use super::tombstones::Tombstones;
+use crate::allocation::allocated;
+use crate::engine::rules::{Condition, Refused};
+use crate::engine::types::{
+    Counters, Merged, NewCookie, Options, REMOVED_AT_ONCE, Rank, Removed, Stats, Touched, Version,
+};
+use crate::session::cookie::Templates;
+use crate::session::merge;
+use crate::session::record::{NewBody, Record};
+use crate::session::{Base, Body, BodyRef, BodyView, TemplateHandle};
+use crate::sid::Sid;
+use crate::time::Millis;
+
+/// What a record takes beside what the sid and the body allocate: its node in the list, its
+/// slot in the map (17 bytes, of which between 7/16 and 7/8 are in use) and its entry (16
+/// bytes, in a vector that is between half and quite full).
+const OVERHEAD: usize =
+    allocated(size_of::<Sid>() + size_of::<Record>() + 2 * size_of::<usize>()) + 26 + 24;
+
+/// Of how many sessions that are cleared it is remembered that they were destroyed, where that
+/// is final: some milliseconds' work.
+const FINAL_AT_ONCE: usize = 10_000;
+
+/// How many entries of a prune under way a write looks at before it evicts what has not expired.
+const ENTRIES_BEFORE_EVICTION: usize = 64;
+
+/// Clearing more sessions than this is left to the background thread.
+const CLEARED_AT_ONCE: usize = 1000;
+
+/// See the module's description.
+pub(super) struct Table {
+    shards: Shards,
+    len: usize,
+    /// What the records take, by [`cost`].
+    bytes: usize,
+    /// The number of the latest use.
+    uses: u64,
+    counters: Counters,
+    options: Options,
+    templates: Templates,
+    tails: Tails,
+    destroyed: Tombstones,
+    prune: Option<Prune>,
+    /// What was cleared and has not been freed or handed out.
+    cleared: VecDeque<Cleared>,
+    /// What was removed in steps, for the engine to free or keep.
+    pub(super) pruned: VecDeque<Removed>,
+}
+
+/// What is to be done for a record that was written.
+#[derive(Clone, Copy)]
+struct Written {
+    is_expired: bool,
+    needs_entry: bool,
+}
+
+impl Written {
+    fn of(record: &Record, now: Millis) -> Self {
+        Self { is_expired: record.is_expired(now), needs_entry: record.expires() < record.due }
+    }
+}
+
+impl Table {
+    pub(super) fn new(options: Options) -> Self {
+        Self {
+            shards: empty_shards(),
+            len: 0,
+            bytes: 0,
+            uses: 0,
+            counters: Counters::default(),
+            options,
+            templates: Templates::default(),
+            tails: Tails::default(),
+            destroyed: Tombstones::new(options.max_bytes, options.destroyed_is_final),
+            prune: None,
+            cleared: VecDeque::new(),
+            pruned: VecDeque::new(),
+        }
+    }
+
+    /// As [`Self::fetch`], and counts as a hit or a miss.
+    pub(super) fn get<R>(
+        &mut self,
+        sid: &Sid,
+        now: Millis,
+        removed: &mut Vec<Removed>,
+        read: impl FnOnce(BodyView<'_>) -> R,
+    ) -> Option<R> {
+        let found = self.fetch(sid, now, removed, read);
+        if found.is_some() {
+            self.counters.hits += 1;
+        } else {
+            self.counters.misses += 1;
+        }
+        found
+    }
+
+    /// Uses the record of `sid`, and reads its body. One that has expired is removed, and
+    /// read once more only if the store is `stale`.
+    pub(super) fn fetch<R>(
+        &mut self,
+        sid: &Sid,
+        now: Millis,
+        removed: &mut Vec<Removed>,
+        read: impl FnOnce(BodyView<'_>) -> R,
+    ) -> Option<R> {
+        self.note_time(now);
+        let last_use = self.next_use();
+        let record = shard_of(&mut self.shards, sid)?.use_record(sid, last_use)?;
+        if !record.is_expired(now) {
+            return Some(read(record.body(&self.templates, last_use)));
+        }
+        let value = self.options.stale.then(|| read(record.body(&self.templates, last_use)));
+        self.expire(sid, removed);
+        value
+    }
+
+    /// As [`Self::fetch`], but the record does not count as used.
+    pub(super) fn peek<R>(
+        &mut self,
+        sid: &Sid,
+        now: Millis,
+        removed: &mut Vec<Removed>,
+        read: impl FnOnce(BodyView<'_>) -> R,
+    ) -> Option<R> {
+        self.note_time(now);
+        let record = shard_of(&mut self.shards, sid)?.records().peek(sid)?;
+        if !record.is_expired(now) {
+            return Some(read(record.body(&self.templates, self.uses)));
+        }
+        let value = self.options.stale.then(|| read(record.body(&self.templates, self.uses)));
+        self.expire(sid, removed);
+        value
+    }
+
+    /// Writes the record of `sid` and makes it the most recently used, then evicts the least
+    /// recently used ones while there is too much. Returns the record's version.
+    pub(super) fn set(
+        &mut self,
+        sid: Sid,
+        body: BodyRef<'_>,
+        condition: Condition,
+        (now, expires): (Millis, Millis),
+        removed: &mut Vec<Removed>,
+    ) -> Result<Version, Refused> {
+        self.note_time(now);
+        let given = body;
+        let body = NewBody::new(given, &mut self.templates);
+        let size = cost(&sid, body.allocated());
+        if size > self.options.max_bytes || !body.fits() {
+            return Err(Refused::TooLarge);
+        }
+        self.destroyed.forget_old(now);
+        let version = self.next_use();
+        let index = sid.hash().shard(SHARDS);
+        let is_ordered = self.options.is_limited();
+        let shard = self.shards[index].get_or_insert_with(|| Box::new(Shard::new(is_ordered)));
+        let found = shard.use_record(&sid, version);
+        let stored = found.as_deref().filter(|record| !record.is_expired(now));
+        self.destroyed.check(sid.hash(), condition, stored.map(Record::version), now)?;
+        if condition.keeps_lifetime() && stored.is_some_and(|it| it.is_shortened_by(&body, expires))
+        {
+            return Err(Refused::Changed);
+        }
+        if matches!(condition, Condition::Touch { .. }) && stored.is_none() && !self.options.stale {
+            return Err(Refused::Missing);
+        }
+        let is_too_soon = |record: &Record| self.options.is_too_soon(record.expires(), expires);
+        if matches!(condition, Condition::Touch { .. }) && stored.is_some_and(is_too_soon) {
+            return Err(Refused::TooSoon);
+        }
+        if self.options.max == 0 {
+            // Nothing fits, so what is set falls out at once.
+            removed.push(Removed { sid, body: Body::new(given), last_use: 0 });
+            return Ok(version);
+        }
+        if size.saturating_add(self.destroyed.bytes()) > self.options.max_bytes {
+            // The session has the right to all of the budget.
+            self.destroyed.forget_all();
+        }
+        if let Some(template) = body.template() {
+            self.templates.hold(template);
+        }
+        let Some(record) = found else {
+            shard.insert(sid, Record::new(&body, expires, version));
+            self.len += 1;
+            self.bytes += size;
+            if is_ordered {
+                self.tails.track(index, version);
+            }
+            self.trim(removed);
+            return Ok(version);
+        };
+        self.bytes -= record.allocated();
+        if self.options.keep_replaced {
+            let old = record.body(&self.templates, 0).to_body();
+            removed.push(Removed { sid: sid.clone(), body: old, last_use: version });
+        }
+        if let Some(template) = record.template() {
+            self.templates.release(template);
+        }
+        record.overwrite(&body, expires);
+        if condition.is_change() {
+            record.set_version(version);
+        }
+        self.bytes += record.allocated();
+        let written = Written::of(record, now);
+        self.settle_expiry(&sid, written, removed);
+        self.trim(removed);
+        Ok(version)
+    }
+
+    /// Renews the record of `sid` with a new cookie, where that can be done in place and, if it
+    /// `is_renewal`, takes from the session neither lifetime nor a member of its cookie.
+    pub(super) fn touch(
+        &mut self,
+        sid: &Sid,
+        cookie: NewCookie<'_>,
+        is_renewal: bool,
+        (now, expires): (Millis, Millis),
+        removed: &mut Vec<Removed>,
+    ) -> Touched {
+        let cut = match cookie {
+            NewCookie::Text(_) => None,
+            NewCookie::Cut { template, time } => match self.templates.lookup(template, time) {
+                None => return Touched::NeedsText,
+                found => found,
+            },
+        };
+        self.note_time(now);
+        let last_use = self.next_use();
+        let found =
+            shard_of(&mut self.shards, sid).and_then(|shard| shard.use_record(sid, last_use));
+        let Some(record) = found else {
+            return Touched::Missing;
+        };
+        if record.is_expired(now) {
+            if self.options.stale {
+                return Touched::NeedsRewrite;
+            }
+            self.expire(sid, removed);
+            return Touched::Missing;
+        }
+        if self.options.is_too_soon(record.expires(), expires) {
+            return Touched::Renewed;
+        }
+        let is_renewed = match (cookie, cut) {
+            (_, Some(cookie)) => record.is_renewed_by(cookie, &self.templates),
+            (NewCookie::Text(text), _) => record.is_renewed_by_text(text.bytes, &self.templates),
+            (_, None) => false,
+        };
+        if is_renewal && !(is_renewed && expires >= record.expires()) {
+            return Touched::NeedsRewrite;
+        }
+        let before = record.allocated();
+        let old = record.template();
+        let is_done = match (cookie, cut) {
+            (NewCookie::Text(text), _) => {
+                let taken = cost(sid, 0).saturating_add(self.destroyed.bytes());
+                let room = self.options.max_bytes.saturating_sub(taken);
+                record.set_cookie_text(text, expires, room)
+            }
+            (_, Some(cookie)) => record.set_cut_cookie(cookie, expires),
+            (_, None) => false,
+        };
+        if !is_done {
+            return Touched::NeedsRewrite;
+        }
+        if !is_renewed {
+            record.set_version(last_use);
+        }
+        if let Some(template) = record.template() {
+            self.templates.hold(template);
+        }
+        if let Some(template) = old {
+            self.templates.release(template);
+        }
+        self.bytes = self.bytes - before + record.allocated();
+        let written = Written::of(record, now);
+        self.counters.touches += 1;
+        self.settle_expiry(sid, written, removed);
+        self.trim(removed);
+        Touched::Renewed
+    }
+
+    /// As [`Self::set`], with what another request has made of the session since.
+    pub(super) fn merge(
+        &mut self,
+        sid: Sid,
+        body: BodyRef<'_>,
+        (base, read): (Base<'_>, Version),
+        (now, expires): (Millis, Millis),
+        removed: &mut Vec<Removed>,
+    ) -> Result<Merged, Refused> {
+        let stored = self.alive(&sid, now);
+        let theirs = stored.as_ref().map(|(body, expires)| (body.bytes(), *expires));
+        let resolved = merge::resolve(&base, theirs, body.bytes, expires);
+        let condition = Condition::NotDestroyed { read };
+        let times = (now, resolved.expires);
+        let version = self.set(sid, resolved.body(), condition, times, removed)?;
+        Ok(Merged { version, is_merged: resolved.is_merged })
+    }
+
+    /// As [`Self::touch`], with what another request has made of the cookie since.
+    pub(super) fn merge_cookie(
+        &mut self,
+        sid: &Sid,
+        cookie: BodyRef<'_>,
+        base: Base<'_>,
+        (now, expires): (Millis, Millis),
+        removed: &mut Vec<Removed>,
+    ) -> Touched {
+        let Some((body, stored)) = self.alive(sid, now) else {
+            return Touched::NeedsRewrite;
+        };
+        let theirs = (body.bytes(), stored);
+        let Some((text, expires)) = merge::resolve_cookie(&base, theirs, cookie.bytes, expires)
+        else {
+            return Touched::NeedsRewrite;
+        };
+        let cookie = NewCookie::Text(merge::body_of(&text));
+        self.touch(sid, cookie, false, (now, expires), removed)
+    }
+
+    /// The body of a session that is alive, and until when it lives.
+    fn alive(&self, sid: &Sid, now: Millis) -> Option<(Body, Millis)> {
+        let shard = self.shards[sid.hash().shard(SHARDS)].as_deref()?;
+        let record = shard.records().peek(sid).filter(|record| !record.is_expired(now))?;
+        Some((record.body(&self.templates, 0).to_body(), record.expires()))
+    }
+
+    /// The handle of the template for `cookie`, JSON text.
+    pub(super) fn template(&mut self, cookie: &[u8]) -> Option<TemplateHandle> {
+        self.templates.intern(cookie)
+    }
+
+    /// Removes the record of `sid`, expired or not, and remembers that it was destroyed.
+    pub(super) fn destroy(&mut self, sid: &Sid, now: Millis, removed: &mut Vec<Removed>) -> bool {
+        let version = self.next_use();
+        self.destroyed.add(sid.hash(), version, now);
+        let is_found = self.remove(sid, removed);
+        self.trim(removed);
+        is_found
+    }
+
+    /// How many records there are, expired ones that nothing has removed yet included.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) fn counters(&mut self) -> &mut Counters {
+        &mut self.counters
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        Stats { sessions: self.len, bytes: self.taken(), counters: self.counters }
+    }
+
+    /// What the records take, and the memory of those that were destroyed.
+    fn taken(&self) -> usize {
+        self.bytes + self.destroyed.bytes() + self.templates.bytes()
+    }
+
+    /// The sids, most recently used first, expired ones included.
+    pub(super) fn ids(&self) -> Vec<Sid> {
+        self.by_recency().into_iter().map(|(sid, _)| sid.clone()).collect()
+    }
+
+    /// Appends the sids of one shard, expired ones included, with their ranks. Returns whether
+    /// there are more shards.
+    pub(super) fn list_shard(&self, index: usize, listed: &mut Vec<(Rank, Sid)>) -> bool {
+        if let Some(shard) = self.shards.get(index).and_then(Option::as_deref) {
+            let records = shard.records().iter();
+            listed.extend(records.map(|(sid, record)| ((0, record.last_use), sid.clone())));
+        }
+        index + 1 < SHARDS
+    }
+
+    /// The sids and bodies, most recently used first. Expired ones are removed, and listed
+    /// once more only if the store is `stale`.
+    pub(super) fn all(&mut self, now: Millis, removed: &mut Vec<Removed>) -> Vec<(Sid, Body)> {
+        self.note_time(now);
+        let mut expired = Vec::new();
+        let mut listed = Vec::with_capacity(self.len);
+        for (sid, record) in self.by_recency() {
+            let is_expired = record.is_expired(now);
+            if is_expired {
+                expired.push(sid.clone());
+            }
+            if !is_expired || self.options.stale {
+                listed.push((sid.clone(), record.body(&self.templates, 0).to_body()));
+            }
+        }
+        for sid in expired {
+            self.expire(&sid, removed);
+        }
+        listed
+    }
+
+    /// Removes every record. What it returns is best dropped, or listed, outside the lock. Very
+    /// many are left to [`Self::step`].
+    pub(super) fn clear(&mut self, now: Millis) -> Option<Cleared> {
+        let version = self.next_use();
+        self.destroyed.clear(version);
+        if self.options.destroyed_is_final {
+            let records = self.shards.iter().flatten().flat_map(|shard| shard.records());
+            for (sid, _) in records.take(FINAL_AT_ONCE) {
+                self.destroyed.add(sid.hash(), version, now);
+            }
+        }
+        self.prune = None;
+        self.tails = Tails::default();
+        self.bytes = 0;
+        let shards = std::mem::replace(&mut self.shards, empty_shards());
+        let cleared = Cleared::new(shards, self.templates.take(), std::mem::take(&mut self.len));
+        if cleared.len() <= CLEARED_AT_ONCE {
+            return Some(cleared);
+        }
+        self.cleared.push_back(cleared);
+        None
+    }
+
+    /// Lets [`Self::step`] remove what has expired by `now`, in place of what a prune that is
+    /// under way has yet to remove.
+    pub(super) fn begin_prune(&mut self, now: Millis) {
+        self.prune = Some(Prune::new(now));
+    }
+
+    /// Goes on with the prune that is under way, looking at no more than `budget` entries.
+    pub(super) fn prune_step(&mut self, budget: usize) {
+        let Some(mut prune) = self.prune.take() else {
+            return;
+        };
+        for _ in 0..budget.max(1) {
+            match prune.step(&mut self.shards) {
+                Step::Expired(sid, record) => {
+                    self.counters.expirations += 1;
+                    let pruned = self.take_out(sid, record);
+                    self.pruned.push_back(pruned);
+                }
+                Step::Alive => {}
+                Step::Done => {
+                    self.counters.prunes += 1;
+                    self.counters.last_prune = prune.elapsed();
+                    return;
+                }
+            }
+        }
+        self.prune = Some(prune);
+    }
+
+    /// Does a small part of what was left to be done: looks at up to `budget` entries, evicts up
+    /// to as many records, and frees or hands out some of what was cleared. What it returns is
+    /// best dropped outside the lock.
+    pub(super) fn step(&mut self, budget: usize) -> Option<Box<Shard>> {
+        self.prune_step(budget);
+        let mut evicted = Vec::new();
+        self.evict(budget, &mut evicted);
+        self.pruned.extend(evicted);
+        self.cleared_step(budget)
+    }
+
+    fn cleared_step(&mut self, budget: usize) -> Option<Box<Shard>> {
+        let cleared = self.cleared.front_mut()?;
+        let shard = if self.options.keep_removed {
+            self.pruned.extend(cleared.hand_out(budget));
+            None
+        } else {
+            cleared.take_shard()
+        };
+        if cleared.is_done() {
+            self.cleared.pop_front();
+        }
+        shard
+    }
+
+    /// Whether [`Self::step`] has anything to do.
+    pub(super) fn has_steps(&self) -> bool {
+        self.prune.is_some() || !self.cleared.is_empty() || self.is_over()
+    }
+
+    /// Whether there is something in `pruned`, or may be soon.
+    pub(super) fn is_busy(&self) -> bool {
+        !self.pruned.is_empty() || self.has_steps()
+    }
+
+    /// How many records take memory, those that were cleared included.
+    pub(super) fn held(&self) -> usize {
+        self.len + self.cleared.iter().map(Cleared::len).sum::<usize>()
+    }
+
+    /// A prune that is under way is not to remove what is alive by the time of any call since.
+    fn note_time(&mut self, now: Millis) {
+        if let Some(prune) = &mut self.prune {
+            prune.note_time(now);
+        }
+    }
+
+    /// After a write to the record of `sid`: removes it if it has expired already, as
+    /// lru-cache does, which uses an entry it has overwritten; else sees to its entry.
+    fn settle_expiry(&mut self, sid: &Sid, written: Written, removed: &mut Vec<Removed>) {
+        if written.is_expired {
+            self.expire(sid, removed);
+        } else if written.needs_entry
+            && let Some(shard) = shard_of(&mut self.shards, sid)
+        {
+            shard.arm(sid.hash());
+        }
+    }
+
+    fn expire(&mut self, sid: &Sid, removed: &mut Vec<Removed>) {
+        self.counters.expirations += u64::from(self.remove(sid, removed));
+    }
+
+    fn remove(&mut self, sid: &Sid, removed: &mut Vec<Removed>) -> bool {
+        let found = shard_of(&mut self.shards, sid).and_then(|shard| shard.remove(sid));
+        let Some((sid, record)) = found else {
+            return false;
+        };
+        let gone = self.take_out(sid, record);
+        removed.push(gone);
+        true
+    }
+
+    /// Takes a record that left its shard out of the sums.
+    fn take_out(&mut self, sid: Sid, record: Record) -> Removed {
+        self.len -= 1;
+        self.bytes -= cost(&sid, record.allocated());
+        let last_use = record.last_use;
+        let template = record.template();
+        let body = if self.options.keep_removed {
+            record.body(&self.templates, 0).to_body()
+        } else {
+            record.into_garbage()
+        };
+        if let Some(template) = template {
+            self.templates.release(template);
+        }
+        Removed { sid, body, last_use }
+    }
+
+    /// Evicts while there is too much: first what a prune is about to remove, as far as that is
+    /// quick, then the least recently used. What is very much is left to [`Self::step`].
+    fn trim(&mut self, removed: &mut Vec<Removed>) {
+        if self.is_over() {
+            self.prune_step(ENTRIES_BEFORE_EVICTION);
+            self.evict(REMOVED_AT_ONCE, removed);
+        }
+    }
+
+    /// Evicts up to `budget` of the least recently used records while there is too much.
+    fn evict(&mut self, budget: usize, removed: &mut Vec<Removed>) {
+        for _ in 0..budget {
+            if !self.is_over() {
+                return;
+            }
+            let Some((sid, record)) = self.tails.evict(&mut self.shards) else {
+                return;
+            };
+            if self.len > self.options.max {
+                self.counters.evictions_by_count += 1;
+            } else {
+                self.counters.evictions_by_bytes += 1;
+            }
+            let evicted = self.take_out(sid, record);
+            removed.push(evicted);
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        // The last record has the right to all of the budget, and its template is no part of it.
+        let templates = if self.len > 1 { self.templates.bytes() } else { 0 };
+        let taken = self.bytes + self.destroyed.bytes() + templates;
+        self.len > self.options.max || taken > self.options.max_bytes
+    }
+
+    fn next_use(&mut self) -> u64 {
+        self.uses += 1;
+        self.uses
+    }
+
+    fn by_recency(&self) -> Vec<(&Sid, &Record)> {
+        let shards = self.shards.iter().flatten();
+        let mut records: Vec<_> = shards.flat_map(|shard| shard.records()).collect();
+        records.sort_by_key(|(_, record)| Reverse(record.last_use));
+        records
+    }
+
+    #[cfg(test)]
+    pub(super) fn destroyed_bytes(&self) -> usize {
+        self.destroyed.bytes()
+    }
+
+    #[cfg(test)]
+    pub(super) fn cost_of(&self, sid: &Sid) -> Option<usize> {
+        let shard = self.shards[sid.hash().shard(SHARDS)].as_deref()?;
+        let record = shard.records().peek(sid)?;
+        Some(cost(sid, record.allocated()))
+    }
+
+    #[cfg(test)]
+    pub(super) fn validate(&self) {
+        let mut len = 0;
+        let mut bytes = 0;
+        for (index, shard) in self.shards.iter().enumerate() {
+            let Some(shard) = shard else { continue };
+            shard.validate();
+            len += shard.records().len();
+            if self.options.is_limited() {
+                self.tails.validate(index, shard);
+            }
+            let costs = shard.records().iter().map(|(sid, record)| cost(sid, record.allocated()));
+            bytes += costs.sum::<usize>();
+        }
+        assert_eq!(len, self.len);
+        assert_eq!(bytes, self.bytes);
+        let records = self.shards.iter().flatten().flat_map(|shard| shard.records());
+        self.templates.validate(records.filter_map(|(_, record)| record.template()));
+    }
+}
+
+/// What a record takes whose body allocates `allocated` bytes.
+fn cost(sid: &Sid, allocated: usize) -> usize {
+    OVERHEAD + sid.allocated() + allocated
+}
+
+#[cfg(test)]
+mod tests;

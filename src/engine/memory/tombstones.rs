@@ -1,0 +1,141 @@
+//! The tombstones of an engine in memory: a map and a queue of bounded size.
+//!
+//! What they mean is told in [`crate::engine::tombstones`].
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::engine::rules::{Condition, Refused};
+use crate::engine::tombstones::{History, MOST, SHARE, is_over, judge};
+use crate::engine::types::Version;
+use crate::sid::{SidHash, UseSidHash};
+use crate::time::Millis;
+
+/// What a sid takes: 25 bytes in a map of which between 7/16 and 7/8 are in use, and 24 in a
+/// queue that is between half and quite full.
+const COST: usize = 38 + 34;
+
+/// How many sids are forgotten in one call, so that none takes long.
+const FORGOTTEN_AT_ONCE: usize = 32;
+
+/// See the module's description.
+pub(super) struct Tombstones {
+    by_sid: HashMap<SidHash, Tombstone, UseSidHash>,
+    /// Earliest first. A sid that was destroyed once more has another entry further on.
+    order: VecDeque<(SidHash, Tombstone)>,
+    most: usize,
+    /// Whether nobody can write a sid that is remembered.
+    is_final: bool,
+    /// The version at which the latest of those that were forgotten had been destroyed.
+    forgotten: Version,
+    /// The version at which all sessions were destroyed at once.
+    cleared: Version,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Tombstone {
+    version: Version,
+    at: Millis,
+}
+
+impl Tombstones {
+    pub(super) fn new(max_bytes: usize, is_final: bool) -> Self {
+        Self {
+            by_sid: HashMap::default(),
+            order: VecDeque::new(),
+            most: MOST.min(max_bytes / SHARE / COST),
+            is_final,
+            forgotten: 0,
+            cleared: 0,
+        }
+    }
+
+    /// Whether a write under `condition` may be done in place of the version `stored`, if there is
+    /// anything.
+    pub(super) fn check(
+        &self,
+        sid: SidHash,
+        condition: Condition,
+        stored: Option<Version>,
+        now: Millis,
+    ) -> Result<(), Refused> {
+        if self.is_final && self.is_remembered(sid, now) {
+            return Err(Refused::Destroyed);
+        }
+        if condition == Condition::None {
+            return Ok(());
+        }
+        judge(condition, stored, self.history_of(sid))
+    }
+
+    fn history_of(&self, sid: SidHash) -> History {
+        History {
+            tombstone: self.by_sid.get(&sid).map(|tombstone| tombstone.version),
+            cleared: self.cleared,
+            forgotten: self.forgotten,
+        }
+    }
+
+    /// Whether the sid was destroyed within the last minutes.
+    fn is_remembered(&self, sid: SidHash, now: Millis) -> bool {
+        self.by_sid.get(&sid).is_some_and(|tombstone| !is_over(tombstone.at, now))
+    }
+
+    pub(super) fn add(&mut self, sid: SidHash, version: Version, now: Millis) {
+        let tombstone = Tombstone { version, at: now };
+        self.by_sid.insert(sid, tombstone);
+        self.order.push_back((sid, tombstone));
+        self.forget_old(now);
+        while self.order.len() > self.most {
+            self.forget_first();
+        }
+    }
+
+    /// All sessions there were are destroyed at `version`.
+    pub(super) fn clear(&mut self, version: Version) {
+        self.cleared = version;
+        if !self.is_final {
+            // Whatever was destroyed before is among them.
+            self.by_sid = HashMap::default();
+            self.order = VecDeque::new();
+        }
+    }
+
+    /// Forgets some of what was destroyed too long ago to matter.
+    pub(super) fn forget_old(&mut self, now: Millis) {
+        for _ in 0..FORGOTTEN_AT_ONCE {
+            if !self.order.front().is_some_and(|(_, tombstone)| is_over(tombstone.at, now)) {
+                break;
+            }
+            self.forget_first();
+        }
+        if self.order.capacity() > 4 * self.order.len() + 64 {
+            self.order.shrink_to(2 * self.order.len());
+            self.by_sid.shrink_to(2 * self.by_sid.len());
+        }
+    }
+
+    pub(super) fn forget_all(&mut self) {
+        if let Some((_, latest)) = self.order.back() {
+            self.forgotten = self.forgotten.max(latest.version);
+        }
+        self.by_sid = HashMap::default();
+        self.order = VecDeque::new();
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.order.len() * COST
+    }
+
+    fn forget_first(&mut self) {
+        let Some((sid, tombstone)) = self.order.pop_front() else {
+            return;
+        };
+        self.forgotten = self.forgotten.max(tombstone.version);
+        if self.by_sid.get(&sid) == Some(&tombstone) {
+            self.by_sid.remove(&sid);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,72 @@
+//! What this process has left to be done in steps, and what those have removed.
+//!
+//! It does none of it, and knows neither file nor engine.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use super::error::{Error, Result};
+use crate::engine::types::Removed;
+use crate::time::Millis;
+
+/// A prune that is under way.
+#[derive(Clone, Copy)]
+pub(super) struct Prune {
+    /// What has expired by then is removed. It is set back when somebody of this process comes
+    /// with an earlier time, so that what is alive by a clock that was set back stays.
+    pub(super) now: Millis,
+    pub(super) began: Instant,
+}
+
+/// What this process removes in steps, and has removed.
+#[derive(Default)]
+pub(super) struct Backlog {
+    pub(super) prune: Option<Prune>,
+    /// Whether there may be something left of what was cleared.
+    pub(super) is_sweeping: bool,
+    /// The session that was written last when there was more than there is room for: it stays
+    /// while the others are evicted.
+    pub(super) kept: Option<Vec<u8>>,
+    /// What was removed, until it is taken.
+    pub(super) pruned: VecDeque<Removed>,
+    /// Why the last prune ended early, until it is told.
+    pub(super) failure: Option<Error>,
+}
+
+impl Backlog {
+    /// Fails, once, if a prune has ended early.
+    pub(super) fn is_busy(&mut self) -> Result<bool> {
+        let failure = self.failure.take();
+        failure.map_or(Ok(self.has_steps() || !self.pruned.is_empty()), Err)
+    }
+
+    pub(super) fn take_pruned(&mut self, limit: usize, removed: &mut Vec<Removed>) -> bool {
+        let count = limit.min(self.pruned.len());
+        removed.extend(self.pruned.drain(..count));
+        if self.pruned.is_empty() {
+            self.pruned = VecDeque::new();
+        }
+        self.has_steps() || !self.pruned.is_empty()
+    }
+
+    /// A prune that is under way is not to remove what is alive by the time of a write since.
+    pub(super) fn note_time(&mut self, now: Millis) {
+        if let Some(prune) = &mut self.prune {
+            prune.now = prune.now.min(now);
+        }
+    }
+
+    /// Lets the steps sweep what was cleared.
+    pub(super) fn sweep_later(&mut self) {
+        self.is_sweeping = true;
+    }
+
+    /// Lets the steps evict what there is no room for, but not the session `kept`.
+    pub(super) fn evict_later(&mut self, kept: &[u8]) {
+        self.kept = Some(kept.into());
+    }
+
+    pub(super) fn has_steps(&self) -> bool {
+        self.prune.is_some() || self.is_sweeping || self.kept.is_some()
+    }
+}

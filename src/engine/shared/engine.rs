@@ -1,0 +1,396 @@
+//! The contract of an engine, kept by transactions on the file.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use heed::Env;
+
+use super::error::{Attempt, Result};
+use super::eviction::STEP_FOR_PAGES;
+use super::handle::SharedEngine;
+use super::layout::{self, Head, State};
+use super::listing::SidListing;
+use super::lmdb::{Environment, Lmdb, count_of};
+use super::open::NOTICING;
+use super::schema::{Session, view};
+use super::session::{NewBody, Renewal};
+use crate::engine::contract::{Engine, Listing};
+use crate::engine::rules::{Condition, Refused};
+use crate::engine::types::{Merged, NewCookie, Removed, Stats, Touched, Version};
+use crate::session::{Base, Body, BodyRef, BodyView, TemplateHandle};
+use crate::sid::Sid;
+use crate::time::Millis;
+
+/// What a reader found.
+enum Found {
+    Missing,
+    Alive,
+    /// Something that is to be removed.
+    Over,
+}
+
+impl SharedEngine {
+    /// Removes what has expired or is damaged. It is read if the store is `stale`, or if another
+    /// process has written it since.
+    fn take_over(
+        &self,
+        key: &[u8],
+        now: Millis,
+        removed: &mut Vec<Removed>,
+        read: &mut dyn FnMut(BodyView<'_>),
+    ) -> Result<bool> {
+        self.writing(key, 0, removed, |writing| {
+            let Some(stored) = writing.find(key)? else {
+                writing.discard(key)?;
+                return Ok(false);
+            };
+            let session = writing.sessions.get(&writing.transaction, key)?;
+            let view = match &session {
+                Session::Found(head, body) => view(key, head, body, writing.state.version),
+                Session::Missing | Session::Damaged => None,
+            };
+            let Some(view) = view else {
+                writing.discard(key)?;
+                return Ok(false);
+            };
+            let is_expired = stored.is_expired(now);
+            let is_read = !is_expired || self.options.stale;
+            if is_read {
+                read(view);
+            }
+            if is_expired {
+                writing.expire(key, &stored)?;
+            }
+            Ok(is_read)
+        })
+    }
+
+    fn touch_session(
+        &self,
+        sid: &Sid,
+        cookie: NewCookie<'_>,
+        is_tied: bool,
+        (now, expires): (Millis, Millis),
+        removed: &mut Vec<Removed>,
+    ) -> Result<Touched> {
+        let NewCookie::Text(cookie) = cookie else {
+            return Ok(Touched::NeedsText);
+        };
+        self.backlog.lock().note_time(now);
+        let Some(key) = layout::key_of(sid) else {
+            return Ok(Touched::Missing);
+        };
+        if self.options.touch_after > 0 && self.is_too_soon(key, now, expires)? {
+            return Ok(Touched::Renewed);
+        }
+        let renewal = Renewal { cookie, is_tied, now, expires };
+        self.writing(key, cookie.bytes.len(), removed, |writing| writing.touch(key, renewal))
+    }
+
+    /// How long the body is that is stored, for the room that one merged with it may need.
+    fn stored_length(&self, key: &[u8]) -> Result<usize> {
+        self.reading(|snapshot| {
+            let head = snapshot.sessions.heads.get(snapshot.transaction, key)?;
+            let head = head.and_then(|head| Head::read(key, head));
+            Ok(head.map_or(0, |head| head.cookie.len() + head.body as usize))
+        })
+    }
+
+    /// Whether a touch is to be left out, told without waiting for those that write.
+    fn is_too_soon(&self, key: &[u8], now: Millis, expires: Millis) -> Result<bool> {
+        self.reading(|snapshot| {
+            let head = snapshot.sessions.heads.get(snapshot.transaction, key)?;
+            let alive = head.and_then(|head| Head::read(key, head));
+            let alive = alive.filter(|head| now <= head.due.expires);
+            Ok(alive.is_some_and(|head| self.options.is_too_soon(head.due.expires, expires)))
+        })
+    }
+
+    /// How many sessions there are, and the state.
+    fn sums(&self) -> Result<(usize, State)> {
+        self.reading(|snapshot| Ok((snapshot.len()?, snapshot.state)))
+    }
+
+    /// Removes those of the sessions that have expired or are damaged.
+    fn remove_over(&self, keys: &[Vec<u8>], now: Millis, removed: &mut Vec<Removed>) -> Result<()> {
+        // They are anywhere in the file, and each is on pages of its own.
+        for keys in keys.chunks(STEP_FOR_PAGES) {
+            self.writing(&[], 0, removed, |writing| {
+                for key in keys {
+                    match writing.find(key)? {
+                        Some(stored) if stored.is_expired(now) => writing.expire(key, &stored)?,
+                        Some(_) if writing.is_whole(key)? => {}
+                        _ => writing.discard(key)?,
+                    }
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+}
+
+impl SharedEngine {
+    pub(super) fn sync_by(&self, sync: impl FnOnce(&Environment) -> Lmdb<()>) -> Result<()> {
+        self.clear_stale_readers()?;
+        // Before it begins, so that what is written meanwhile counts.
+        self.is_dirty.store(false, Ordering::Relaxed);
+        self.files().and_then(|files| Ok(sync(&files.env)?)).map_err(|cause| {
+            self.is_dirty.store(true, Ordering::Relaxed);
+            self.error(Attempt::Sync, cause)
+        })
+    }
+}
+
+impl Engine for SharedEngine {
+    fn sid(&self, bytes: &[u8]) -> Sid {
+        Sid::new(bytes, &self.hasher)
+    }
+
+    fn is_durable(&self) -> bool {
+        true
+    }
+
+    /// The map of a large file takes milliseconds to go.
+    fn takes_long_to_drop(&self) -> bool {
+        true
+    }
+
+    fn get(
+        &self,
+        sid: &Sid,
+        now: Millis,
+        removed: &mut Vec<Removed>,
+        read: &mut dyn FnMut(BodyView<'_>),
+    ) -> Result<bool> {
+        let is_found = self.fetch(sid, now, removed, read)?;
+        let counters = &mut self.counters.lock();
+        if is_found {
+            counters.hits += 1;
+        } else {
+            counters.misses += 1;
+        }
+        Ok(is_found)
+    }
+
+    fn fetch(
+        &self,
+        sid: &Sid,
+        now: Millis,
+        removed: &mut Vec<Removed>,
+        read: &mut dyn FnMut(BodyView<'_>),
+    ) -> Result<bool> {
+        let Some(key) = layout::key_of(sid) else {
+            return Ok(false);
+        };
+        let found = self.reading(|snapshot| {
+            let (head, body) = match snapshot.sessions.get(snapshot.transaction, key)? {
+                Session::Missing => return Ok(Found::Missing),
+                Session::Damaged => return Ok(Found::Over),
+                Session::Found(head, body) => (head, body),
+            };
+            if now > head.due.expires {
+                return Ok(Found::Over);
+            }
+            let Some(view) = view(key, &head, &body, snapshot.state.version) else {
+                return Ok(Found::Over);
+            };
+            read(view);
+            Ok(Found::Alive)
+        })?;
+        match found {
+            Found::Missing => Ok(false),
+            Found::Alive => Ok(true),
+            Found::Over => self.take_over(key, now, removed, read),
+        }
+    }
+
+    /// As [`Self::fetch`]: reading a session does not change its place in the order.
+    fn peek(
+        &self,
+        sid: &Sid,
+        now: Millis,
+        removed: &mut Vec<Removed>,
+        read: &mut dyn FnMut(BodyView<'_>),
+    ) -> Result<bool> {
+        self.fetch(sid, now, removed, read)
+    }
+
+    fn set(
+        &self,
+        sid: Sid,
+        body: BodyRef<'_>,
+        condition: Condition,
+        times: (Millis, Millis),
+        removed: &mut Vec<Removed>,
+    ) -> Result<Result<Version, Refused>> {
+        self.backlog.lock().note_time(times.0);
+        let Some(key) = layout::key_of(&sid) else {
+            return Ok(Err(Refused::Sid));
+        };
+        let new = NewBody::new(body);
+        if !new.fits(key, &self.limits()?) {
+            return Ok(Err(Refused::TooLarge));
+        }
+        self.writing(key, new.len(), removed, |writing| writing.set(key, &new, condition, times))
+    }
+
+    fn merge(
+        &self,
+        sid: Sid,
+        body: BodyRef<'_>,
+        base: (Base<'_>, Version),
+        times: (Millis, Millis),
+        removed: &mut Vec<Removed>,
+    ) -> Result<Result<Merged, Refused>> {
+        self.backlog.lock().note_time(times.0);
+        let Some(key) = layout::key_of(&sid) else {
+            return Ok(Err(Refused::Sid));
+        };
+        let size = body.bytes.len() + self.stored_length(key)?;
+        self.writing(key, size, removed, |writing| writing.merge(key, body, base, times))
+    }
+
+    fn merge_cookie(
+        &self,
+        sid: &Sid,
+        cookie: BodyRef<'_>,
+        base: Base<'_>,
+        times: (Millis, Millis),
+        removed: &mut Vec<Removed>,
+    ) -> Result<Touched> {
+        self.backlog.lock().note_time(times.0);
+        let Some(key) = layout::key_of(sid) else {
+            return Ok(Touched::Missing);
+        };
+        let size = cookie.bytes.len() + self.stored_length(key)?;
+        self.writing(key, size, removed, |writing| writing.merge_cookie(key, cookie, base, times))
+    }
+
+    fn note_merge(&self) {
+        self.counters.lock().merges += 1;
+    }
+
+    fn touch(
+        &self,
+        sid: &Sid,
+        cookie: NewCookie<'_>,
+        now: Millis,
+        expires: Millis,
+        removed: &mut Vec<Removed>,
+    ) -> Result<Touched> {
+        self.touch_session(sid, cookie, false, (now, expires), removed)
+    }
+
+    fn renew(
+        &self,
+        sid: &Sid,
+        cookie: NewCookie<'_>,
+        now: Millis,
+        expires: Millis,
+        removed: &mut Vec<Removed>,
+    ) -> Result<Touched> {
+        self.touch_session(sid, cookie, true, (now, expires), removed)
+    }
+
+    /// None: a template would have to be known to all processes.
+    fn template(&self, _: &[u8]) -> Option<TemplateHandle> {
+        None
+    }
+
+    fn destroy(&self, sid: &Sid, now: Millis, removed: &mut Vec<Removed>) -> Result<bool> {
+        let Some(key) = layout::key_of(sid) else {
+            return Ok(false);
+        };
+        self.writing(&[], 0, removed, |writing| writing.destroy(key, now))
+    }
+
+    fn length(&self) -> Result<usize> {
+        Ok(self.sums()?.0)
+    }
+
+    fn stats(&self) -> Result<Stats> {
+        let (sessions, state) = self.sums()?;
+        let bytes = count_of(state.bytes.saturating_add(state.dead_bytes));
+        Ok(Stats { sessions, bytes, counters: *self.counters.lock() })
+    }
+
+    fn ids(&self) -> Result<Vec<Sid>> {
+        self.reading(|snapshot| snapshot.latest_first()?.map(|sid| Ok(self.sid(sid?))).collect())
+    }
+
+    fn listing(self: Arc<Self>) -> Result<Box<dyn Listing>> {
+        Ok(Box::new(SidListing::new(&self)))
+    }
+
+    fn all(&self, now: Millis, removed: &mut Vec<Removed>) -> Result<Vec<(Sid, Body)>> {
+        let (listed, over) = self.reading(|snapshot| {
+            let (mut listed, mut over) = (Vec::new(), Vec::new());
+            for key in snapshot.latest_first()? {
+                let key = key?;
+                let session = snapshot.sessions.get(snapshot.transaction, key)?;
+                let found = match &session {
+                    Session::Found(head, body) => {
+                        view(key, head, body, 0).map(|view| (view, head.due.expires))
+                    }
+                    Session::Missing | Session::Damaged => None,
+                };
+                if found.is_none_or(|(_, expires)| now > expires) {
+                    over.push(key.to_vec());
+                }
+                let is_listed = |expires| now <= expires || self.options.stale;
+                if let Some((view, _)) = found.filter(|(_, expires)| is_listed(*expires)) {
+                    listed.push((self.sid(key), view.to_body()));
+                }
+            }
+            Ok((listed, over))
+        })?;
+        self.remove_over(&over, now, removed)?;
+        Ok(listed)
+    }
+
+    fn clear(&self, now: Millis, removed: &mut Vec<Removed>) -> Result<()> {
+        if self.writing(&[], 0, removed, |writing| writing.clear(now))? {
+            self.backlog.lock().sweep_later();
+        }
+        Ok(())
+    }
+
+    fn begin_prune(&self, now: Millis) -> Result<()> {
+        self.prune_now(now)
+    }
+
+    fn is_busy(&self) -> Result<bool> {
+        self.backlog.lock().is_busy()
+    }
+
+    fn take_pruned(&self, limit: usize, removed: &mut Vec<Removed>) -> bool {
+        self.backlog.lock().take_pruned(limit, removed)
+    }
+
+    fn is_dirty(&self) -> bool {
+        self.is_dirty.load(Ordering::Relaxed)
+    }
+
+    /// Also has the file give up what dead readers hold: it would grow with what is written.
+    fn sync(&self) -> Result<()> {
+        self.sync_by(Env::force_sync)
+    }
+
+    fn is_replaced(&self) -> bool {
+        self.is_file_replaced()
+    }
+
+    fn follow(&self) -> Result<()> {
+        self.follow_files(NOTICING)
+    }
+
+    fn take_notice(&self) -> Option<String> {
+        self.notices.lock().pop_front()
+    }
+
+    #[cfg(test)]
+    fn validate(&self) {
+        self.validate();
+    }
+}

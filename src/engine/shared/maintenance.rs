@@ -1,0 +1,131 @@
+//! What is removed in steps: what has expired when a prune begins, what was cleared, and what there
+//! is no room for. Each step is a small transaction, for others that write wait for it.
+
+use std::time::Instant;
+
+use super::backlog::{Backlog, Prune};
+use super::error::Result;
+use super::handle::SharedEngine;
+use super::layout::Due;
+use super::lmdb::Lmdb;
+use super::schema::{Sessions, Snapshot};
+use super::writing::STEP;
+use crate::background::Prunable;
+use crate::engine::types::{REMOVED_AT_ONCE, Removed};
+use crate::time::{Millis, stopwatch};
+
+/// How many steps of a prune a caller does itself.
+const STEPS_AT_ONCE: usize = REMOVED_AT_ONCE / STEP;
+
+impl Snapshot<'_> {
+    /// Whether a prune would find anything to do.
+    fn has_due(&self, now: Millis, swept: Sessions) -> Lmdb<bool> {
+        for database in swept.all() {
+            if !database.is_empty(self.transaction)? {
+                return Ok(true);
+            }
+        }
+        let first = self.sessions.expiry.first(self.transaction)?;
+        Ok(first.is_some_and(|(key, _)| key < &Due::first_at(now).key()[..]))
+    }
+}
+
+impl SharedEngine {
+    /// Begins a prune, in place of one that is under way, and does the first steps.
+    pub(super) fn prune_now(&self, now: Millis) -> Result<()> {
+        self.clear_stale_readers()?;
+        let began = stopwatch();
+        let has_due = self.reading(|snapshot| {
+            let swept = snapshot.databases.sessions(&snapshot.state.before());
+            snapshot.has_due(now, swept)
+        })?;
+        let mut backlog = self.backlog.lock();
+        backlog.failure = None;
+        backlog.prune = has_due.then_some(Prune { now, began });
+        drop(backlog);
+        if !has_due {
+            self.count_prune(began);
+        }
+        for _ in 0..STEPS_AT_ONCE {
+            if !self.prune_a_little()? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Does a step of the prune that is under way. Returns whether there is more to do. Where it
+    /// fails the prune is over.
+    fn prune_a_little(&self) -> Result<bool> {
+        let Some(Prune { began, .. }) = self.backlog.lock().prune else {
+            return Ok(false);
+        };
+        let mut removed = Vec::new();
+        let more = self.writing(&[], 0, &mut removed, |writing| {
+            // Only now, for whoever has written before this transaction may have set it back.
+            let prune = self.backlog.lock().prune;
+            prune.map_or(Ok(false), |prune| writing.prune(prune.now))
+        });
+        let mut backlog = self.backlog.lock();
+        self.keep(&mut backlog, removed);
+        // Another one may have begun meanwhile.
+        if matches!(more, Ok(true)) || backlog.prune.is_none_or(|prune| prune.began != began) {
+            return Ok(backlog.prune.is_some());
+        }
+        backlog.prune = None;
+        drop(backlog);
+        if more.is_ok() {
+            self.count_prune(began);
+        }
+        more
+    }
+
+    fn sweep_a_little(&self) {
+        if std::mem::take(&mut self.backlog.lock().is_sweeping) {
+            let mut removed = Vec::new();
+            let more = self.writing(&[], 0, &mut removed, |writing| writing.sweep(STEP));
+            let mut backlog = self.backlog.lock();
+            self.keep(&mut backlog, removed);
+            // Where it fails, the next prune goes on with it.
+            backlog.is_sweeping |= more.is_ok_and(|more| more);
+        }
+    }
+
+    fn evict_a_little(&self) {
+        let kept = self.backlog.lock().kept.take();
+        if let Some(kept) = kept {
+            let mut removed = Vec::new();
+            // It asks for more itself. Where it fails, the next write goes on with it.
+            let _ = self.writing(&kept, 0, &mut removed, |writing| writing.evict(&kept));
+            self.keep(&mut self.backlog.lock(), removed);
+        }
+    }
+
+    fn keep(&self, backlog: &mut Backlog, removed: Vec<Removed>) {
+        if self.options.keep_removed {
+            backlog.pruned.extend(removed);
+        }
+    }
+
+    fn count_prune(&self, began: Instant) {
+        let counters = &mut self.counters.lock();
+        counters.prunes += 1;
+        counters.last_prune = began.elapsed();
+    }
+}
+
+impl Prunable for SharedEngine {
+    fn prune_step(&self) -> bool {
+        self.evict_a_little();
+        self.sweep_a_little();
+        let pruned = self.prune_a_little();
+        let mut backlog = self.backlog.lock();
+        if let Err(error) = pruned {
+            backlog.failure = Some(error);
+        }
+        backlog.has_steps()
+    }
+}
+
+#[cfg(test)]
+mod tests;

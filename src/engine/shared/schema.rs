@@ -1,0 +1,191 @@
+//! The databases of the file, and what a transaction that reads sees in them.
+//!
+//! It has no environment, begins no transaction and writes nothing.
+
+use std::borrow::Cow;
+
+use heed::RoTxn;
+
+use super::layout::{self, Head, Owner, PieceKeys, State};
+use super::lmdb::{Entries, Lmdb, count_of};
+use super::space::PageSize;
+use crate::engine::types::Version;
+use crate::session::BodyView;
+
+/// The databases of the file; see [`layout`].
+#[derive(Clone, Copy)]
+pub(super) struct Databases {
+    /// One generation's and the next one's.
+    pub(super) sessions: [Sessions; 2],
+    pub(super) destroyed: Entries,
+    pub(super) deaths: Entries,
+    pub(super) state: Entries,
+}
+
+/// The databases that have the sessions.
+#[derive(Clone, Copy)]
+pub(super) struct Sessions {
+    pub(super) heads: Entries,
+    pub(super) bodies: Entries,
+    pub(super) pieces: Entries,
+    pub(super) expiry: Entries,
+}
+
+/// The one key in `state`.
+pub(super) const STATE: &[u8] = b"state";
+
+/// What is stored of a session.
+pub(super) enum Session<'t> {
+    Missing,
+    /// Not what was written, or not all of it.
+    Damaged,
+    /// Its head, and its body with the checksum.
+    Found(Head<'t>, Cow<'t, [u8]>),
+}
+
+/// What a transaction that reads sees.
+pub(super) struct Snapshot<'t> {
+    pub(super) transaction: &'t RoTxn<'t>,
+    pub(super) databases: Databases,
+    /// Its version is that of the reader: what it reads was written no later, and whatever
+    /// happens afterwards gets a larger number.
+    pub(super) state: State,
+    pub(super) sessions: Sessions,
+}
+
+impl Databases {
+    /// Those that have the sessions in a state.
+    pub(super) fn sessions(&self, state: &State) -> Sessions {
+        self.sessions[usize::from(state.generation % 2 == 1)]
+    }
+
+    pub(super) fn state(&self, transaction: &RoTxn<'_>) -> Lmdb<State> {
+        let stored = self.state.get(transaction, STATE)?.and_then(State::read);
+        Ok(stored.unwrap_or(State { format: layout::FORMAT, ..State::default() }))
+    }
+
+    pub(super) fn are_empty(&self, transaction: &RoTxn<'_>) -> Lmdb<bool> {
+        let [even, odd] = &self.sessions;
+        Ok(even.heads.is_empty(transaction)? && odd.heads.is_empty(transaction)?)
+    }
+
+    pub(super) fn snapshot<'t>(&self, transaction: &'t RoTxn<'t>) -> Lmdb<Snapshot<'t>> {
+        let state = self.state(transaction)?;
+        Ok(Snapshot { transaction, databases: *self, state, sessions: self.sessions(&state) })
+    }
+
+    /// A state whose sums are those of what there is: damage may have taken what they counted.
+    pub(super) fn recounted(
+        &self,
+        transaction: &RoTxn<'_>,
+        state: State,
+        page: PageSize,
+    ) -> Lmdb<State> {
+        let mut bytes = 0;
+        for entry in self.sessions(&state).heads.iter(transaction)? {
+            let (sid, head) = entry?;
+            if let Some(head) = Head::read(sid, head) {
+                bytes += page.cost(sid.len(), head.cookie.len(), head.body as usize) as u64;
+            }
+        }
+        let mut dead_bytes = 0;
+        for entry in self.deaths.iter(transaction)? {
+            if let Some((_, sid)) = layout::read_death_key(entry?.0) {
+                dead_bytes += page.death_cost(sid.len()) as u64;
+            }
+        }
+        Ok(State { bytes, dead_bytes, ..state })
+    }
+
+    /// How many pages the databases use.
+    pub(super) fn pages(&self, transaction: &RoTxn<'_>) -> Lmdb<usize> {
+        let Self { sessions, destroyed, deaths, state } = self;
+        let sessions = sessions.iter().flat_map(Sessions::all);
+        let mut pages = 0;
+        for database in sessions.chain([*destroyed, *deaths, *state]) {
+            let stat = database.stat(transaction)?;
+            pages += stat.branch_pages + stat.leaf_pages + stat.overflow_pages;
+        }
+        Ok(pages)
+    }
+}
+
+impl Sessions {
+    pub(super) fn all(&self) -> [Entries; 4] {
+        [self.heads, self.bodies, self.pieces, self.expiry]
+    }
+
+    pub(super) fn get<'t>(&self, transaction: &'t RoTxn<'_>, key: &[u8]) -> Lmdb<Session<'t>> {
+        let head = self.heads.get(transaction, key)?;
+        let body = self.bodies.get(transaction, key)?;
+        let (head, first) = match (head, body) {
+            (None, None) => return Ok(Session::Missing),
+            (Some(head), Some(body)) => (Head::read(key, head), body),
+            _ => return Ok(Session::Damaged),
+        };
+        let Some(head) = head else {
+            return Ok(Session::Damaged);
+        };
+        let body = self.body(transaction, (key, &head), first)?;
+        Ok(body.map_or(Session::Damaged, |body| Session::Found(head, body)))
+    }
+
+    /// The whole body that begins with `first`, put together if need be. `None` where something is
+    /// missing.
+    pub(super) fn body<'t>(
+        &self,
+        transaction: &'t RoTxn<'_>,
+        (key, head): (&[u8], &Head<'_>),
+        first: &'t [u8],
+    ) -> Lmdb<Option<Cow<'t, [u8]>>> {
+        let length = layout::CHECKSUM + head.body as usize;
+        if first.len() >= length {
+            return Ok((first.len() == length).then_some(Cow::Borrowed(first)));
+        }
+        let mut body = Vec::with_capacity(length);
+        body.extend_from_slice(first);
+        let mut keys = PieceKeys::new(key);
+        for number in 0.. {
+            if body.len() >= length {
+                break;
+            }
+            let Some(piece) = self.pieces.get(transaction, keys.key(number))? else {
+                return Ok(None);
+            };
+            body.extend_from_slice(piece);
+        }
+        Ok((body.len() == length).then_some(Cow::Owned(body)))
+    }
+}
+
+impl Snapshot<'_> {
+    pub(super) fn len(&self) -> Lmdb<usize> {
+        Ok(count_of(self.sessions.heads.len(self.transaction)?))
+    }
+
+    /// The sids, the latest expiry first.
+    pub(super) fn latest_first(&self) -> Lmdb<impl Iterator<Item = Lmdb<&[u8]>> + use<'_>> {
+        let entries = self.sessions.expiry.rev_iter(self.transaction)?;
+        Ok(entries.filter_map(|entry| match entry {
+            Ok(entry) => layout::read_expiry(entry).map(|(_, sid)| Ok(sid)),
+            Err(error) => Some(Err(error)),
+        }))
+    }
+}
+
+/// What the serializer had returned, read at the version `read`. `None` where the body is not what
+/// was written.
+pub(super) fn view<'t>(
+    key: &[u8],
+    head: &Head<'t>,
+    body: &'t [u8],
+    read: Version,
+) -> Option<BodyView<'t>> {
+    let owner = Owner { sid: key, version: head.version };
+    BodyView::of_parts(
+        layout::read_body(owner, body)?,
+        head.cut(),
+        head.encoding,
+        (read, head.due.expires),
+    )
+}

@@ -1,0 +1,3 @@
+//! What every engine is held against.
+
+pub(super) mod conflicts;

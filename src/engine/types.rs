@@ -1,0 +1,171 @@
+//! What goes into an engine and comes out of it: options, removed sessions, figures.
+//!
+//! Plain data. It knows no engine and no rule, but for what an option says of itself.
+
+use std::time::Duration;
+
+use crate::session::{Body, BodyRef, TemplateHandle};
+use crate::sid::Sid;
+use crate::time::Millis;
+
+/// The place of a session in the order: when it expires, where that matters, and the number of
+/// what was done to it last.
+pub type Rank = (Millis, u64);
+
+/// How many sessions an operation evicts or prunes itself. What is more than that it leaves to
+/// [`Prunable::prune_step`](crate::background::Prunable::prune_step); until that has been called often enough there may be more than `max`
+/// and `max_bytes` allow.
+pub const REMOVED_AT_ONCE: usize = 256;
+
+/// How an engine is to behave.
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "they are the user's, each on its own")]
+pub struct Options {
+    /// The most records to keep; `usize::MAX` for no limit. With 0 nothing fits.
+    pub max: usize,
+    /// The most bytes to keep, the engine's own overhead included; `usize::MAX` for no limit.
+    pub max_bytes: usize,
+    /// Whether an expired record is read once more by the operation that removes it.
+    pub stale: bool,
+    /// Whether the caller wants what is removed, to dispose of it. Without it, what a prune
+    /// removes is freed at once, where it is removed.
+    pub keep_removed: bool,
+    /// Whether a body that `set` overwrites counts as removed.
+    pub keep_replaced: bool,
+    /// Whether nobody can write a destroyed sid for some minutes.
+    pub destroyed_is_final: bool,
+    /// A touch that would put the expiry off by less than this is not done.
+    pub touch_after: Millis,
+}
+
+impl Options {
+    /// The first option, as JavaScript names it, in which the two differ.
+    pub(crate) fn difference(self, other: Self) -> Option<&'static str> {
+        let same = [
+            ("max", self.max == other.max),
+            ("maxBytes", self.max_bytes == other.max_bytes),
+            ("stale", self.stale == other.stale),
+            ("dispose", self.keep_removed == other.keep_removed),
+            ("noDisposeOnSet", self.keep_replaced == other.keep_replaced),
+            ("destroyed", self.destroyed_is_final == other.destroyed_is_final),
+            ("touchAfter", self.touch_after == other.touch_after),
+        ];
+        same.into_iter().find(|(_, is_same)| !is_same).map(|(option, _)| option)
+    }
+
+    /// Whether a touch that moves the expiry from one moment to another is left out.
+    pub(super) fn is_too_soon(self, from: Millis, to: Millis) -> bool {
+        to >= from && to.saturating_sub(from) < self.touch_after
+    }
+
+    pub(super) fn is_limited(self) -> bool {
+        self.max < usize::MAX || self.max_bytes < usize::MAX
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            max: usize::MAX,
+            max_bytes: usize::MAX,
+            stale: false,
+            keep_removed: false,
+            keep_replaced: false,
+            destroyed_is_final: false,
+            touch_after: 0,
+        }
+    }
+}
+
+/// A session that left the store, or a body that another took the place of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Removed {
+    /// Whose it was.
+    pub sid: Sid,
+    /// What the serializer had returned. Without [`Options::keep_removed`] nobody reads it: it
+    /// may be in pieces.
+    pub body: Body,
+    /// The number of its last use.
+    pub(super) last_use: u64,
+}
+
+/// Numbers what happens to an engine's records, reads too: larger is later. A record has that of
+/// its last write, so what was read at a version is unchanged where its record's is not larger.
+/// There is no version 0.
+pub type Version = u64;
+
+/// What [`Engine::merge`](super::Engine::merge) wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Merged {
+    /// The version of what was written.
+    pub version: Version,
+    /// Whether it has what another request wrote.
+    pub is_merged: bool,
+}
+
+/// What an engine holds and has done.
+#[derive(Clone, Copy, Debug)]
+pub struct Stats {
+    /// The records, expired ones that nothing has removed yet included.
+    pub sessions: usize,
+    /// What they take: sids, bodies, and the engine's own overhead.
+    pub bytes: usize,
+    /// What happened since the engine was made.
+    pub counters: Counters,
+}
+
+/// What happened since an engine was made.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counters {
+    /// Calls of `get` that found a record: a live one, or in a `stale` store an expired one.
+    pub hits: u64,
+    /// Calls of `get` that did not.
+    pub misses: u64,
+    /// Records written by `set`.
+    pub sets: u64,
+    /// Those of them in which two writers' changes were merged.
+    pub merges: u64,
+    /// Writes that were refused because the session had been destroyed.
+    pub refused: u64,
+    /// Records renewed by `touch`.
+    pub touches: u64,
+    /// Records evicted because there were more than `max`.
+    pub evictions_by_count: u64,
+    /// Records evicted because they took more than `max_bytes`.
+    pub evictions_by_bytes: u64,
+    /// Records removed because they had expired.
+    pub expirations: u64,
+    /// Prunes that were done.
+    pub prunes: u64,
+    /// How long the last of them took, from when it was asked for.
+    pub last_prune: Duration,
+}
+
+/// The cookie that a session is to have.
+#[derive(Clone, Copy, Debug)]
+pub enum NewCookie<'a> {
+    /// JSON text in UTF-8.
+    Text(BodyRef<'a>),
+    /// The text of a template.
+    Cut {
+        /// What [`Engine::template`](super::Engine::template) gave.
+        template: TemplateHandle,
+        /// The time that belongs into it, where it has a place for one.
+        time: Option<Millis>,
+    },
+}
+
+/// What [`Engine::touch`](super::Engine::touch) did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Touched {
+    /// There is no such session, or it has expired.
+    Missing,
+    /// The cookie and the expiry are new, or it is too soon for new ones.
+    Renewed,
+    /// Neither cookie nor expiry was changed, because only reading, changing and writing the
+    /// session can do it. Its place in the order may have been: that call comes next.
+    NeedsRewrite,
+    /// Nothing: there is no such template any more, or not for such a time. The cookie's text
+    /// is needed.
+    NeedsText,
+}

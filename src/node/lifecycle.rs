@@ -1,0 +1,95 @@
+//! The functions of a store that are about all of it: clearing, pruning, syncing and closing it.
+
+use std::sync::Arc;
+
+use super::raw::{Call, Value};
+use super::store::{Done, Store, nothing};
+use crate::named::Lease;
+use crate::session::Encoding;
+use crate::time::whole;
+
+impl Store {
+    /// `clear(now)`.
+    pub(super) fn clear(&self, call: &Call) -> Done {
+        let now = whole(call.number(0)?);
+        self.removing(|removed| self.engine().clear(now, removed))?;
+        self.go_on_later()?;
+        Ok(Value::UNDEFINED)
+    }
+
+    /// `close(now)`: clears the store, unless others have it by its name still, or its sessions
+    /// are in a file: that is let go. Gives whether it cleared the store.
+    pub(super) fn close(&self, call: &Call) -> Done {
+        let is_last = self.lease.take().is_none_or(Lease::end);
+        if self.engine().is_durable() {
+            self.let_go();
+            return call.truth(false);
+        }
+        if is_last {
+            self.clear(call)?;
+        }
+        call.truth(is_last)
+    }
+
+    pub(super) fn let_go(&self) {
+        let engine = self.engine.replace(nothing());
+        let left = Arc::clone(&self.left);
+        self.closing.begin(move || {
+            // Nothing prunes meanwhile: that is done by the same thread.
+            engine.take_pruned(usize::MAX, &mut left.lock());
+            if engine.is_dirty() { engine.sync() } else { Ok(()) }
+        });
+    }
+
+    /// `isClosing()`: whether the background thread still has to let go of the file. When it has,
+    /// `takeRemoved` gives what it had removed.
+    pub(super) fn is_closing(&self, call: &Call) -> Done {
+        let is_closing = self.closing.is_under_way()?;
+        if !is_closing {
+            self.removed.borrow_mut().append(&mut self.left.lock());
+        }
+        call.truth(is_closing)
+    }
+
+    /// `syncLater()`: has the background thread put on the disk what was written, if anything was.
+    /// Gives whether there is anything that is not there yet. Throws what the last time failed with.
+    pub(super) fn sync_later(&self, call: &Call) -> Done {
+        let is_under_way = self.sync.is_under_way()?;
+        let is_dirty = self.engine().is_dirty();
+        if is_dirty && !is_under_way {
+            let engine = Arc::downgrade(&self.engine());
+            self.sync.begin(move || engine.upgrade().map_or(Ok(()), |engine| engine.sync()));
+        }
+        call.truth(is_dirty || is_under_way)
+    }
+
+    /// `watch()`: where the files of the path were replaced, has the background thread open those
+    /// that are there now. Gives what has become of it, once, when there is something to tell.
+    pub(super) fn watch(&self, call: &Call) -> Done {
+        let engine = self.engine();
+        // Where it failed the notice says so, and it is tried again.
+        let is_following = self.following.is_under_way().unwrap_or(false);
+        if !is_following && engine.is_replaced() {
+            let engine = Arc::downgrade(&engine);
+            self.following.begin(move || engine.upgrade().map_or(Ok(()), |engine| engine.follow()));
+        }
+        match engine.take_notice() {
+            Some(notice) => call.body(notice.as_bytes(), Encoding::Utf8),
+            None => Ok(Value::UNDEFINED),
+        }
+    }
+
+    /// `prune(now)`: removes what has expired. If it is more than a little, the background thread
+    /// goes on with it.
+    pub(super) fn prune(&self, call: &Call) -> Done {
+        self.engine().begin_prune(whole(call.number(0)?))?;
+        self.go_on_later()?;
+        Ok(Value::UNDEFINED)
+    }
+
+    /// `isBusy()`: whether the background thread still has to remove something, or `takeRemoved`
+    /// has something to give that it has removed.
+    pub(super) fn is_busy(&self, call: &Call) -> Done {
+        call.truth(self.engine().is_busy()?)
+    }
+}

@@ -1,0 +1,129 @@
+//! What a serializer made of a session: as it comes in, as it is read, and as it leaves the store.
+//!
+//! A body knows neither its sid nor where it is stored.
+
+use super::cookie::CookieText;
+use crate::time::Millis;
+
+/// How a body's bytes stand for the value that the serializer returned, so that what is
+/// handed out is what came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// A string of ASCII characters: the fastest to hand back.
+    Ascii,
+    /// A string, in UTF-8.
+    Utf8,
+    /// A string with lone surrogates, as UTF-16 code units in the machine's byte order.
+    Utf16,
+    /// The bytes of a Node.js `Buffer`.
+    Buffer,
+    /// The bytes of a `Uint8Array`.
+    Uint8Array,
+}
+
+/// What a serializer made of a session, borrowed from the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BodyRef<'a> {
+    /// The bytes.
+    pub bytes: &'a [u8],
+    /// What they stand for.
+    pub encoding: Encoding,
+    /// Whether `JSON.stringify` wrote them, so that touch may replace the cookie in place.
+    pub is_json: bool,
+}
+
+/// A body that left its record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Body {
+    bytes: Vec<u8>,
+    encoding: Encoding,
+}
+
+impl Body {
+    /// Nothing, in place of a body that nobody reads.
+    pub(crate) fn none() -> Self {
+        Self { bytes: Vec::new(), encoding: Encoding::Ascii }
+    }
+
+    pub(crate) fn new(body: BodyRef<'_>) -> Self {
+        Self { bytes: body.bytes.to_vec(), encoding: body.encoding }
+    }
+
+    pub(super) fn of_parts(bytes: Vec<u8>, encoding: Encoding) -> Self {
+        Self { bytes, encoding }
+    }
+
+    /// What the serializer had returned.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// What the bytes stand for.
+    #[must_use]
+    pub fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+}
+
+/// A body as a record holds it, to be read under the lock.
+#[derive(Clone, Copy)]
+pub struct BodyView<'a> {
+    pub(super) head: &'a [u8],
+    pub(super) cookie: Option<CookieText<'a>>,
+    pub(super) tail: &'a [u8],
+    pub(super) encoding: Encoding,
+    pub(super) read: u64,
+    pub(super) expires: Millis,
+}
+
+impl<'a> BodyView<'a> {
+    /// A body without its cookie, in the text of which `cookie` belongs at `at`, read at the
+    /// version `read`.
+    pub(crate) fn of_parts(
+        bytes: &'a [u8],
+        cookie: Option<(usize, &'a [u8])>,
+        encoding: Encoding,
+        (read, expires): (u64, Millis),
+    ) -> Option<Self> {
+        let (head, tail) = bytes.split_at_checked(cookie.map_or(bytes.len(), |(at, _)| at))?;
+        let cookie = cookie.map(|(_, text)| CookieText::whole(text));
+        Some(Self { head, cookie, tail, encoding, read, expires })
+    }
+
+    /// The version at which the body was read.
+    #[must_use]
+    pub fn read(&self) -> u64 {
+        self.read
+    }
+
+    /// The last moment at which the session is alive.
+    #[must_use]
+    pub fn expires(&self) -> Millis {
+        self.expires
+    }
+
+    /// Appends what the serializer had returned to `bytes`.
+    pub fn write_to(&self, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(self.head);
+        if let Some(cookie) = self.cookie {
+            cookie.write_to(bytes);
+        }
+        bytes.extend_from_slice(self.tail);
+    }
+
+    /// What the bytes stand for.
+    #[must_use]
+    pub fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+
+    /// A copy that can leave the lock.
+    #[must_use]
+    pub fn to_body(&self) -> Body {
+        let cookie = self.cookie.map_or(0, |cookie| cookie.len());
+        let mut bytes = Vec::with_capacity(self.head.len() + cookie + self.tail.len());
+        self.write_to(&mut bytes);
+        Body { bytes, encoding: self.encoding }
+    }
+}
