@@ -1,15 +1,16 @@
 'use strict'
 
 /**
- * Writes and touches of sessions that a request has read: compared with what is stored and written
- * in one native step, and merged with what other requests made of them meanwhile.
+ * Writes and touches of sessions. One that a request has read is compared with what is stored and
+ * written in one native step, and merged with what other requests made of it meanwhile.
  */
 
 const { isDeepStrictEqual } = require('node:util')
 const { isDate } = require('node:util/types')
 const { bodyKind, parse, toBody } = require('./body.js')
 const { isDone } = require('./cookie.js')
-const { closedError, refusalError } = require('./errors.js')
+const { refusalError } = require('./errors.js')
+const { debug, tag } = require('./log.js')
 const { lifetimeSide, merge, mergeCookies } = require('./merge.js')
 const { kindOf } = require('./options.js')
 
@@ -32,31 +33,58 @@ const LAST_VERSION = Number.MAX_SAFE_INTEGER
 const MAX_ATTEMPTS = 1000
 
 /**
- * Writes a session that was read before, unless it was destroyed since. Returns what the native
- * write answered, and whether what others wrote was merged into it.
+ * Writes a session that nobody is known to have read. Returns its version; undefined if it was not
+ * written because it had been destroyed.
  */
+function writeNew(state, serializer, key, data, ttl) {
+  const now = timeOfOpen(state, 'set')
+  const written = state.native.set(key, data, now, ttl, bodyKind(serializer, data))
+  const refusal = refusalError(written, key, state.options)
+  if (refusal) throw refusal
+  if (written !== DESTROYED) return written
+  debugRefused(key)
+  return undefined
+}
+
+/** Writes a session that was read before, unless it was destroyed since. */
 function writeTied(state, serializer, tie, session, data, ttl) {
   const { conflict } = state.options
   const areMerged = conflict !== 'overwrite' && typeof conflict !== 'function'
   const isJson = serializer === JSON && typeof tie.body === 'string'
-  const write = areMerged && isJson ? writeJson : writeCompared
-  return write(state, serializer, tie, session, data, ttl)
+  const { written, isMerge } =
+    areMerged && isJson
+      ? writeJson(state, tie, data, ttl)
+      : writeCompared(state, serializer, tie, session, data, ttl)
+  if (written === DESTROYED) {
+    debugRefused(tie.key)
+    return
+  }
+  state.ties.noteWritten(tie, data, written, !isMerge)
+  if (debug.enabled && isMerge) debug('MERGE %s', tag(tie.key))
 }
 
-/** As `writeTied`, for JSON, which the native store merges itself. */
-function writeJson(state, _serializer, tie, _session, data, ttl) {
+function debugRefused(key) {
+  if (debug.enabled) debug('REFUSED %s: it was destroyed', tag(key))
+}
+
+/**
+ * Writes JSON, which the native store merges itself. Returns what the native write answered, and
+ * whether what others wrote was merged into it.
+ */
+function writeJson(state, { key, version, isWhole, body }, data, ttl) {
   const { native, options } = state
-  const expected = tie.isWhole ? tie.version : NO_VERSION
-  const times = [timeOfOpen(state, 'set'), ttl, tie.version, expected]
-  const written = native.merge(tie.key, data, ...times, tie.body, hasFixedTtl(options))
-  const refusal = refusalError(written, tie.key, options)
+  const now = timeOfOpen(state, 'set')
+  const expected = isWhole ? version : NO_VERSION
+  const hasFixedLifetime = hasFixedTtl(options)
+  const answer = native.merge(key, data, now, ttl, version, expected, body, hasFixedLifetime)
+  const refusal = refusalError(answer, key, options)
   if (refusal) throw refusal
   // A half more stands for a merge.
-  const version = Math.floor(written)
-  return { written: version, isMerge: version !== written }
+  const written = Math.floor(answer)
+  return { written, isMerge: written !== answer }
 }
 
-/** As `writeTied`, for what only JavaScript can merge. */
+/** As `writeJson`, for what only JavaScript can merge. */
 function writeCompared(state, serializer, tie, session, data, ttl) {
   const { native, options } = state
   const given = { body: data, ttl, isMerge: false }
@@ -127,7 +155,7 @@ function rewrite(state, serializer, key, session, ttl, tie) {
 /** The time, for a native call that comes next: whatever gives it may have closed the store. */
 function timeOfOpen(state, method) {
   const now = Date.now()
-  if (!state.isOpen) throw closedError(method)
+  state.assertOpen(method)
   return now
 }
 
@@ -215,4 +243,4 @@ function isObject(value) {
   return value !== null && typeof value === 'object' && !isDate(value)
 }
 
-module.exports = { DESTROYED, mergeCookie, rewrite, writeTied }
+module.exports = { mergeCookie, rewrite, writeNew, writeTied }

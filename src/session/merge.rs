@@ -30,6 +30,9 @@ const EXPIRES: &str = r#""expires""#;
 const MAX_AGES: [&str; 2] = [r#""originalMaxAge""#, r#""maxAge""#];
 const LIFETIME: [&str; 3] = [MAX_AGES[0], MAX_AGES[1], EXPIRES];
 
+/// More milliseconds than a renewal of a cookie takes.
+const MOST_LOST: f64 = 1000.0;
+
 /// What is to be written.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Merged {
@@ -295,8 +298,18 @@ fn lifetime_of(base: &Object<'_>, theirs: &Object<'_>, mine: &Object<'_>) -> Lif
 
 /// Whether a cookie was given another lifetime, rather than renewed for the one that it had.
 fn has_new_lifetime(base: &Object<'_>, cookie: &Object<'_>) -> bool {
-    let is_other = |key: &&str| !is_same(base.get(key), cookie.get(key));
+    let is_other = |key: &&str| !is_same_age(base.get(key), cookie.get(key));
     MAX_AGES.iter().any(is_other) || time_of(base).is_none() != time_of(cookie).is_none()
+}
+
+/// Whether it is the same number of milliseconds, as far as can be told: when express-session renews
+/// a cookie it reads the clock twice, and what has passed in between is missing afterwards.
+fn is_same_age(was: Option<&str>, is: Option<&str>) -> bool {
+    let number = |age: Option<&str>| age.and_then(|age| age.parse::<f64>().ok());
+    match (number(was), number(is)) {
+        (Some(was), Some(is)) => (0.0..MOST_LOST).contains(&(was - is)),
+        _ => is_same(was, is),
+    }
 }
 
 /// When a cookie expires; `None` where it does not say.

@@ -120,7 +120,7 @@ fn cookie(max_age: &str, seconds: u32, more: &str) -> String {
 fn a_cookie_has_the_lifetime_that_one_side_set_or_else_the_later_one() {
     let session = |cookie: &str| format!(r#"{{"cookie":{cookie}}}"#);
     let gone = r#"{"originalMaxAge":null,"expires":null,"path":"/"}"#.to_owned();
-    let at = |seconds| cookie("60", seconds, "");
+    let at = |seconds| cookie("60000", seconds, "");
     for (base, theirs, mine, expected, lifetime) in [
         (at(0), at(5), at(7), at(7), Lifetime::Mine),
         (at(0), at(7), at(5), at(7), Lifetime::Longer),
@@ -128,12 +128,22 @@ fn a_cookie_has_the_lifetime_that_one_side_set_or_else_the_later_one() {
         (at(0), cookie("1", 3, ""), at(9), cookie("1", 3, ""), Lifetime::Theirs),
         (at(0), at(9), cookie("1", 3, ""), cookie("1", 3, ""), Lifetime::Mine),
         (at(0), cookie("9", 9, ""), cookie("1", 3, ""), cookie("1", 3, ""), Lifetime::Mine),
+        // The clock went on while either was renewed.
+        (
+            at(0),
+            cookie("90000", 3, ""),
+            cookie("59998", 9, ""),
+            cookie("90000", 3, ""),
+            Lifetime::Theirs,
+        ),
+        (at(0), cookie("59999", 7, ""), at(9), at(9), Lifetime::Mine),
+        (at(0), at(9), cookie("59000", 3, ""), cookie("59000", 3, ""), Lifetime::Mine),
         (at(0), gone.clone(), at(9), gone, Lifetime::Theirs),
         (
             at(0),
-            cookie("60", 7, r#","secure":true"#),
-            cookie("60", 5, r#","sameSite":"lax""#),
-            cookie("60", 7, r#","sameSite":"lax","secure":true"#),
+            cookie("60000", 7, r#","secure":true"#),
+            cookie("60000", 5, r#","sameSite":"lax""#),
+            cookie("60000", 7, r#","sameSite":"lax","secure":true"#),
             Lifetime::Longer,
         ),
     ] {
