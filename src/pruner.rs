@@ -41,6 +41,8 @@ pub static PRUNER: Pruner = Pruner::new();
 pub struct Pruner {
     state: Mutex<State>,
     wake: Condvar,
+    /// How the thread rests.
+    rest: fn(Duration),
 }
 
 struct State {
@@ -79,6 +81,7 @@ impl Pruner {
                 era: 0,
             }),
             wake: Condvar::new(),
+            rest: std::thread::sleep,
         }
     }
 
@@ -176,7 +179,7 @@ impl Pruner {
                 freed += job.weight();
                 let unfinished = MutexGuard::unlocked(&mut state, || {
                     if began.elapsed() > BURST {
-                        std::thread::sleep(REST);
+                        (self.rest)(REST);
                         began = stopwatch();
                     }
                     run(job)
@@ -338,6 +341,16 @@ mod tests {
     /// Tells when it is dropped, and on which thread.
     struct Garbage(Sender<ThreadId>);
 
+    /// Takes long to drop, and tells when that is done.
+    struct LongEnd(Sender<()>);
+
+    impl Drop for LongEnd {
+        fn drop(&mut self) {
+            thread::sleep(Duration::from_millis(50));
+            let _ = self.0.send(());
+        }
+    }
+
     impl Drop for Garbage {
         fn drop(&mut self) {
             let _ = self.0.send(thread::current().id());
@@ -364,8 +377,8 @@ mod tests {
     }
 
     /// Lets the thread that runs this drop `garbage` when it ends.
-    fn drop_at_thread_end(garbage: Box<Garbage>) {
-        thread_local!(static KEPT: RefCell<Option<Box<Garbage>>> = const { RefCell::new(None) });
+    fn drop_at_thread_end(garbage: Box<dyn Send>) {
+        thread_local!(static KEPT: RefCell<Option<Box<dyn Send>>> = const { RefCell::new(None) });
         KEPT.set(Some(garbage));
     }
 
@@ -410,6 +423,30 @@ mod tests {
         // A job behind it comes up, and it makes no further step.
         assert_eq!(thread_of(pruner), ids[0]);
         assert!(step.try_recv().is_err());
+        pruner.detach();
+    }
+
+    #[test]
+    fn the_thread_rests_after_each_burst() {
+        static RESTS: AtomicUsize = AtomicUsize::new(0);
+        let rest = |_: Duration| drop(RESTS.fetch_add(1, Ordering::Relaxed));
+        let pruner: &'static Pruner = Box::leak(Box::new(Pruner { rest, ..Pruner::new() }));
+        pruner.attach();
+        let _open = pruner.open();
+        let (sender, ended) = channel();
+        let left = AtomicUsize::new(10);
+        let store = steps(move || {
+            let began = stopwatch();
+            while began.elapsed() <= BURST {}
+            let has_more = left.fetch_sub(1, Ordering::Relaxed) > 1;
+            if !has_more {
+                sender.send(()).unwrap();
+            }
+            has_more
+        });
+        pruner.prune(Arc::downgrade(&store));
+        wait(&ended);
+        assert_eq!(RESTS.load(Ordering::Relaxed), 9, "in between");
         pruner.detach();
     }
 
@@ -547,11 +584,11 @@ mod tests {
         let pruner = Pruner::leaked();
         pruner.attach();
         let _open = pruner.open();
-        let (garbage, ended) = garbage();
-        let garbage = Mutex::new(Some(garbage));
+        let (sender, ended) = channel();
+        let end = Mutex::new(Some(Box::new(LongEnd(sender))));
         let keep = steps(move || {
-            garbage.lock().take().is_some_and(|garbage| {
-                drop_at_thread_end(garbage);
+            end.lock().take().is_some_and(|end| {
+                drop_at_thread_end(end);
                 false
             })
         });
