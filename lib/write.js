@@ -138,8 +138,8 @@ function rewrite(state, serializer, key, session, ttl, tie) {
     const stored = parse(serializer, data)
     const renewed = tie && renewal(serializer, tie, stored, session)
     const isChange = renewed ? renewed.isChange : true
-    stored.cookie = renewed ? renewed.cookie : session.cookie
-    const body = toBody(serializer.stringify(stored))
+    const touched = withCookie(stored, renewed ? renewed.cookie : session.cookie)
+    const body = toBody(serializer.stringify(touched))
     const kind = bodyKind(serializer, body)
     const newTtl = renewed ? ttlOfMerge(options, renewed.side, ttl, life) : ttl
     const times = [timeOfOpen(state, 'touch'), newTtl, kind, version, Number(isChange)]
@@ -150,6 +150,12 @@ function rewrite(state, serializer, key, session, ttl, tie) {
     // Where another thread has written it meanwhile, that is to be touched.
     if (written !== CHANGED) return
   }
+}
+
+/** The session with another cookie: a copy where `parse` gave what cannot be changed. */
+function withCookie(session, cookie) {
+  if (Reflect.set(session, 'cookie', cookie)) return session
+  return Object.assign(Object.create(Object.getPrototypeOf(session)), session, { cookie })
 }
 
 /** The time, for a native call that comes next: whatever gives it may have closed the store. */

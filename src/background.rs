@@ -41,6 +41,8 @@ pub static PRUNER: Pruner = Pruner::new();
 pub struct Pruner {
     state: Mutex<State>,
     wake: Condvar,
+    /// How the thread rests.
+    rest: fn(Duration),
 }
 
 struct State {
@@ -79,6 +81,7 @@ impl Pruner {
                 era: 0,
             }),
             wake: Condvar::new(),
+            rest: std::thread::sleep,
         }
     }
 
@@ -176,7 +179,7 @@ impl Pruner {
                 freed += job.weight();
                 let unfinished = MutexGuard::unlocked(&mut state, || {
                     if began.elapsed() > BURST {
-                        std::thread::sleep(REST);
+                        (self.rest)(REST);
                         began = stopwatch();
                     }
                     run(job)

@@ -326,6 +326,35 @@ fn where_destroyed_is_final_nobody_writes_the_sid_for_minutes() {
 }
 
 #[test]
+fn where_destroyed_is_final_a_clock_that_was_far_ahead_locks_nobody_out() {
+    const AHEAD: Millis = START + 365 * 24 * 60 * 60 * 1000;
+    let options = Options { destroyed_is_final: true, ..Options::default() };
+    for Store { engine, _folder } in &Store::of_each_kind(options) {
+        let engine = &**engine;
+        let [sid, other] = [b"a", b"b"].map(|sid| engine.sid(sid));
+        let set = |sid: &Sid, condition, now| write(engine, sid, "{}", condition, (now, NEVER));
+        engine.destroy(&sid, AHEAD, &mut Vec::new()).unwrap();
+        assert_eq!(set(&sid, Condition::None, AHEAD - REMEMBERED), Err(Refused::Destroyed));
+        set(&sid, Condition::None, AHEAD - REMEMBERED - 1).unwrap();
+
+        engine.destroy(&sid, AHEAD, &mut Vec::new()).unwrap();
+        let of_one = bytes_of(engine);
+        engine.destroy(&other, START, &mut Vec::new()).unwrap();
+        assert_eq!(bytes_of(engine), of_one, "and what it left is forgotten");
+        assert_eq!(set(&other, Condition::None, START), Err(Refused::Destroyed));
+        let late = Condition::NotDestroyed { read: 0 };
+        assert_eq!(set(&sid, late, START), Err(Refused::Destroyed));
+        set(&sid, Condition::None, START).unwrap();
+
+        // Nor does one that comes after others which are not over.
+        engine.destroy(&sid, START + REMEMBERED, &mut Vec::new()).unwrap();
+        assert_eq!(set(&other, Condition::None, START - 1), Err(Refused::Destroyed));
+        set(&sid, Condition::None, START - 1).unwrap();
+        engine.validate();
+    }
+}
+
+#[test]
 fn a_destroyed_sid_is_forgotten_after_minutes_and_what_was_read_before_it_is_not() {
     for Store { engine, _folder } in &Store::of_each_kind(Options::default()) {
         let engine = &**engine;
