@@ -5,23 +5,20 @@
 
 use std::sync::Arc;
 
+use super::error::Result;
 use super::rules::{Condition, Refused};
-use super::shared::Error;
 use super::types::{NewCookie, Rank, Removed, Stats, Touched, Version};
-use crate::background::Prunable;
+use crate::background::Maintenance;
 use crate::session::{Body, BodyRef, BodyView, TemplateHandle};
 use crate::sid::Sid;
 use crate::time::Millis;
-
-/// What an operation of an engine comes to.
-pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// A store of sessions. See [`engine`](super) for the rules.
 ///
 /// Any number of threads may use it. `now` is the caller's time. Operations append what they
 /// removed to `removed`, in the order in which it is to be disposed of. An engine in memory never
-/// fails; see [`SharedEngine`] for what the errors of the other one say.
-pub trait Engine: Prunable {
+/// fails; see [`SharedEngine`](super::SharedEngine) for what the errors of the other one say.
+pub trait Engine: Maintenance {
     /// The sid that `bytes` stand for, for use with this engine.
     fn sid(&self, bytes: &[u8]) -> Sid;
 
@@ -163,21 +160,21 @@ pub trait Engine: Prunable {
     fn all(&self, now: Millis, removed: &mut Vec<Removed>) -> Result<Vec<(Sid, Body)>>;
 
     /// Removes all records. From here on, nobody who has read one before can write it. Of very
-    /// many, freeing them or handing them out is left to [`Prunable::prune_step`].
+    /// many, freeing them or handing them out is left to [`Maintenance::maintenance_step`].
     ///
     /// # Errors
     /// See [`Engine`].
     fn clear(&self, now: Millis, removed: &mut Vec<Removed>) -> Result<()>;
 
     /// Begins to remove what has expired by `now`, in place of a prune that is under way, and
-    /// does the first few hundred. The rest is left to [`Prunable::prune_step`]. If somebody
+    /// does the first few hundred. The rest is left to [`Maintenance::maintenance_step`]. If somebody
     /// comes with an earlier time meanwhile, that is what it goes by from then on.
     ///
     /// # Errors
     /// See [`Engine`]. The prune is over then.
     fn begin_prune(&self, now: Millis) -> Result<()>;
 
-    /// Whether [`Prunable::prune_step`] has anything to do, or [`Self::take_pruned`] to give.
+    /// Whether [`Maintenance::maintenance_step`] has anything to do, or [`Self::take_pruned`] to give.
     ///
     /// # Errors
     /// Why a prune has ended early, once.

@@ -10,8 +10,9 @@ use std::sync::{Arc, Weak};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::table::Table;
-use crate::background::Prunable;
-use crate::engine::contract::{Engine, Listing, Result};
+use crate::background::Maintenance;
+use crate::engine::contract::{Engine, Listing};
+use crate::engine::error::Result;
 use crate::engine::rules::{Condition, Refused};
 use crate::engine::types::{
     NewCookie, Options, REMOVED_AT_ONCE, Rank, Removed, Stats, Touched, Version,
@@ -199,7 +200,7 @@ impl MemoryEngine {
 
     /// Removes all records. From here on, nobody who has read one before can write it. They are
     /// appended to `removed`, most recently used first, if the engine keeps what is removed; very
-    /// many are left to [`Prunable::prune_step`] and [`Self::take_pruned`], in no order.
+    /// many are left to [`Maintenance::maintenance_step`] and [`Self::take_pruned`], in no order.
     pub fn clear(&self, now: Millis, removed: &mut Vec<Removed>) {
         let cleared = self.with_table(|table| table.clear(now));
         if let Some(cleared) = cleared.filter(|_| self.keep_removed) {
@@ -208,7 +209,7 @@ impl MemoryEngine {
     }
 
     /// Begins to remove what has expired by `now`, in place of a prune that is under way, and
-    /// does the first few hundred. The rest is left to [`Prunable::prune_step`]. What a prune
+    /// does the first few hundred. The rest is left to [`Maintenance::maintenance_step`]. What a prune
     /// that ends at once has removed is handed out most recently used first.
     pub fn begin_prune(&self, now: Millis) {
         self.begin_prune_with(now, REMOVED_AT_ONCE);
@@ -226,7 +227,7 @@ impl MemoryEngine {
         });
     }
 
-    /// Whether [`Prunable::prune_step`] has anything to do, or [`Self::take_pruned`] to give.
+    /// Whether [`Maintenance::maintenance_step`] has anything to do, or [`Self::take_pruned`] to give.
     #[must_use]
     pub fn is_busy(&self) -> bool {
         self.table.lock().is_busy()
@@ -420,8 +421,8 @@ impl Listing for ShardListing {
     }
 }
 
-impl Prunable for MemoryEngine {
-    fn prune_step(&self) -> bool {
+impl Maintenance for MemoryEngine {
+    fn maintenance_step(&self) -> bool {
         let mut table = self.table.lock();
         let shard = table.step(STEP);
         let more = table.has_steps();
@@ -449,7 +450,7 @@ impl MemoryEngine {
         self.table.lock().cost_of(sid)
     }
 
-    /// As [`Prunable::prune_step`], with another budget.
+    /// As [`Maintenance::maintenance_step`], with another budget.
     pub(in crate::engine) fn step(&self, budget: usize) -> bool {
         self.with_table(|table| {
             drop(table.step(budget));

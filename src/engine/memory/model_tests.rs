@@ -13,7 +13,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestRunner};
 
 use super::MemoryEngine;
-use crate::background::{Prunable, Pruner};
+use crate::background::{Maintenance, Worker};
 use crate::engine::{Condition, Counters, NewCookie, Options, Refused, Removed, Touched};
 use crate::session::{Body, BodyRef, BodyView, Encoding};
 use crate::sid::Sid;
@@ -587,7 +587,7 @@ impl Pair {
             Op::List(count) => self.list(count),
             Op::Prune => {
                 self.engine.begin_prune(now);
-                while self.engine.prune_step() {}
+                while self.engine.maintenance_step() {}
                 self.model.prune = Some(now);
                 self.model.absorb_prune(&self.seen(&[]));
                 assert!(self.model.entries.iter().all(|entry| now <= entry.expires));
@@ -597,7 +597,7 @@ impl Pair {
                 self.model.prune = Some(now);
             }
             Op::Step(budget) => drop(self.engine.step(budget)),
-            Op::BackgroundStep => drop(self.engine.prune_step()),
+            Op::BackgroundStep => drop(self.engine.maintenance_step()),
             Op::TakePruned(limit) => self.take_pruned(limit),
             Op::Clock(millis) => self.model.now += millis,
         }
@@ -703,7 +703,7 @@ impl Pair {
 
     /// Lets what is under way finish, and compares all there is.
     fn finish(&mut self) {
-        while self.engine.prune_step() {}
+        while self.engine.maintenance_step() {}
         self.model.absorb_prune(&self.seen(&[]));
         self.engine.validate();
         self.take_pruned(usize::MAX);
@@ -714,7 +714,7 @@ impl Pair {
         for op in [Op::List(1000), Op::Len, Op::Ids, Op::All, Op::Clear, Op::Len] {
             self.apply(&op);
         }
-        while self.engine.prune_step() {}
+        while self.engine.maintenance_step() {}
         self.take_pruned(usize::MAX);
         self.engine.validate();
     }
@@ -798,7 +798,7 @@ fn an_engine_keeps_the_rules_while_thousands_come_and_go() {
 /// Several threads at one engine and the prunes of a background thread.
 struct Crowd {
     engine: Arc<MemoryEngine>,
-    pruner: &'static Pruner,
+    worker: &'static Worker,
     now: AtomicI64,
     bodies: AtomicU64,
 }
@@ -810,7 +810,7 @@ impl Crowd {
     fn new(options: Options) -> Self {
         Self {
             engine: Arc::new(MemoryEngine::new(options)),
-            pruner: Pruner::leaked(),
+            worker: Worker::leaked(),
             now: AtomicI64::new(START),
             bodies: AtomicU64::new(0),
         }
@@ -856,7 +856,7 @@ impl Crowd {
         self.engine.begin_prune(now);
         if self.engine.is_busy() {
             let engine: Weak<MemoryEngine> = Arc::downgrade(&self.engine);
-            self.pruner.prune(engine);
+            self.worker.maintain(engine);
         }
     }
 
@@ -873,8 +873,8 @@ impl Crowd {
 
     /// Lets the threads work, and returns all that left the engine.
     fn run(&self, operations: usize) -> Vec<Removed> {
-        self.pruner.attach();
-        let open = self.pruner.open();
+        self.worker.attach();
+        let open = self.worker.open();
         let mut removed = std::thread::scope(|scope| {
             let workers: Vec<_> = (1..=THREADS)
                 .map(|seed| scope.spawn(move || self.work(seed, operations)))
@@ -882,8 +882,8 @@ impl Crowd {
             workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect::<Vec<_>>()
         });
         drop(open);
-        self.pruner.detach();
-        while self.engine.prune_step() {}
+        self.worker.detach();
+        while self.engine.maintenance_step() {}
         self.engine.take_pruned(usize::MAX, &mut removed);
         removed
     }
@@ -935,8 +935,8 @@ fn threads_and_the_background_thread_keep_an_engine_in_order() {
 fn the_background_thread_finishes_a_prune_while_callers_go_on() {
     let crowd = Crowd::new(Options { keep_removed: true, ..Options::default() });
     let engine = &crowd.engine;
-    crowd.pruner.attach();
-    let _open = crowd.pruner.open();
+    crowd.worker.attach();
+    let _open = crowd.worker.open();
     let removed = &mut Vec::new();
     for number in 0..5000_u64 {
         let sid = engine.sid(&number.to_le_bytes());
@@ -954,5 +954,5 @@ fn the_background_thread_finishes_a_prune_while_callers_go_on() {
     }
     assert_eq!(pruned.len() + removed.len(), 2500);
     assert_eq!(engine.len(), 2500);
-    crowd.pruner.detach();
+    crowd.worker.detach();
 }

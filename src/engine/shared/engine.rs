@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering;
 
 use heed::Env;
 
-use super::error::{Attempt, Result};
+use super::error;
+use super::error::Attempt;
 use super::eviction::STEP_FOR_PAGES;
 use super::handle::SharedEngine;
 use super::layout::{self, Head, State};
@@ -15,6 +16,7 @@ use super::open::NOTICING;
 use super::schema::{Session, view};
 use super::session::{NewBody, Renewal};
 use crate::engine::contract::{Engine, Listing};
+use crate::engine::error::Result;
 use crate::engine::rules::{Condition, Refused};
 use crate::engine::types::{NewCookie, Removed, Stats, Touched, Version};
 use crate::session::{Body, BodyRef, BodyView, TemplateHandle};
@@ -38,7 +40,7 @@ impl SharedEngine {
         now: Millis,
         removed: &mut Vec<Removed>,
         read: &mut dyn FnMut(BodyView<'_>),
-    ) -> Result<bool> {
+    ) -> error::Result<bool> {
         self.writing(key, 0, removed, |writing| {
             let Some(stored) = writing.find(key)? else {
                 writing.discard(key)?;
@@ -72,7 +74,7 @@ impl SharedEngine {
         is_tied: bool,
         (now, expires): (Millis, Millis),
         removed: &mut Vec<Removed>,
-    ) -> Result<Touched> {
+    ) -> error::Result<Touched> {
         let NewCookie::Text(cookie) = cookie else {
             return Ok(Touched::NeedsText);
         };
@@ -88,7 +90,7 @@ impl SharedEngine {
     }
 
     /// Whether a touch is to be left out, told without waiting for those that write.
-    fn is_too_soon(&self, key: &[u8], now: Millis, expires: Millis) -> Result<bool> {
+    fn is_too_soon(&self, key: &[u8], now: Millis, expires: Millis) -> error::Result<bool> {
         self.reading(|snapshot| {
             let head = snapshot.sessions.heads.get(snapshot.transaction, key)?;
             let alive = head.and_then(|head| Head::read(key, head));
@@ -98,12 +100,17 @@ impl SharedEngine {
     }
 
     /// How many sessions there are, and the state.
-    fn sums(&self) -> Result<(usize, State)> {
+    fn sums(&self) -> error::Result<(usize, State)> {
         self.reading(|snapshot| Ok((snapshot.len()?, snapshot.state)))
     }
 
     /// Removes those of the sessions that have expired or are damaged.
-    fn remove_over(&self, keys: &[Vec<u8>], now: Millis, removed: &mut Vec<Removed>) -> Result<()> {
+    fn remove_over(
+        &self,
+        keys: &[Vec<u8>],
+        now: Millis,
+        removed: &mut Vec<Removed>,
+    ) -> error::Result<()> {
         // They are anywhere in the file, and each is on pages of its own.
         for keys in keys.chunks(STEP_FOR_PAGES) {
             self.writing(&[], 0, removed, |writing| {
@@ -122,7 +129,7 @@ impl SharedEngine {
 }
 
 impl SharedEngine {
-    pub(super) fn sync_by(&self, sync: impl FnOnce(&Environment) -> Lmdb<()>) -> Result<()> {
+    pub(super) fn sync_by(&self, sync: impl FnOnce(&Environment) -> Lmdb<()>) -> error::Result<()> {
         self.clear_stale_readers()?;
         // Before it begins, so that what is written meanwhile counts.
         self.is_dirty.store(false, Ordering::Relaxed);
@@ -192,7 +199,7 @@ impl Engine for SharedEngine {
         match found {
             Found::Missing => Ok(false),
             Found::Alive => Ok(true),
-            Found::Over => self.take_over(key, now, removed, read),
+            Found::Over => Ok(self.take_over(key, now, removed, read)?),
         }
     }
 
@@ -223,7 +230,8 @@ impl Engine for SharedEngine {
         if !new.fits(key, &self.limits()?) {
             return Ok(Err(Refused::TooLarge));
         }
-        self.writing(key, new.len(), removed, |writing| writing.set(key, &new, condition, times))
+        Ok(self
+            .writing(key, new.len(), removed, |writing| writing.set(key, &new, condition, times))?)
     }
 
     fn note_merge(&self) {
@@ -238,7 +246,7 @@ impl Engine for SharedEngine {
         expires: Millis,
         removed: &mut Vec<Removed>,
     ) -> Result<Touched> {
-        self.touch_session(sid, cookie, false, (now, expires), removed)
+        Ok(self.touch_session(sid, cookie, false, (now, expires), removed)?)
     }
 
     fn renew(
@@ -249,7 +257,7 @@ impl Engine for SharedEngine {
         expires: Millis,
         removed: &mut Vec<Removed>,
     ) -> Result<Touched> {
-        self.touch_session(sid, cookie, true, (now, expires), removed)
+        Ok(self.touch_session(sid, cookie, true, (now, expires), removed)?)
     }
 
     /// None: a template would have to be known to all processes.
@@ -261,7 +269,7 @@ impl Engine for SharedEngine {
         let Some(key) = layout::key_of(sid) else {
             return Ok(false);
         };
-        self.writing(&[], 0, removed, |writing| writing.destroy(key, now))
+        Ok(self.writing(&[], 0, removed, |writing| writing.destroy(key, now))?)
     }
 
     fn length(&self) -> Result<usize> {
@@ -275,7 +283,8 @@ impl Engine for SharedEngine {
     }
 
     fn ids(&self) -> Result<Vec<Sid>> {
-        self.reading(|snapshot| snapshot.latest_first()?.map(|sid| Ok(self.sid(sid?))).collect())
+        Ok(self
+            .reading(|snapshot| snapshot.latest_first()?.map(|sid| Ok(self.sid(sid?))).collect())?)
     }
 
     fn listing(self: Arc<Self>) -> Result<Box<dyn Listing>> {
@@ -316,11 +325,11 @@ impl Engine for SharedEngine {
     }
 
     fn begin_prune(&self, now: Millis) -> Result<()> {
-        self.prune_now(now)
+        Ok(self.prune_now(now)?)
     }
 
     fn is_busy(&self) -> Result<bool> {
-        self.backlog.lock().is_busy()
+        Ok(self.backlog.lock().is_busy()?)
     }
 
     fn take_pruned(&self, limit: usize, removed: &mut Vec<Removed>) -> bool {
@@ -333,7 +342,7 @@ impl Engine for SharedEngine {
 
     /// Also has the file give up what dead readers hold: it would grow with what is written.
     fn sync(&self) -> Result<()> {
-        self.sync_by(Env::force_sync)
+        Ok(self.sync_by(Env::force_sync)?)
     }
 
     fn is_replaced(&self) -> bool {
@@ -341,7 +350,7 @@ impl Engine for SharedEngine {
     }
 
     fn follow(&self) -> Result<()> {
-        self.follow_files(NOTICING)
+        Ok(self.follow_files(NOTICING)?)
     }
 
     fn take_notice(&self) -> Option<String> {

@@ -70,7 +70,7 @@ pub(in crate::engine) fn write(
 /// Clears the store, and gives back what that left.
 fn clear(engine: &Arc<dyn Engine>, now: Millis) {
     engine.clear(now, &mut Vec::new()).unwrap();
-    while engine.prune_step() {}
+    while engine.maintenance_step() {}
 }
 
 fn bytes_of(engine: &dyn Engine) -> usize {
@@ -207,7 +207,7 @@ impl World {
             Op::Clock(millis) => self.now += millis,
             Op::Prune => {
                 self.engine().begin_prune(now).unwrap();
-                while self.engine().prune_step() {}
+                while self.engine().maintenance_step() {}
             }
         }
         self.engine().validate();

@@ -24,7 +24,7 @@ fn a_caller_does_a_short_prune_itself_and_the_beginning_of_a_long_one() {
         engine.begin_prune(11);
         assert_eq!(engine.len(), left + 1);
         assert_eq!(engine.is_busy(), left > 0);
-        while engine.prune_step() {}
+        while engine.maintenance_step() {}
         assert_eq!(engine.len(), 1);
     }
 }
@@ -39,7 +39,7 @@ fn what_steps_remove_is_announced_before_it_is_there_and_until_it_is_taken() {
     assert!(engine.take_pruned(usize::MAX, removed), "there will be more");
     assert_eq!(removed.len(), REMOVED_AT_ONCE);
     assert!(engine.is_busy());
-    while engine.prune_step() {}
+    while engine.maintenance_step() {}
     assert!(engine.is_busy());
     assert!(engine.take_pruned(39, removed));
     assert!(engine.is_busy());
@@ -65,7 +65,7 @@ fn a_short_prune_hands_out_the_most_recently_used_first() {
 fn what_was_taken_leaves_no_memory_behind() {
     let engine = engine(10_000, Options { keep_removed: true, ..Options::default() });
     engine.clear(0, &mut Vec::new());
-    while engine.prune_step() {}
+    while engine.maintenance_step() {}
     let removed = &mut Vec::new();
     while engine.take_pruned(500, removed) {}
     assert_eq!(removed.len(), 10_001);
@@ -84,7 +84,7 @@ fn what_was_cleared_takes_long_to_drop_until_it_is_freed() {
     let engine = engine(10_000, Options::default());
     engine.clear(0, &mut Vec::new());
     assert!(Engine::takes_long_to_drop(&engine));
-    while engine.prune_step() {}
+    while engine.maintenance_step() {}
     assert!(!Engine::takes_long_to_drop(&engine));
 }
 

@@ -9,7 +9,9 @@ use super::super::{SharedEngine, closing, layout};
 #[cfg(unix)]
 use super::processes::Running;
 use super::{Folder, MAP, START, State, body_ref, read};
-use crate::engine::{Condition, Engine, NewCookie, Options, REMOVED_AT_ONCE, Refused, Removed};
+use crate::engine::{
+    Condition, Engine, Failure, NewCookie, Options, REMOVED_AT_ONCE, Refused, Removed,
+};
 use crate::sid::Sid;
 use crate::time::NEVER;
 

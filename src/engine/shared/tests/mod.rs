@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::SharedEngine;
 use super::layout::{self, Death, State};
 use super::schema::{Session, view};
-use crate::background::Prunable;
+use crate::background::Maintenance;
 use crate::engine::{Engine, Options, Removed, Result};
 use crate::session::{BodyRef, BodyView, Encoding};
 use crate::sid::Sid;
@@ -130,7 +130,7 @@ impl SharedEngine {
     }
 
     fn finish_steps(&self, removed: &mut Vec<Removed>) {
-        while self.prune_step() {}
+        while self.maintenance_step() {}
         self.take_pruned(usize::MAX, removed);
     }
 

@@ -14,7 +14,7 @@ use super::super::layout::MAX_COOKIE;
 use super::super::space::PageSize;
 use super::super::writing::STEP;
 use super::{Folder, Reading, START, body_ref, read};
-use crate::background::Prunable;
+use crate::background::Maintenance;
 use crate::engine::{
     Condition, Counters, Engine, NewCookie, Options, REMOVED_AT_ONCE, Refused, Removed, Touched,
 };
@@ -252,7 +252,7 @@ impl Model {
         let has_due = self.entries.iter().any(|entry| self.now > entry.expires);
         self.prune = has_due.then_some(self.now);
         for _ in 0..REMOVED_AT_ONCE / STEP {
-            self.prune_step();
+            self.maintenance_step();
         }
     }
 
@@ -299,7 +299,7 @@ impl Model {
         sids.len() == limit
     }
 
-    fn prune_step(&mut self) -> bool {
+    fn maintenance_step(&mut self) -> bool {
         let Some(now) = self.prune else {
             return false;
         };
@@ -562,8 +562,8 @@ impl Pair {
                     (true, false) => expected = sessions,
                     (false, _) => {}
                 }
-                while self.engine.prune_step() {}
-                while self.model.prune_step() {}
+                while self.engine.maintenance_step() {}
+                while self.model.maintenance_step() {}
             }
             Op::Len => {
                 let length = self.engine.length().unwrap();
@@ -573,15 +573,15 @@ impl Pair {
             Op::Prune => {
                 self.engine.begin_prune(now).unwrap();
                 self.model.begin_prune();
-                while self.engine.prune_step() {}
-                while self.model.prune_step() {}
+                while self.engine.maintenance_step() {}
+                while self.model.maintenance_step() {}
             }
             Op::BeginPrune => {
                 self.engine.begin_prune(now).unwrap();
                 self.model.begin_prune();
             }
             Op::Step => {
-                assert_eq!(self.engine.prune_step(), self.model.prune_step());
+                assert_eq!(self.engine.maintenance_step(), self.model.maintenance_step());
             }
             Op::TakePruned(limit) => self.take_pruned(limit),
             Op::Clock(millis) => self.model.now += millis,
