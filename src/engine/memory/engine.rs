@@ -13,7 +13,7 @@ use super::table::Table;
 use crate::background::Maintenance;
 use crate::engine::contract::{Engine, Listing};
 use crate::engine::error::Result;
-use crate::engine::rules::{Condition, Refused};
+use crate::engine::rules::{Condition, Refused, Touch, Write};
 use crate::engine::types::{
     NewCookie, Options, REMOVED_AT_ONCE, Rank, Removed, Stats, Touched, Version,
 };
@@ -105,17 +105,8 @@ impl MemoryEngine {
         (now, expires): (Millis, Millis),
         removed: &mut Vec<Removed>,
     ) -> Result<Version, Refused> {
-        self.with_table(|table| {
-            let done = table.set(sid, body, condition, (now, expires), removed);
-            let counters = table.counters();
-            match (done, condition) {
-                (Ok(_), Condition::Touch { .. }) => counters.touches += 1,
-                (Ok(_), _) => counters.sets += 1,
-                (Err(_), Condition::Touch { .. }) => {}
-                (Err(refused), _) => counters.refused += u64::from(refused == Refused::Destroyed),
-            }
-            done
-        })
+        let write = Write { condition, now, expires };
+        self.with_table(|table| table.set(sid, body, write, removed))
     }
 
     /// Counts what was just set as a merge.
@@ -134,7 +125,9 @@ impl MemoryEngine {
         expires: Millis,
         removed: &mut Vec<Removed>,
     ) -> Touched {
-        self.with_table(|table| table.touch(sid, cookie, false, (now, expires), removed))
+        self.with_table(|table| {
+            table.touch(sid, cookie, Touch { now, expires, is_renewal: false }, removed)
+        })
     }
 
     /// As [`Self::touch`], for a request that has read the session. See [`Engine::renew`].
@@ -146,7 +139,9 @@ impl MemoryEngine {
         expires: Millis,
         removed: &mut Vec<Removed>,
     ) -> Touched {
-        self.with_table(|table| table.touch(sid, cookie, true, (now, expires), removed))
+        self.with_table(|table| {
+            table.touch(sid, cookie, Touch { now, expires, is_renewal: true }, removed)
+        })
     }
 
     /// The handle by which [`Self::touch`] takes cookies that differ from `cookie`, JSON text,

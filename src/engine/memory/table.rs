@@ -8,6 +8,7 @@
 
 use std::cmp::Reverse;
 use std::collections::VecDeque;
+use std::convert::Infallible;
 
 use super::clearing::Cleared;
 use super::eviction::Tails;
@@ -16,7 +17,8 @@ use super::shard::Shard;
 use super::shards::{SHARDS, Shards, empty_shards, shard_of};
 use super::tombstones::Tombstones;
 use crate::allocation::allocated;
-use crate::engine::rules::{Condition, Refused};
+use crate::engine::rules::{Alive, Refused, Touch, Write};
+use crate::engine::tombstones::FINAL_AT_ONCE;
 use crate::engine::types::{
     Counters, NewCookie, Options, REMOVED_AT_ONCE, Rank, Removed, Stats, Touched, Version,
 };
@@ -32,10 +34,6 @@ use crate::time::Millis;
 /// bytes, in a vector that is between half and quite full).
 const OVERHEAD: usize =
     allocated(size_of::<Sid>() + size_of::<Record>() + 2 * size_of::<usize>()) + 26 + 24;
-
-/// Of how many sessions that are cleared it is remembered that they were destroyed, where that
-/// is final: some milliseconds' work.
-const FINAL_AT_ONCE: usize = 10_000;
 
 /// How many entries of a prune under way a write looks at before it evicts what has not expired.
 const ENTRIES_BEFORE_EVICTION: usize = 64;
@@ -155,10 +153,22 @@ impl Table {
         &mut self,
         sid: Sid,
         body: BodyRef<'_>,
-        condition: Condition,
-        (now, expires): (Millis, Millis),
+        write: Write,
         removed: &mut Vec<Removed>,
     ) -> Result<Version, Refused> {
+        let done = self.set_checked(sid, body, write, removed);
+        write.count(&done, &mut self.counters);
+        done
+    }
+
+    fn set_checked(
+        &mut self,
+        sid: Sid,
+        body: BodyRef<'_>,
+        write: Write,
+        removed: &mut Vec<Removed>,
+    ) -> Result<Version, Refused> {
+        let Write { condition, now, expires } = write;
         self.note_time(now);
         let given = body;
         let body = NewBody::new(given, &mut self.templates);
@@ -173,18 +183,14 @@ impl Table {
         let shard = self.shards[index].get_or_insert_with(|| Box::new(Shard::new(is_ordered)));
         let found = shard.use_record(&sid, version);
         let stored = found.as_deref().filter(|record| !record.is_expired(now));
-        self.destroyed.check(sid.hash(), condition, stored.map(Record::version), now)?;
-        if condition.keeps_lifetime() && stored.is_some_and(|it| it.is_shortened_by(&body, expires))
-        {
-            return Err(Refused::Changed);
-        }
-        if matches!(condition, Condition::Touch { .. }) && stored.is_none() && !self.options.stale {
-            return Err(Refused::Missing);
-        }
-        let is_too_soon = |record: &Record| self.options.is_too_soon(record.expires(), expires);
-        if matches!(condition, Condition::Touch { .. }) && stored.is_some_and(is_too_soon) {
-            return Err(Refused::TooSoon);
-        }
+        let alive =
+            |record: &Record| Alive { version: record.version(), expires: record.expires() };
+        let history = || Ok(self.destroyed.history_of(sid.hash()));
+        let shortens_cookie =
+            || Ok(stored.is_some_and(|record| record.has_later_cookie_than(&body)));
+        let Ok(checked): Result<_, Infallible> =
+            write.check(&self.options, stored.map(alive), history, shortens_cookie);
+        checked?;
         if self.options.max == 0 {
             // Nothing fits, so what is set falls out at once.
             removed.push(Removed { sid, body: Body::new(given), last_use: 0 });
@@ -226,16 +232,15 @@ impl Table {
         Ok(version)
     }
 
-    /// Renews the record of `sid` with a new cookie, where that can be done in place and, if it
-    /// `is_renewal`, takes from the session neither lifetime nor a member of its cookie.
+    /// Renews the record of `sid` with a new cookie, where that can be done in place.
     pub(super) fn touch(
         &mut self,
         sid: &Sid,
         cookie: NewCookie<'_>,
-        is_renewal: bool,
-        (now, expires): (Millis, Millis),
+        touch: Touch,
         removed: &mut Vec<Removed>,
     ) -> Touched {
+        let Touch { now, expires, .. } = touch;
         let cut = match cookie {
             NewCookie::Text(_) => None,
             NewCookie::Cut { template, time } => match self.templates.lookup(template, time) {
@@ -250,22 +255,18 @@ impl Table {
         let Some(record) = found else {
             return Touched::Missing;
         };
-        if record.is_expired(now) {
-            if self.options.stale {
-                return Touched::NeedsRewrite;
+        if let Some(answer) = touch.answer(&self.options, record.expires()) {
+            if answer == Touched::Missing {
+                self.expire(sid, removed);
             }
-            self.expire(sid, removed);
-            return Touched::Missing;
-        }
-        if self.options.is_too_soon(record.expires(), expires) {
-            return Touched::Renewed;
+            return answer;
         }
         let is_renewed = match (cookie, cut) {
             (_, Some(cookie)) => record.is_renewed_by(cookie, &self.templates),
             (NewCookie::Text(text), _) => record.is_renewed_by_text(text.bytes, &self.templates),
             (_, None) => false,
         };
-        if is_renewal && !(is_renewed && expires >= record.expires()) {
+        if !touch.may_replace(is_renewed) {
             return Touched::NeedsRewrite;
         }
         let before = record.allocated();

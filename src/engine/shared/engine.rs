@@ -14,14 +14,14 @@ use super::listing::SidListing;
 use super::lmdb::{Environment, Lmdb, count_of};
 use super::open::NOTICING;
 use super::schema::{Session, view};
-use super::session::{NewBody, Renewal};
+use super::session::NewBody;
 use crate::engine::contract::{Engine, Listing};
 use crate::engine::error::Result;
-use crate::engine::rules::{Condition, Refused};
+use crate::engine::rules::{Condition, Refused, Touch, Write};
 use crate::engine::types::{NewCookie, Removed, Stats, Touched, Version};
 use crate::session::{Body, BodyRef, BodyView, TemplateHandle};
 use crate::sid::Sid;
-use crate::time::Millis;
+use crate::time::{Millis, has_expired};
 
 /// What a reader found.
 enum Found {
@@ -71,22 +71,20 @@ impl SharedEngine {
         &self,
         sid: &Sid,
         cookie: NewCookie<'_>,
-        is_tied: bool,
-        (now, expires): (Millis, Millis),
+        touch: Touch,
         removed: &mut Vec<Removed>,
     ) -> error::Result<Touched> {
         let NewCookie::Text(cookie) = cookie else {
             return Ok(Touched::NeedsText);
         };
-        self.backlog.lock().note_time(now);
+        self.backlog.lock().note_time(touch.now);
         let Some(key) = layout::key_of(sid) else {
             return Ok(Touched::Missing);
         };
-        if self.options.touch_after > 0 && self.is_too_soon(key, now, expires)? {
+        if self.options.touch_after > 0 && self.is_too_soon(key, touch.now, touch.expires)? {
             return Ok(Touched::Renewed);
         }
-        let renewal = Renewal { cookie, is_tied, now, expires };
-        self.writing(key, cookie.bytes.len(), removed, |writing| writing.touch(key, renewal))
+        self.writing(key, cookie.bytes.len(), removed, |writing| writing.touch(key, cookie, touch))
     }
 
     /// Whether a touch is to be left out, told without waiting for those that write.
@@ -94,7 +92,7 @@ impl SharedEngine {
         self.reading(|snapshot| {
             let head = snapshot.sessions.heads.get(snapshot.transaction, key)?;
             let alive = head.and_then(|head| Head::read(key, head));
-            let alive = alive.filter(|head| now <= head.due.expires);
+            let alive = alive.filter(|head| !has_expired(head.due.expires, now));
             Ok(alive.is_some_and(|head| self.options.is_too_soon(head.due.expires, expires)))
         })
     }
@@ -187,7 +185,7 @@ impl Engine for SharedEngine {
                 Session::Damaged => return Ok(Found::Over),
                 Session::Found(head, body) => (head, body),
             };
-            if now > head.due.expires {
+            if has_expired(head.due.expires, now) {
                 return Ok(Found::Over);
             }
             let Some(view) = view(key, &head, &body, snapshot.state.version) else {
@@ -226,12 +224,12 @@ impl Engine for SharedEngine {
         let Some(key) = layout::key_of(&sid) else {
             return Ok(Err(Refused::Sid));
         };
+        let write = Write { condition, now: times.0, expires: times.1 };
         let new = NewBody::new(body);
         if !new.fits(key, &self.limits()?) {
             return Ok(Err(Refused::TooLarge));
         }
-        Ok(self
-            .writing(key, new.len(), removed, |writing| writing.set(key, &new, condition, times))?)
+        Ok(self.writing(key, new.len(), removed, |writing| writing.set(key, &new, write))?)
     }
 
     fn note_merge(&self) {
@@ -246,7 +244,7 @@ impl Engine for SharedEngine {
         expires: Millis,
         removed: &mut Vec<Removed>,
     ) -> Result<Touched> {
-        Ok(self.touch_session(sid, cookie, false, (now, expires), removed)?)
+        Ok(self.touch_session(sid, cookie, Touch { now, expires, is_renewal: false }, removed)?)
     }
 
     fn renew(
@@ -257,7 +255,7 @@ impl Engine for SharedEngine {
         expires: Millis,
         removed: &mut Vec<Removed>,
     ) -> Result<Touched> {
-        Ok(self.touch_session(sid, cookie, true, (now, expires), removed)?)
+        Ok(self.touch_session(sid, cookie, Touch { now, expires, is_renewal: true }, removed)?)
     }
 
     /// None: a template would have to be known to all processes.
@@ -278,7 +276,7 @@ impl Engine for SharedEngine {
 
     fn stats(&self) -> Result<Stats> {
         let (sessions, state) = self.sums()?;
-        let bytes = count_of(state.bytes.saturating_add(state.dead_bytes));
+        let bytes = count_of(state.bytes.saturating_add(state.tombstone_bytes));
         Ok(Stats { sessions, bytes, counters: *self.counters.lock() })
     }
 
@@ -303,10 +301,10 @@ impl Engine for SharedEngine {
                     }
                     Session::Missing | Session::Damaged => None,
                 };
-                if found.is_none_or(|(_, expires)| now > expires) {
+                if found.is_none_or(|(_, expires)| has_expired(expires, now)) {
                     over.push(key.to_vec());
                 }
-                let is_listed = |expires| now <= expires || self.options.stale;
+                let is_listed = |expires| !has_expired(expires, now) || self.options.stale;
                 if let Some((view, _)) = found.filter(|(_, expires)| is_listed(*expires)) {
                     listed.push((self.sid(key), view.to_body()));
                 }

@@ -54,7 +54,7 @@ struct Model {
     /// How many writes and touches there have been.
     turns: u64,
     /// Those that were destroyed. The earliest comes first.
-    deaths: Vec<u32>,
+    tombstone_order: Vec<u32>,
     prune: Option<Millis>,
     /// What prunes in the background removed and nobody has taken.
     pruned: Vec<Session>,
@@ -71,12 +71,15 @@ impl Model {
         self.turns
     }
 
-    fn dead_bytes(&self) -> usize {
-        self.deaths.iter().map(|sid| PageSize::of_system().death_cost(sid_bytes(*sid).len())).sum()
+    fn tombstone_bytes(&self) -> usize {
+        self.tombstone_order
+            .iter()
+            .map(|sid| PageSize::of_system().tombstone_cost(sid_bytes(*sid).len()))
+            .sum()
     }
 
     fn bytes(&self) -> usize {
-        self.dead_bytes() + self.entries.iter().map(Entry::cost).sum::<usize>()
+        self.tombstone_bytes() + self.entries.iter().map(Entry::cost).sum::<usize>()
     }
 
     /// The entries' places, what expires soonest first.
@@ -184,10 +187,10 @@ impl Model {
     }
 
     fn forget_first(&mut self) -> bool {
-        if self.deaths.is_empty() {
+        if self.tombstone_order.is_empty() {
             return false;
         }
-        self.deaths.remove(0);
+        self.tombstone_order.remove(0);
         true
     }
 
@@ -233,9 +236,9 @@ impl Model {
     }
 
     fn destroy(&mut self, sid: u32, removed: &mut Vec<Session>) -> bool {
-        self.deaths.retain(|other| *other != sid);
-        self.deaths.push(sid);
-        while self.dead_bytes() > self.options.max_bytes / 16 && self.forget_first() {}
+        self.tombstone_order.retain(|other| *other != sid);
+        self.tombstone_order.push(sid);
+        while self.tombstone_bytes() > self.options.max_bytes / 16 && self.forget_first() {}
         let at = self.position(sid);
         removed.extend(at.map(|at| self.remove(at)));
         self.evict(None, removed);
@@ -277,7 +280,7 @@ impl Model {
 
     /// Returns also whether the sessions are handed out in steps.
     fn clear(&mut self) -> (Vec<Session>, bool) {
-        self.deaths.clear();
+        self.tombstone_order.clear();
         let mut entries = std::mem::take(&mut self.entries);
         let is_swept = entries.len() > 1000;
         if is_swept {
@@ -473,7 +476,7 @@ impl Pair {
             now: START,
             entries: Vec::new(),
             turns: 0,
-            deaths: Vec::new(),
+            tombstone_order: Vec::new(),
             prune: None,
             pruned: Vec::new(),
             counters: Counters::default(),
