@@ -22,9 +22,6 @@ pub trait Engine: Maintenance {
     /// The sid that `bytes` stand for, for use with this engine.
     fn sid(&self, bytes: &[u8]) -> Sid;
 
-    /// Whether the sessions stay when the engine goes.
-    fn is_durable(&self) -> bool;
-
     /// Whether dropping the engine takes so long that it is better left to the background thread.
     fn takes_long_to_drop(&self) -> bool;
 
@@ -184,6 +181,18 @@ pub trait Engine: Maintenance {
     /// whether there are more, or may be soon. Only an engine with `keep_removed` has any.
     fn take_pruned(&self, limit: usize, removed: &mut Vec<Removed>) -> bool;
 
+    /// Where the sessions stay when the engine goes: what there is to do for that.
+    fn durable(&self) -> Option<&dyn Durable> {
+        None
+    }
+
+    /// Checks that all that is kept belongs together.
+    #[cfg(test)]
+    fn validate(&self);
+}
+
+/// What an engine does whose sessions outlive the process.
+pub trait Durable {
     /// Whether this process has written something that [`Self::sync`] is to put on the disk.
     fn is_dirty(&self) -> bool;
 
@@ -195,26 +204,16 @@ pub trait Engine: Maintenance {
     fn sync(&self) -> Result<()>;
 
     /// Whether the file that the sessions are in was removed or replaced. Takes two system calls.
-    fn is_replaced(&self) -> bool {
-        false
-    }
+    fn is_replaced(&self) -> bool;
 
     /// Goes on with what is in the file's place now. Others wait meanwhile.
     ///
     /// # Errors
     /// See [`Engine`]. All operations fail as well then, until this is called again and succeeds.
-    fn follow(&self) -> Result<()> {
-        Ok(())
-    }
+    fn follow(&self) -> Result<()>;
 
     /// What whoever runs the process should know of what became of the file, told once.
-    fn take_notice(&self) -> Option<String> {
-        None
-    }
-
-    /// Checks that all that is kept belongs together.
-    #[cfg(test)]
-    fn validate(&self);
+    fn take_notice(&self) -> Option<String>;
 }
 
 /// The sids of an engine, listed a few at a time.

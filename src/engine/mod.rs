@@ -28,7 +28,7 @@ mod tests;
 mod tombstones;
 mod types;
 
-pub use self::contract::{Engine, Listing};
+pub use self::contract::{Durable, Engine, Listing};
 pub use self::error::{Error, Failure, Result};
 pub use self::memory::MemoryEngine;
 pub use self::rules::{Condition, Refused};

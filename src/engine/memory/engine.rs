@@ -89,10 +89,6 @@ impl Engine for MemoryEngine {
         Sid::new(bytes, &self.hasher)
     }
 
-    fn is_durable(&self) -> bool {
-        false
-    }
-
     fn takes_long_to_drop(&self) -> bool {
         self.table.lock().held() > QUICK_TO_FREE
     }
@@ -220,14 +216,6 @@ impl Engine for MemoryEngine {
             table.pruned = VecDeque::new();
         }
         table.is_busy()
-    }
-
-    fn is_dirty(&self) -> bool {
-        false
-    }
-
-    fn sync(&self) -> Result<()> {
-        Ok(())
     }
 
     #[cfg(test)]

@@ -15,7 +15,7 @@ use super::lmdb::{Environment, Lmdb, count_of};
 use super::open::NOTICING;
 use super::schema::{Session, view};
 use super::session::NewBody;
-use crate::engine::contract::{Engine, Listing};
+use crate::engine::contract::{Durable, Engine, Listing};
 use crate::engine::error::Result;
 use crate::engine::rules::{Condition, Refused, Touch, Write};
 use crate::engine::types::{NewCookie, Removed, Stats, Touched, Version};
@@ -141,10 +141,6 @@ impl SharedEngine {
 impl Engine for SharedEngine {
     fn sid(&self, bytes: &[u8]) -> Sid {
         Sid::new(bytes, &self.hasher)
-    }
-
-    fn is_durable(&self) -> bool {
-        true
     }
 
     /// The map of a large file takes milliseconds to go.
@@ -334,6 +330,17 @@ impl Engine for SharedEngine {
         self.backlog.lock().take_pruned(limit, removed)
     }
 
+    fn durable(&self) -> Option<&dyn Durable> {
+        Some(self)
+    }
+
+    #[cfg(test)]
+    fn validate(&self) {
+        self.validate();
+    }
+}
+
+impl Durable for SharedEngine {
     fn is_dirty(&self) -> bool {
         self.is_dirty.load(Ordering::Relaxed)
     }
@@ -353,10 +360,5 @@ impl Engine for SharedEngine {
 
     fn take_notice(&self) -> Option<String> {
         self.notices.lock().pop_front()
-    }
-
-    #[cfg(test)]
-    fn validate(&self) {
-        self.validate();
     }
 }

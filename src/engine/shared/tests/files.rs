@@ -10,7 +10,7 @@ use super::super::{SharedEngine, closing, layout};
 use super::processes::Running;
 use super::{Folder, MAP, START, State, body_ref, read};
 use crate::engine::{
-    Condition, Engine, Failure, NewCookie, Options, REMOVED_AT_ONCE, Refused, Removed,
+    Condition, Durable, Engine, Failure, NewCookie, Options, REMOVED_AT_ONCE, Refused, Removed,
 };
 use crate::sid::Sid;
 use crate::time::NEVER;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::super::SharedEngine;
 use super::{Folder, START, body_ref};
 use crate::background::Maintenance;
-use crate::engine::{Condition, Engine, Options, REMOVED_AT_ONCE, Refused};
+use crate::engine::{Condition, Durable, Engine, Options, REMOVED_AT_ONCE, Refused};
 use crate::sid::Sid;
 use crate::time::{Millis, NEVER};
 
