@@ -1,4 +1,7 @@
+use std::cmp::Reverse;
+
 use super::*;
+use crate::engine::memory::steps::CLEARED_AT_ONCE;
 use crate::engine::rules::Condition;
 use crate::session::Encoding;
 use crate::time::NEVER;
