@@ -28,17 +28,17 @@ const REST: Duration = Duration::from_micros(150);
 /// After so many steps the thread has freed enough for the allocator to give memory back.
 const WORTH_TIDYING: usize = 300;
 
-/// Something that is pruned step by step.
-pub trait Prunable: Send + Sync {
-    /// Does a small part of the prune that is under way. Returns whether there is more to do.
-    fn prune_step(&self) -> bool;
+/// Something that is maintained step by step: pruned, swept, evicted from.
+pub trait Maintenance: Send + Sync {
+    /// Does a small part of what is left to be done. Returns whether there is more.
+    fn maintenance_step(&self) -> bool;
 }
 
-/// The pruner of this process.
-pub static PRUNER: Pruner = Pruner::new();
+/// The background worker of this process.
+pub static BACKGROUND: Worker = Worker::new();
 
 /// See the module's description.
-pub struct Pruner {
+pub struct Worker {
     state: Mutex<State>,
     wake: Condvar,
     /// How the thread rests.
@@ -60,7 +60,7 @@ struct State {
 }
 
 enum Job {
-    Prune(Weak<dyn Prunable>),
+    Maintain(Weak<dyn Maintenance>),
     Free(Box<dyn Send>),
     /// Done even if the last environment detaches before.
     Finish(Box<dyn FnOnce() + Send>),
@@ -68,7 +68,7 @@ enum Job {
     Steps(Box<dyn FnMut() -> bool + Send>),
 }
 
-impl Pruner {
+impl Worker {
     const fn new() -> Self {
         Self {
             state: Mutex::new(State {
@@ -120,12 +120,12 @@ impl Pruner {
     /// A store begins to use the thread. It ends when the guard is dropped.
     pub fn open(&'static self) -> OpenStore {
         self.state.lock().stores += 1;
-        OpenStore { pruner: self }
+        OpenStore { worker: self }
     }
 
-    /// Has the thread do all the steps of `store`'s prune. Forgets it if the store is dropped.
-    pub fn prune(&'static self, store: Weak<dyn Prunable>) {
-        self.submit(Job::Prune(store));
+    /// Has the thread do all the steps that `store` has left. Forgets it if the store is dropped.
+    pub fn maintain(&'static self, store: Weak<dyn Maintenance>) {
+        self.submit(Job::Maintain(store));
     }
 
     /// Has the thread call `step` until it returns false.
@@ -210,7 +210,7 @@ impl Job {
     /// How much it frees, in steps.
     fn weight(&self) -> usize {
         match self {
-            Job::Prune(_) | Job::Steps(_) => 1,
+            Job::Maintain(_) | Job::Steps(_) => 1,
             Job::Free(_) => WORTH_TIDYING,
             Job::Finish(_) => 0,
         }
@@ -219,15 +219,15 @@ impl Job {
 
 /// Keeps the thread alive for a store's sake.
 pub struct OpenStore {
-    pruner: &'static Pruner,
+    worker: &'static Worker,
 }
 
 impl Drop for OpenStore {
     fn drop(&mut self) {
-        let mut state = self.pruner.state.lock();
+        let mut state = self.worker.state.lock();
         state.stores -= 1;
         if state.stores == 0 {
-            self.pruner.wake.notify_one();
+            self.worker.wake.notify_one();
         }
     }
 }
@@ -238,7 +238,7 @@ impl Drop for OpenStore {
 fn run(job: Job) -> Option<Job> {
     catch_unwind(AssertUnwindSafe(|| match job {
         Job::Steps(mut step) => step().then_some(Job::Steps(step)),
-        Job::Prune(store) => store.upgrade()?.prune_step().then_some(Job::Prune(store)),
+        Job::Maintain(store) => store.upgrade()?.maintenance_step().then_some(Job::Maintain(store)),
         Job::Free(garbage) => {
             drop(garbage);
             None
@@ -266,8 +266,8 @@ fn join(thread: Option<JoinHandle<()>>) {
 }
 
 #[cfg(test)]
-impl Pruner {
-    /// A pruner of the test's own, so that tests can run side by side.
+impl Worker {
+    /// A worker of the test's own, so that tests can run side by side.
     pub(crate) fn leaked() -> &'static Self {
         Box::leak(Box::new(Self::new()))
     }

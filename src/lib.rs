@@ -5,7 +5,7 @@
 //! the feature of the same name (on by default), is the boundary that exposes it as an addon.
 //!
 //! ```
-//! use memorystore_rs::engine::{Condition, MemoryEngine, Options};
+//! use memorystore_rs::engine::{Condition, Engine, MemoryEngine, Options};
 //! use memorystore_rs::session::{BodyRef, Encoding};
 //! use memorystore_rs::time::expires_at;
 //!
@@ -16,10 +16,12 @@
 //!
 //! let sid = store.sid(b"a sid");
 //! let times = (now, expires_at(now, 500.0));
-//! store.set(sid.clone(), body, Condition::None, times, &mut removed).unwrap();
-//! let read = store.get(&sid, now + 500, &mut removed, |body| body.to_body());
+//! store.set(sid.clone(), body, Condition::None, times, &mut removed).unwrap().unwrap();
+//! let mut read = None;
+//! store.get(&sid, now + 500, &mut removed, &mut |body| read = Some(body.to_body())).unwrap();
 //! assert_eq!(read.unwrap().bytes(), b"{}");
-//! assert!(store.get(&sid, now + 501, &mut removed, |_| ()).is_none());
+//! let is_found = store.get(&sid, now + 501, &mut removed, &mut |_| ()).unwrap();
+//! assert!(!is_found);
 //! ```
 
 mod allocation;

@@ -125,5 +125,11 @@ pub fn from_iso(text: &[u8]) -> Option<Millis> {
     Some(day * MILLIS_A_DAY + i64::from(of_day))
 }
 
+/// Whether what is alive until `expires` is over at `now`: it is alive at that very moment.
+#[inline]
+pub(crate) fn has_expired(expires: Millis, now: Millis) -> bool {
+    now > expires
+}
+
 #[cfg(test)]
 mod tests;

@@ -18,19 +18,19 @@ fn wait<T>(receiver: &Receiver<T>) -> T {
 /// A prune whose steps are the calls of a function.
 struct Steps<F>(F);
 
-impl<F: Fn() -> bool + Send + Sync> Prunable for Steps<F> {
-    fn prune_step(&self) -> bool {
+impl<F: Fn() -> bool + Send + Sync> Maintenance for Steps<F> {
+    fn maintenance_step(&self) -> bool {
         (self.0)()
     }
 }
 
-fn steps(step: impl Fn() -> bool + Send + Sync + 'static) -> Arc<dyn Prunable> {
+fn steps(step: impl Fn() -> bool + Send + Sync + 'static) -> Arc<dyn Maintenance> {
     Arc::new(Steps(step))
 }
 
 /// A prune of one step that holds the thread until the test lets it go on.
 struct Gate {
-    job: Arc<dyn Prunable>,
+    job: Arc<dyn Maintenance>,
     entered: Receiver<()>,
     open: Sender<()>,
 }
@@ -48,10 +48,10 @@ impl Gate {
         Self { job, entered, open }
     }
 
-    /// A gate at which the pruner's thread stands.
-    fn hold(pruner: &'static Pruner) -> Self {
+    /// A gate at which the worker's thread stands.
+    fn hold(worker: &'static Worker) -> Self {
         let gate = Self::new();
-        pruner.prune(Arc::downgrade(&gate.job));
+        worker.maintain(Arc::downgrade(&gate.job));
         wait(&gate.entered);
         gate
     }
@@ -86,17 +86,17 @@ fn garbage() -> (Box<Garbage>, Receiver<ThreadId>) {
 }
 
 /// Has the thread do a job and tells which thread did it.
-fn thread_of(pruner: &'static Pruner) -> ThreadId {
+fn thread_of(worker: &'static Worker) -> ThreadId {
     let (garbage, freed) = garbage();
-    pruner.free(garbage);
+    worker.free(garbage);
     wait(&freed)
 }
 
 /// Waits for the thread to end by itself.
-fn await_end(pruner: &'static Pruner) {
-    let thread = pruner.state.lock().thread.take();
+fn await_end(worker: &'static Worker) {
+    let thread = worker.state.lock().thread.take();
     wait(&aside(|| join(thread)));
-    assert!(!pruner.state.lock().running);
+    assert!(!worker.state.lock().running);
 }
 
 /// Lets the thread that runs this drop `garbage` when it ends.
@@ -120,9 +120,9 @@ fn aside(body: impl FnOnce() + Send + 'static) -> Receiver<()> {
 }
 
 /// Detaches the last environment, on a thread of its own.
-fn detach_aside(pruner: &'static Pruner) -> Receiver<()> {
-    let done = aside(|| pruner.detach());
-    while pruner.state.lock().environments > 0 {
+fn detach_aside(worker: &'static Worker) -> Receiver<()> {
+    let done = aside(|| worker.detach());
+    while worker.state.lock().environments > 0 {
         thread::yield_now();
     }
     done
@@ -130,9 +130,9 @@ fn detach_aside(pruner: &'static Pruner) -> Receiver<()> {
 
 #[test]
 fn a_prune_is_stepped_to_its_end_on_another_thread() {
-    let pruner = Pruner::leaked();
-    pruner.attach();
-    let _open = pruner.open();
+    let worker = Worker::leaked();
+    worker.attach();
+    let _open = worker.open();
     let (sender, step) = channel();
     let left = AtomicUsize::new(4);
     let store = steps(move || {
@@ -140,22 +140,24 @@ fn a_prune_is_stepped_to_its_end_on_another_thread() {
         left.fetch_sub(1, Ordering::Relaxed) > 0
     });
 
-    pruner.prune(Arc::downgrade(&store));
+    worker.maintain(Arc::downgrade(&store));
     let ids: Vec<_> = (0..5).map(|_| wait(&step)).collect();
     assert!(ids.iter().all(|id| *id != thread::current().id()));
     // A job behind it comes up, and it makes no further step.
-    assert_eq!(thread_of(pruner), ids[0]);
+    assert_eq!(thread_of(worker), ids[0]);
     assert!(step.try_recv().is_err());
-    pruner.detach();
+    worker.detach();
 }
 
 #[test]
 fn the_thread_rests_after_each_burst() {
     static RESTS: AtomicUsize = AtomicUsize::new(0);
-    let rest = |_: Duration| drop(RESTS.fetch_add(1, Ordering::Relaxed));
-    let pruner: &'static Pruner = Box::leak(Box::new(Pruner { rest, ..Pruner::new() }));
-    pruner.attach();
-    let _open = pruner.open();
+    let rest = |_: Duration| {
+        RESTS.fetch_add(1, Ordering::Relaxed);
+    };
+    let worker: &'static Worker = Box::leak(Box::new(Worker { rest, ..Worker::new() }));
+    worker.attach();
+    let _open = worker.open();
     let (sender, ended) = channel();
     let left = AtomicUsize::new(10);
     let store = steps(move || {
@@ -167,18 +169,18 @@ fn the_thread_rests_after_each_burst() {
         }
         has_more
     });
-    pruner.prune(Arc::downgrade(&store));
+    worker.maintain(Arc::downgrade(&store));
     wait(&ended);
     assert_eq!(RESTS.load(Ordering::Relaxed), 9, "in between");
-    pruner.detach();
+    worker.detach();
 }
 
 #[test]
 fn stores_take_turns() {
-    let pruner = Pruner::leaked();
-    pruner.attach();
-    let _open = pruner.open();
-    let gate = Gate::hold(pruner);
+    let worker = Worker::leaked();
+    worker.attach();
+    let _open = worker.open();
+    let gate = Gate::hold(worker);
     let (sender, step) = channel();
     let stores = ["a", "b", "c"].map(|name| {
         let sender = sender.clone();
@@ -189,124 +191,124 @@ fn stores_take_turns() {
         })
     });
     for store in &stores {
-        pruner.prune(Arc::downgrade(store));
+        worker.maintain(Arc::downgrade(store));
     }
     gate.open();
     let order: Vec<_> = (0..9).map(|_| wait(&step)).collect();
     assert_eq!(order.concat(), "abcabcabc");
-    pruner.detach();
+    worker.detach();
 }
 
 #[test]
 fn a_store_that_was_dropped_is_forgotten() {
-    let pruner = Pruner::leaked();
-    pruner.attach();
-    let _open = pruner.open();
-    let gate = Gate::hold(pruner);
+    let worker = Worker::leaked();
+    worker.attach();
+    let _open = worker.open();
+    let gate = Gate::hold(worker);
     let (sender, step) = channel::<()>();
     let store = steps(move || sender.send(()).is_ok());
-    pruner.prune(Arc::downgrade(&store));
+    worker.maintain(Arc::downgrade(&store));
     drop(store);
     gate.open();
-    thread_of(pruner);
+    thread_of(worker);
     assert!(step.try_recv().is_err());
-    assert!(pruner.state.lock().jobs.is_empty());
-    pruner.detach();
+    assert!(worker.state.lock().jobs.is_empty());
+    worker.detach();
 }
 
 #[test]
 fn the_thread_tidies_when_it_has_freed_much_and_has_nothing_more_to_do() {
     static TIDIED: AtomicUsize = AtomicUsize::new(0);
-    let pruner = Pruner::leaked();
-    pruner.tidy_with(|| {
+    let worker = Worker::leaked();
+    worker.tidy_with(|| {
         TIDIED.fetch_add(1, Ordering::SeqCst);
     });
-    pruner.attach();
-    let open = pruner.open();
+    worker.attach();
+    let open = worker.open();
 
     let of_steps = |count: usize| {
         let left = AtomicUsize::new(count);
         steps(move || left.fetch_sub(1, Ordering::Relaxed) > 1)
     };
     let (few, many) = (of_steps(WORTH_TIDYING - 1), of_steps(WORTH_TIDYING));
-    let gate = Gate::hold(pruner);
-    pruner.prune(Arc::downgrade(&few));
-    pruner.prune(Arc::downgrade(&many));
+    let gate = Gate::hold(worker);
+    worker.maintain(Arc::downgrade(&few));
+    worker.maintain(Arc::downgrade(&many));
     assert_eq!(TIDIED.load(Ordering::SeqCst), 0);
     gate.open();
     drop(open);
-    await_end(pruner);
+    await_end(worker);
     assert_eq!(TIDIED.load(Ordering::SeqCst), 1, "once, when both were done");
 
-    let open = pruner.open();
-    let gate = Gate::hold(pruner);
+    let open = worker.open();
+    let gate = Gate::hold(worker);
     let few = of_steps(WORTH_TIDYING - 2);
-    pruner.prune(Arc::downgrade(&few));
+    worker.maintain(Arc::downgrade(&few));
     gate.open();
     drop(open);
-    await_end(pruner);
+    await_end(worker);
     assert_eq!(TIDIED.load(Ordering::SeqCst), 1, "too little");
-    let open = pruner.open();
-    thread_of(pruner);
+    let open = worker.open();
+    thread_of(worker);
     drop(open);
-    await_end(pruner);
+    await_end(worker);
     assert_eq!(TIDIED.load(Ordering::SeqCst), 2, "what is freed in one piece may be large");
-    pruner.detach();
+    worker.detach();
 }
 
 #[test]
 fn the_thread_ends_with_the_last_store_and_starts_again_for_the_next() {
-    let pruner = Pruner::leaked();
-    pruner.attach();
-    assert!(pruner.state.lock().thread.is_none(), "no job, no thread");
+    let worker = Worker::leaked();
+    worker.attach();
+    assert!(worker.state.lock().thread.is_none(), "no job, no thread");
 
-    let (one, other) = (pruner.open(), pruner.open());
-    assert!(pruner.state.lock().thread.is_none(), "no job, no thread");
-    let first = thread_of(pruner);
+    let (one, other) = (worker.open(), worker.open());
+    assert!(worker.state.lock().thread.is_none(), "no job, no thread");
+    let first = thread_of(worker);
     drop(one);
-    assert_eq!(thread_of(pruner), first);
+    assert_eq!(thread_of(worker), first);
     drop(other);
-    await_end(pruner);
+    await_end(worker);
 
-    let _open = pruner.open();
-    let second = thread_of(pruner);
+    let _open = worker.open();
+    let second = thread_of(worker);
     assert_ne!(second, first);
-    assert_eq!(thread_of(pruner), second);
-    pruner.detach();
+    assert_eq!(thread_of(worker), second);
+    worker.detach();
 }
 
 #[test]
 fn jobs_of_the_last_store_are_done_before_the_thread_ends() {
-    let pruner = Pruner::leaked();
-    pruner.attach();
-    let open = pruner.open();
-    let gate = Gate::hold(pruner);
+    let worker = Worker::leaked();
+    worker.attach();
+    let open = worker.open();
+    let gate = Gate::hold(worker);
     let (garbage, freed) = garbage();
-    pruner.free(garbage);
+    worker.free(garbage);
     drop(open);
     gate.open();
     assert_ne!(wait(&freed), thread::current().id());
-    await_end(pruner);
-    pruner.detach();
+    await_end(worker);
+    worker.detach();
 }
 
 #[test]
 fn the_thread_goes_on_while_an_environment_is_left() {
-    let pruner = Pruner::leaked();
-    pruner.attach();
-    pruner.attach();
-    let _open = pruner.open();
-    let id = thread_of(pruner);
-    pruner.detach();
-    assert_eq!(thread_of(pruner), id);
-    pruner.detach();
+    let worker = Worker::leaked();
+    worker.attach();
+    worker.attach();
+    let _open = worker.open();
+    let id = thread_of(worker);
+    worker.detach();
+    assert_eq!(thread_of(worker), id);
+    worker.detach();
 }
 
 #[test]
 fn the_last_detach_waits_until_the_thread_is_gone() {
-    let pruner = Pruner::leaked();
-    pruner.attach();
-    let _open = pruner.open();
+    let worker = Worker::leaked();
+    worker.attach();
+    let _open = worker.open();
     let (sender, ended) = channel();
     let end = Mutex::new(Some(Box::new(LongEnd(sender))));
     let keep = steps(move || {
@@ -315,58 +317,58 @@ fn the_last_detach_waits_until_the_thread_is_gone() {
             false
         })
     });
-    pruner.prune(Arc::downgrade(&keep));
-    let gate = Gate::hold(pruner);
-    let done = detach_aside(pruner);
+    worker.maintain(Arc::downgrade(&keep));
+    let gate = Gate::hold(worker);
+    let done = detach_aside(worker);
     assert!(done.try_recv().is_err(), "a job is under way");
     gate.open();
     wait(&done);
     assert!(ended.try_recv().is_ok(), "the thread is gone");
-    assert!(!pruner.state.lock().running);
+    assert!(!worker.state.lock().running);
 }
 
 #[test]
 fn the_last_detach_ends_a_thread_that_waits_for_work() {
-    let pruner = Pruner::leaked();
+    let worker = Worker::leaked();
     for _ in 0..50 {
-        pruner.attach();
-        let _open = pruner.open();
-        thread_of(pruner);
-        wait(&detach_aside(pruner));
+        worker.attach();
+        let _open = worker.open();
+        thread_of(worker);
+        wait(&detach_aside(worker));
     }
 }
 
 #[test]
 fn the_last_detach_gives_up_prunes_and_frees_memory() {
-    let pruner = Pruner::leaked();
-    pruner.attach();
-    let _open = pruner.open();
-    let gate = Gate::hold(pruner);
+    let worker = Worker::leaked();
+    worker.attach();
+    let _open = worker.open();
+    let gate = Gate::hold(worker);
     let (sender, step) = channel();
     let endless = steps(move || sender.send(()).is_ok());
     let (garbage, freed) = garbage();
-    pruner.prune(Arc::downgrade(&endless));
-    pruner.free(garbage);
-    let done = detach_aside(pruner);
+    worker.maintain(Arc::downgrade(&endless));
+    worker.free(garbage);
+    let done = detach_aside(worker);
     gate.open();
     wait(&done);
     assert!(step.try_recv().is_err(), "no further step");
     assert!(freed.try_recv().is_ok());
-    assert!(pruner.state.lock().jobs.is_empty());
+    assert!(worker.state.lock().jobs.is_empty());
 }
 
 #[test]
 fn the_last_detach_finishes_work_that_was_not_begun() {
-    let pruner = Pruner::leaked();
-    pruner.attach();
-    let _open = pruner.open();
-    let gate = Gate::hold(pruner);
+    let worker = Worker::leaked();
+    worker.attach();
+    let _open = worker.open();
+    let gate = Gate::hold(worker);
     let (tell, told) = channel();
     for number in 0..3 {
         let tell = tell.clone();
-        pruner.finish(Box::new(move || tell.send(number).unwrap()));
+        worker.finish(Box::new(move || tell.send(number).unwrap()));
     }
-    let left = detach_aside(pruner);
+    let left = detach_aside(worker);
     gate.open();
     wait(&left);
     assert_eq!(told.try_iter().collect::<Vec<_>>(), [0, 1, 2]);
@@ -374,9 +376,9 @@ fn the_last_detach_finishes_work_that_was_not_begun() {
 
 #[test]
 fn a_prune_under_way_stops_after_its_step_when_the_last_environment_detaches() {
-    let pruner = Pruner::leaked();
-    pruner.attach();
-    let _open = pruner.open();
+    let worker = Worker::leaked();
+    worker.attach();
+    let _open = worker.open();
     let (enter, entered) = channel();
     let (open, opened) = channel();
     let opened = Mutex::new(opened);
@@ -385,43 +387,43 @@ fn a_prune_under_way_stops_after_its_step_when_the_last_environment_detaches() {
         wait(&opened.lock());
         true
     });
-    pruner.prune(Arc::downgrade(&endless));
+    worker.maintain(Arc::downgrade(&endless));
     wait(&entered);
-    let done = detach_aside(pruner);
+    let done = detach_aside(worker);
     open.send(()).unwrap();
     wait(&done);
     assert!(entered.try_recv().is_err());
-    assert!(pruner.state.lock().jobs.is_empty());
+    assert!(worker.state.lock().jobs.is_empty());
 }
 
 #[test]
 fn an_environment_that_comes_while_the_last_one_leaves_has_its_jobs_done() {
-    let pruner = Pruner::leaked();
-    pruner.attach();
-    let _open = pruner.open();
-    let gate = Gate::hold(pruner);
-    let first = detach_aside(pruner);
+    let worker = Worker::leaked();
+    worker.attach();
+    let _open = worker.open();
+    let gate = Gate::hold(worker);
+    let first = detach_aside(worker);
 
-    pruner.attach();
+    worker.attach();
     let (sender, step) = channel();
     let store = steps(move || sender.send(()).is_err());
-    pruner.prune(Arc::downgrade(&store));
+    worker.maintain(Arc::downgrade(&store));
     gate.open();
     wait(&first);
     wait(&step);
-    assert_ne!(thread_of(pruner), thread::current().id());
-    pruner.detach();
+    assert_ne!(thread_of(worker), thread::current().id());
+    worker.detach();
 }
 
 #[test]
 fn environments_that_leave_together_do_not_wait_for_ever() {
-    let pruner = Pruner::leaked();
-    pruner.attach();
-    let _open = pruner.open();
-    let gate = Gate::hold(pruner);
-    let first = detach_aside(pruner);
-    pruner.attach();
-    let second = detach_aside(pruner);
+    let worker = Worker::leaked();
+    worker.attach();
+    let _open = worker.open();
+    let gate = Gate::hold(worker);
+    let first = detach_aside(worker);
+    worker.attach();
+    let second = detach_aside(worker);
     wait(&second);
     gate.open();
     wait(&first);
@@ -429,10 +431,10 @@ fn environments_that_leave_together_do_not_wait_for_ever() {
 
 #[test]
 fn without_an_environment_jobs_are_done_by_the_caller() {
-    let pruner = Pruner::leaked();
-    let _open = pruner.open();
+    let worker = Worker::leaked();
+    let _open = worker.open();
     let here = thread::current().id();
-    assert_eq!(thread_of(pruner), here);
+    assert_eq!(thread_of(worker), here);
 
     let (sender, step) = channel();
     let left = AtomicUsize::new(2);
@@ -440,9 +442,9 @@ fn without_an_environment_jobs_are_done_by_the_caller() {
         sender.send(thread::current().id()).unwrap();
         left.fetch_sub(1, Ordering::Relaxed) > 0
     });
-    pruner.prune(Arc::downgrade(&store));
+    worker.maintain(Arc::downgrade(&store));
     assert_eq!(step.try_iter().collect::<Vec<_>>(), [here; 3]);
-    assert!(pruner.state.lock().thread.is_none());
+    assert!(worker.state.lock().thread.is_none());
 }
 
 #[test]
@@ -456,64 +458,64 @@ fn a_job_that_panics_ends_and_nothing_else() {
         }
     }
 
-    let pruner = Pruner::leaked();
-    pruner.attach();
-    let _open = pruner.open();
-    let id = thread_of(pruner);
+    let worker = Worker::leaked();
+    worker.attach();
+    let _open = worker.open();
+    let id = thread_of(worker);
     let (sender, step) = channel();
     let broken = steps(move || {
         sender.send(()).unwrap();
         resume_unwind(Box::new(()))
     });
-    pruner.prune(Arc::downgrade(&broken));
-    pruner.free(Box::new(Bomb));
-    assert_eq!(thread_of(pruner), id);
+    worker.maintain(Arc::downgrade(&broken));
+    worker.free(Box::new(Bomb));
+    assert_eq!(thread_of(worker), id);
     assert_eq!(step.try_iter().count(), 1, "it is not tried again");
 
     // Nor does it where the caller, or the last detach, has to do it.
-    let gate = Gate::hold(pruner);
-    pruner.free(Box::new(Bomb));
-    let done = detach_aside(pruner);
+    let gate = Gate::hold(worker);
+    worker.free(Box::new(Bomb));
+    let done = detach_aside(worker);
     gate.open();
     wait(&done);
-    pruner.free(Box::new(Bomb));
+    worker.free(Box::new(Bomb));
 }
 
 #[test]
 fn garbage_may_close_a_store_on_the_thread() {
-    let pruner = Pruner::leaked();
-    pruner.attach();
-    let inner = pruner.open();
-    let _open = pruner.open();
-    pruner.free(Box::new(inner));
-    assert_ne!(thread_of(pruner), thread::current().id());
-    assert_eq!(pruner.state.lock().stores, 1);
-    pruner.detach();
+    let worker = Worker::leaked();
+    worker.attach();
+    let inner = worker.open();
+    let _open = worker.open();
+    worker.free(Box::new(inner));
+    assert_ne!(thread_of(worker), thread::current().id());
+    assert_eq!(worker.state.lock().stores, 1);
+    worker.detach();
 }
 
 #[test]
 fn environments_come_and_go_on_many_threads() {
-    let pruner = Pruner::leaked();
+    let worker = Worker::leaked();
     let steps_done = Arc::new(AtomicUsize::new(0));
     let come_and_go = || {
         let steps_done = Arc::clone(&steps_done);
         aside(move || {
             for turn in 0..150 {
-                pruner.attach();
-                let open = pruner.open();
+                worker.attach();
+                let open = worker.open();
                 let steps_done = Arc::clone(&steps_done);
                 let store =
                     steps(move || !steps_done.fetch_add(1, Ordering::Relaxed).is_multiple_of(8));
-                pruner.prune(Arc::downgrade(&store));
+                worker.maintain(Arc::downgrade(&store));
                 if turn % 3 == 0 {
-                    thread_of(pruner);
+                    thread_of(worker);
                 }
                 // In a worker that is terminated the stores go after the environment.
                 if turn % 2 == 0 {
                     drop(open);
-                    pruner.detach();
+                    worker.detach();
                 } else {
-                    pruner.detach();
+                    worker.detach();
                     drop(open);
                 }
             }
@@ -522,20 +524,20 @@ fn environments_come_and_go_on_many_threads() {
     for finished in [(); 4].map(|()| come_and_go()) {
         wait(&finished);
     }
-    let state = pruner.state.lock();
+    let state = worker.state.lock();
     assert!(state.thread.is_none() && state.jobs.is_empty());
     assert_eq!((state.environments, state.stores), (0, 0));
 }
 
 #[test]
 fn a_job_of_steps_is_called_until_there_is_no_more_to_do_and_then_dropped() {
-    let pruner = Pruner::leaked();
-    pruner.attach();
-    let _open = pruner.open();
+    let worker = Worker::leaked();
+    worker.attach();
+    let _open = worker.open();
     let (sender, step) = channel();
     let (kept, dropped) = garbage();
     let mut left = 4;
-    pruner.run(Box::new(move || {
+    worker.run(Box::new(move || {
         let _ = &kept;
         sender.send(thread::current().id()).unwrap();
         left -= 1;
@@ -544,16 +546,16 @@ fn a_job_of_steps_is_called_until_there_is_no_more_to_do_and_then_dropped() {
     let here = wait(&dropped);
     assert_ne!(here, thread::current().id());
     assert_eq!(step.try_iter().collect::<Vec<_>>(), [here; 4]);
-    assert!(pruner.state.lock().jobs.is_empty());
-    pruner.detach();
+    assert!(worker.state.lock().jobs.is_empty());
+    worker.detach();
 }
 
 #[test]
 fn jobs_of_steps_take_turns_with_prunes() {
-    let pruner = Pruner::leaked();
-    pruner.attach();
-    let _open = pruner.open();
-    let gate = Gate::hold(pruner);
+    let worker = Worker::leaked();
+    worker.attach();
+    let _open = worker.open();
+    let gate = Gate::hold(worker);
     let (sender, step) = channel();
     let counted = |name: &'static str| {
         let (sender, left) = (sender.clone(), AtomicUsize::new(2));
@@ -563,49 +565,49 @@ fn jobs_of_steps_take_turns_with_prunes() {
         }
     };
     let store = steps(counted("p"));
-    pruner.run(Box::new(counted("a")));
-    pruner.prune(Arc::downgrade(&store));
-    pruner.run(Box::new(counted("b")));
+    worker.run(Box::new(counted("a")));
+    worker.maintain(Arc::downgrade(&store));
+    worker.run(Box::new(counted("b")));
     gate.open();
     let order: Vec<_> = (0..9).map(|_| wait(&step)).collect();
     assert_eq!(order.concat(), "apbapbapb");
-    pruner.detach();
+    worker.detach();
 }
 
 #[test]
 fn the_last_detach_drops_jobs_of_steps_and_does_no_further_step() {
-    let pruner = Pruner::leaked();
-    pruner.attach();
-    let _open = pruner.open();
+    let worker = Worker::leaked();
+    worker.attach();
+    let _open = worker.open();
     let (enter, entered) = channel();
     let (open, opened) = channel();
     let ((running, running_dropped), (queued, queued_dropped)) = (garbage(), garbage());
     let (sender, step) = channel();
-    pruner.run(Box::new(move || {
+    worker.run(Box::new(move || {
         let _ = &running;
         enter.send(()).unwrap();
         wait(&opened);
         true
     }));
     wait(&entered);
-    pruner.run(Box::new(move || {
+    worker.run(Box::new(move || {
         let _ = &queued;
         sender.send(()).is_ok()
     }));
-    let done = detach_aside(pruner);
+    let done = detach_aside(worker);
     open.send(()).unwrap();
     wait(&done);
     assert!(entered.try_recv().is_err() && step.try_recv().is_err());
     assert!(running_dropped.try_recv().is_ok() && queued_dropped.try_recv().is_ok());
-    assert!(pruner.state.lock().jobs.is_empty());
+    assert!(worker.state.lock().jobs.is_empty());
 }
 
 #[test]
 fn without_an_environment_steps_are_done_by_the_caller() {
-    let pruner = Pruner::leaked();
+    let worker = Worker::leaked();
     let (sender, step) = channel();
     let mut left = 3;
-    pruner.run(Box::new(move || {
+    worker.run(Box::new(move || {
         sender.send(thread::current().id()).unwrap();
         left -= 1;
         left > 0
@@ -616,28 +618,28 @@ fn without_an_environment_steps_are_done_by_the_caller() {
 
 #[test]
 fn steps_that_panic_end_their_job_and_nothing_else() {
-    let pruner = Pruner::leaked();
-    pruner.attach();
-    let _open = pruner.open();
-    let id = thread_of(pruner);
+    let worker = Worker::leaked();
+    worker.attach();
+    let _open = worker.open();
+    let id = thread_of(worker);
     let (sender, step) = channel();
     let (kept, dropped) = garbage();
-    pruner.run(Box::new(move || {
+    worker.run(Box::new(move || {
         let _ = &kept;
         sender.send(()).unwrap();
         resume_unwind(Box::new(()))
     }));
     assert_eq!(wait(&dropped), id);
-    assert_eq!(thread_of(pruner), id);
+    assert_eq!(thread_of(worker), id);
     assert_eq!(step.try_iter().count(), 1, "they are not tried again");
 
     let (sender, step) = channel();
     let mut left = 3;
-    pruner.run(Box::new(move || {
+    worker.run(Box::new(move || {
         sender.send(()).unwrap();
         left -= 1;
         left > 0
     }));
     (0..3).for_each(|_| wait(&step));
-    pruner.detach();
+    worker.detach();
 }

@@ -5,28 +5,22 @@
 
 use std::sync::Arc;
 
+use super::error::Result;
 use super::rules::{Condition, Refused};
-use super::shared::Error;
 use super::types::{Merged, NewCookie, Rank, Removed, Stats, Touched, Version};
-use crate::background::Prunable;
+use crate::background::Maintenance;
 use crate::session::{Base, Body, BodyRef, BodyView, TemplateHandle};
 use crate::sid::Sid;
 use crate::time::Millis;
-
-/// What an operation of an engine comes to.
-pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// A store of sessions. See [`engine`](super) for the rules.
 ///
 /// Any number of threads may use it. `now` is the caller's time. Operations append what they
 /// removed to `removed`, in the order in which it is to be disposed of. An engine in memory never
-/// fails; see [`SharedEngine`] for what the errors of the other one say.
-pub trait Engine: Prunable {
+/// fails; see [`SharedEngine`](super::SharedEngine) for what the errors of the other one say.
+pub trait Engine: Maintenance {
     /// The sid that `bytes` stand for, for use with this engine.
     fn sid(&self, bytes: &[u8]) -> Sid;
-
-    /// Whether the sessions stay when the engine goes.
-    fn is_durable(&self) -> bool;
 
     /// Whether dropping the engine takes so long that it is better left to the background thread.
     fn takes_long_to_drop(&self) -> bool;
@@ -192,21 +186,21 @@ pub trait Engine: Prunable {
     fn all(&self, now: Millis, removed: &mut Vec<Removed>) -> Result<Vec<(Sid, Body)>>;
 
     /// Removes all records. From here on, nobody who has read one before can write it. Of very
-    /// many, freeing them or handing them out is left to [`Prunable::prune_step`].
+    /// many, freeing them or handing them out is left to [`Maintenance::maintenance_step`].
     ///
     /// # Errors
     /// See [`Engine`].
     fn clear(&self, now: Millis, removed: &mut Vec<Removed>) -> Result<()>;
 
     /// Begins to remove what has expired by `now`, in place of a prune that is under way, and
-    /// does the first few hundred. The rest is left to [`Prunable::prune_step`]. If somebody
+    /// does the first few hundred. The rest is left to [`Maintenance::maintenance_step`]. If somebody
     /// comes with an earlier time meanwhile, that is what it goes by from then on.
     ///
     /// # Errors
     /// See [`Engine`]. The prune is over then.
     fn begin_prune(&self, now: Millis) -> Result<()>;
 
-    /// Whether [`Prunable::prune_step`] has anything to do, or [`Self::take_pruned`] to give.
+    /// Whether [`Maintenance::maintenance_step`] has anything to do, or [`Self::take_pruned`] to give.
     ///
     /// # Errors
     /// Why a prune has ended early, once.
@@ -216,6 +210,18 @@ pub trait Engine: Prunable {
     /// whether there are more, or may be soon. Only an engine with `keep_removed` has any.
     fn take_pruned(&self, limit: usize, removed: &mut Vec<Removed>) -> bool;
 
+    /// Where the sessions stay when the engine goes: what there is to do for that.
+    fn durable(&self) -> Option<&dyn Durable> {
+        None
+    }
+
+    /// Checks that all that is kept belongs together.
+    #[cfg(test)]
+    fn validate(&self);
+}
+
+/// What an engine does whose sessions outlive the process.
+pub trait Durable {
     /// Whether this process has written something that [`Self::sync`] is to put on the disk.
     fn is_dirty(&self) -> bool;
 
@@ -227,26 +233,16 @@ pub trait Engine: Prunable {
     fn sync(&self) -> Result<()>;
 
     /// Whether the file that the sessions are in was removed or replaced. Takes two system calls.
-    fn is_replaced(&self) -> bool {
-        false
-    }
+    fn is_replaced(&self) -> bool;
 
     /// Goes on with what is in the file's place now. Others wait meanwhile.
     ///
     /// # Errors
     /// See [`Engine`]. All operations fail as well then, until this is called again and succeeds.
-    fn follow(&self) -> Result<()> {
-        Ok(())
-    }
+    fn follow(&self) -> Result<()>;
 
     /// What whoever runs the process should know of what became of the file, told once.
-    fn take_notice(&self) -> Option<String> {
-        None
-    }
-
-    /// Checks that all that is kept belongs together.
-    #[cfg(test)]
-    fn validate(&self);
+    fn take_notice(&self) -> Option<String>;
 }
 
 /// The sids of an engine, listed a few at a time.

@@ -19,6 +19,7 @@
 //! are the engines; neither knows of the other.
 
 mod contract;
+mod error;
 mod memory;
 mod rules;
 pub mod shared;
@@ -27,10 +28,11 @@ mod tests;
 mod tombstones;
 mod types;
 
-pub use self::contract::{Engine, Listing, Result};
+pub use self::contract::{Durable, Engine, Listing};
+pub use self::error::{Error, Failure, Result};
 pub use self::memory::MemoryEngine;
 pub use self::rules::{Condition, Refused};
-pub use self::shared::{Error, SharedEngine};
+pub use self::shared::SharedEngine;
 pub use self::types::{
     Counters, Merged, NewCookie, Options, REMOVED_AT_ONCE, Rank, Removed, Stats, Touched, Version,
 };

@@ -2,7 +2,9 @@
 //!
 //! It knows of a stored session what the caller tells, and nothing of where it is stored.
 
-use super::types::Version;
+use super::tombstones::History;
+use super::types::{Counters, Options, Touched, Version};
+use crate::time::{Millis, has_expired};
 
 /// What a write depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,8 +38,12 @@ pub enum Condition {
 }
 
 impl Condition {
+    fn is_touch(self) -> bool {
+        matches!(self, Self::Touch { .. })
+    }
+
     /// Whether the write must leave the session all of its lifetime.
-    pub(super) fn keeps_lifetime(self) -> bool {
+    fn keeps_lifetime(self) -> bool {
         matches!(self, Self::Unchanged { read, expected } if expected <= read)
     }
 
@@ -62,4 +68,120 @@ pub enum Refused {
     Missing,
     /// The touch would have moved the expiry by less than [`Options::touch_after`](super::Options::touch_after).
     TooSoon,
+}
+
+/// A session that is stored and alive, as far as the rules ask.
+#[derive(Clone, Copy)]
+pub(super) struct Alive {
+    pub(super) version: Version,
+    pub(super) expires: Millis,
+}
+
+/// A write that is asked for.
+#[derive(Clone, Copy)]
+pub(super) struct Write {
+    pub(super) condition: Condition,
+    pub(super) now: Millis,
+    /// Until when the session is to be alive.
+    pub(super) expires: Millis,
+}
+
+impl Write {
+    /// Whether the write may be done in place of `stored`.
+    ///
+    /// What an engine has to look up is asked for where it decides: `history` is that of the sid,
+    /// and `shortens_cookie` tells whether the new cookie would expire before the stored one.
+    #[inline]
+    pub(super) fn check<E>(
+        self,
+        options: &Options,
+        stored: Option<Alive>,
+        history: impl FnOnce() -> Result<History, E>,
+        shortens_cookie: impl FnOnce() -> Result<bool, E>,
+    ) -> Result<Result<(), Refused>, E> {
+        let Self { condition, now, expires } = self;
+        if condition != Condition::None || options.destroyed_is_final {
+            let history = history()?;
+            if options.destroyed_is_final && history.is_remembered(now) {
+                return Ok(Err(Refused::Destroyed));
+            }
+            if let Err(refused) = self.compare(stored.map(|stored| stored.version), history) {
+                return Ok(Err(refused));
+            }
+        }
+        if condition.keeps_lifetime()
+            && let Some(stored) = stored
+            && (expires < stored.expires || shortens_cookie()?)
+        {
+            return Ok(Err(Refused::Changed));
+        }
+        if !condition.is_touch() {
+            return Ok(Ok(()));
+        }
+        Ok(match stored {
+            None if !options.stale => Err(Refused::Missing),
+            Some(stored) if options.is_too_soon(stored.expires, expires) => Err(Refused::TooSoon),
+            _ => Ok(()),
+        })
+    }
+
+    /// Compares versions: what the writer has read, what is stored, and when what was destroyed.
+    pub(super) fn compare(self, stored: Option<Version>, history: History) -> Result<(), Refused> {
+        let (read, expected) = match self.condition {
+            Condition::None => return Ok(()),
+            Condition::NotDestroyed { read } => (read, Version::MAX),
+            Condition::Unchanged { read, expected } => (read, expected),
+            Condition::Touch { read, .. } => (read, read),
+        };
+        if history.is_destroyed_since(read, stored.is_none()) {
+            return Err(Refused::Destroyed);
+        }
+        if stored.is_some_and(|version| version > expected) {
+            return Err(Refused::Changed);
+        }
+        Ok(())
+    }
+
+    /// Counts what has come of the write.
+    pub(super) fn count(self, done: &Result<Version, Refused>, counters: &mut Counters) {
+        match done {
+            Ok(_) if self.condition.is_touch() => counters.touches += 1,
+            Ok(_) => counters.sets += 1,
+            Err(Refused::Destroyed) if !self.condition.is_touch() => counters.refused += 1,
+            Err(_) => {}
+        }
+    }
+}
+
+/// A touch that is asked for.
+#[derive(Clone, Copy)]
+pub(super) struct Touch {
+    pub(super) now: Millis,
+    /// Until when the session is to be alive.
+    pub(super) expires: Millis,
+    /// Whether the request has read the session. Then the touch must take from it neither lifetime
+    /// nor a member of its cookie, which others may have changed.
+    pub(super) is_renewal: bool,
+}
+
+impl Touch {
+    /// What comes of a touch of a session that expires at `stored`, where that can be told without
+    /// looking at the cookie. An engine removes what is [`Touched::Missing`] because it has expired.
+    #[inline]
+    pub(super) fn answer(self, options: &Options, stored: Millis) -> Option<Touched> {
+        if has_expired(stored, self.now) {
+            return Some(if options.stale { Touched::NeedsRewrite } else { Touched::Missing });
+        }
+        if options.is_too_soon(stored, self.expires) {
+            return Some(Touched::Renewed);
+        }
+        (self.is_renewal && self.expires < stored).then_some(Touched::NeedsRewrite)
+    }
+
+    /// Whether the cookie may be replaced in place. `is_renewed` tells whether the new one is the
+    /// stored one with the same or a later time; only then the session keeps its version.
+    #[inline]
+    pub(super) fn may_replace(self, is_renewed: bool) -> bool {
+        is_renewed || !self.is_renewal
+    }
 }

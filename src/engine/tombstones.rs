@@ -8,7 +8,6 @@
 //!
 //! This is the rule, for all engines. Each keeps its tombstones in its own way.
 
-use super::rules::{Condition, Refused};
 use super::types::Version;
 use crate::time::Millis;
 
@@ -21,11 +20,32 @@ pub(super) const MOST: usize = 100_000;
 /// The part of the budget that the sids may take.
 pub(super) const SHARE: usize = 16;
 
-/// What is known of a sid's history.
+/// Of how many sessions that are cleared it is remembered that they were destroyed, where that
+/// is final: some milliseconds' work.
+pub(super) const FINAL_AT_ONCE: usize = 10_000;
+
+/// When a sid was destroyed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Tombstone {
+    /// The version at which.
+    pub(super) version: Version,
+    /// The time at which.
+    pub(super) at: Millis,
+}
+
+impl Tombstone {
+    /// Whether it is not remembered any more. A clock that was far ahead when the sid was
+    /// destroyed has been set back since.
+    pub(super) fn is_over(self, now: Millis) -> bool {
+        self.at.saturating_add(REMEMBERED) < now || self.at > now.saturating_add(REMEMBERED)
+    }
+}
+
+/// What is known of what happened to a sid.
 #[derive(Clone, Copy)]
 pub(super) struct History {
-    /// The version at which it was destroyed, as far as that is remembered.
-    pub(super) tombstone: Option<Version>,
+    /// Its tombstone, as far as that is remembered.
+    pub(super) tombstone: Option<Tombstone>,
     /// The version at which all sessions were destroyed at once.
     pub(super) cleared: Version,
     /// The version at which the latest of those that were forgotten had been destroyed.
@@ -37,34 +57,11 @@ impl History {
     pub(super) fn is_destroyed_since(self, read: Version, is_gone: bool) -> bool {
         read < self.cleared
             || is_gone && read < self.forgotten
-            || self.tombstone.is_some_and(|tombstone| read < tombstone)
+            || self.tombstone.is_some_and(|tombstone| read < tombstone.version)
     }
-}
 
-/// Whether a write under `condition` may be done in place of the version `stored`, if there is
-/// anything, to a sid of that history. Every engine asks this.
-pub(super) fn judge(
-    condition: Condition,
-    stored: Option<Version>,
-    history: History,
-) -> Result<(), Refused> {
-    let (read, expected) = match condition {
-        Condition::None => return Ok(()),
-        Condition::NotDestroyed { read } => (read, Version::MAX),
-        Condition::Unchanged { read, expected } => (read, expected),
-        Condition::Touch { read, .. } => (read, read),
-    };
-    if history.is_destroyed_since(read, stored.is_none()) {
-        return Err(Refused::Destroyed);
+    /// Whether the sid was destroyed within the last minutes.
+    pub(super) fn is_remembered(self, now: Millis) -> bool {
+        self.tombstone.is_some_and(|tombstone| !tombstone.is_over(now))
     }
-    if stored.is_some_and(|version| version > expected) {
-        return Err(Refused::Changed);
-    }
-    Ok(())
-}
-
-/// Whether a sid that was destroyed at `at` is not remembered any more. A clock that was far ahead
-/// then has been set back since.
-pub(super) fn is_over(at: Millis, now: Millis) -> bool {
-    at.saturating_add(REMEMBERED) < now || at > now.saturating_add(REMEMBERED)
 }

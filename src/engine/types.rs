@@ -13,7 +13,7 @@ use crate::time::Millis;
 pub type Rank = (Millis, u64);
 
 /// How many sessions an operation evicts or prunes itself. What is more than that it leaves to
-/// [`Prunable::prune_step`](crate::background::Prunable::prune_step); until that has been called often enough there may be more than `max`
+/// [`Maintenance::maintenance_step`](crate::background::Maintenance::maintenance_step); until that has been called often enough there may be more than `max`
 /// and `max_bytes` allow.
 pub const REMOVED_AT_ONCE: usize = 256;
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::raw::{Call, Value};
 use super::store::{Done, Store, nothing};
+use crate::engine::Durable;
 use crate::named::Lease;
 use crate::session::Encoding;
 use crate::time::whole;
@@ -21,7 +22,7 @@ impl Store {
     /// are in a file: that is let go. Gives whether it cleared the store.
     pub(super) fn close(&self, call: &Call) -> Done {
         let is_last = self.lease.take().is_none_or(Lease::end);
-        if self.engine().is_durable() {
+        if self.engine().durable().is_some() {
             self.let_go();
             return call.truth(false);
         }
@@ -37,7 +38,7 @@ impl Store {
         self.closing.begin(move || {
             // Nothing prunes meanwhile: that is done by the same thread.
             engine.take_pruned(usize::MAX, &mut left.lock());
-            if engine.is_dirty() { engine.sync() } else { Ok(()) }
+            engine.durable().filter(|durable| durable.is_dirty()).map_or(Ok(()), Durable::sync)
         });
     }
 
@@ -55,10 +56,13 @@ impl Store {
     /// Gives whether there is anything that is not there yet. Throws what the last time failed with.
     pub(super) fn sync_later(&self, call: &Call) -> Done {
         let is_under_way = self.sync.is_under_way()?;
-        let is_dirty = self.engine().is_dirty();
+        let is_dirty = self.engine().durable().is_some_and(Durable::is_dirty);
         if is_dirty && !is_under_way {
             let engine = Arc::downgrade(&self.engine());
-            self.sync.begin(move || engine.upgrade().map_or(Ok(()), |engine| engine.sync()));
+            self.sync.begin(move || {
+                let engine = engine.upgrade();
+                engine.as_ref().and_then(|engine| engine.durable()).map_or(Ok(()), Durable::sync)
+            });
         }
         call.truth(is_dirty || is_under_way)
     }
@@ -67,13 +71,19 @@ impl Store {
     /// that are there now. Gives what has become of it, once, when there is something to tell.
     pub(super) fn watch(&self, call: &Call) -> Done {
         let engine = self.engine();
+        let Some(durable) = engine.durable() else {
+            return Ok(Value::UNDEFINED);
+        };
         // Where it failed the notice says so, and it is tried again.
         let is_following = self.following.is_under_way().unwrap_or(false);
-        if !is_following && engine.is_replaced() {
+        if !is_following && durable.is_replaced() {
             let engine = Arc::downgrade(&engine);
-            self.following.begin(move || engine.upgrade().map_or(Ok(()), |engine| engine.follow()));
+            self.following.begin(move || {
+                let engine = engine.upgrade();
+                engine.as_ref().and_then(|engine| engine.durable()).map_or(Ok(()), Durable::follow)
+            });
         }
-        match engine.take_notice() {
+        match durable.take_notice() {
             Some(notice) => call.body(notice.as_bytes(), Encoding::Utf8),
             None => Ok(Value::UNDEFINED),
         }

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use super::codes::whole_count;
 use super::raw::{Call, Value};
 use super::store::Done;
-use crate::background::PRUNER;
+use crate::background::BACKGROUND;
 use crate::engine;
 use crate::sid::Sid;
 
@@ -22,7 +22,7 @@ impl Listing {
     pub(super) fn begin(&self, mut listing: Box<dyn engine::Listing>) {
         let listed = Arc::downgrade(&self.listed);
         let mut sids = Vec::new();
-        PRUNER.run(Box::new(move || {
+        BACKGROUND.run(Box::new(move || {
             // It is gone where nobody can ask for the sids any more.
             let Some(listed) = listed.upgrade() else {
                 return false;

@@ -20,7 +20,7 @@ use napi::bindgen_prelude::Object;
 use napi::{Env, Result};
 use napi_derive::napi;
 
-use crate::background::PRUNER;
+use crate::background::BACKGROUND;
 use crate::engine::Options;
 use crate::time::whole;
 use codes::whole_count;
@@ -108,9 +108,9 @@ fn have_dropped_stores_collected(env: Env) -> Result<()> {
 /// Runs whenever an environment (the main thread, a worker) loads the addon.
 #[napi(module_exports)]
 pub(crate) fn load(_exports: Object, env: Env) -> Result<()> {
-    PRUNER.attach();
+    BACKGROUND.attach();
     #[cfg(not(windows))]
-    PRUNER.tidy_with(allocator::give_back);
-    env.add_env_cleanup_hook((), |()| PRUNER.detach())?;
+    BACKGROUND.tidy_with(allocator::give_back);
+    env.add_env_cleanup_hook((), |()| BACKGROUND.detach())?;
     Ok(())
 }

@@ -11,9 +11,10 @@ use parking_lot::Mutex;
 
 use super::raw::{Call, Failure, Text, Value};
 use super::task::Task;
-use crate::background::{OpenStore, PRUNER, Prunable};
+use crate::background::{BACKGROUND, Maintenance, OpenStore};
 use crate::engine::{
     self, Engine, Error, MemoryEngine, Options, REMOVED_AT_ONCE, Removed, SharedEngine, Version,
+    shared,
 };
 use crate::named::Lease;
 use crate::sid::Sid;
@@ -109,7 +110,7 @@ impl Store {
             expires: Cell::default(),
             removed: RefCell::default(),
             left: Arc::default(),
-            _open: PRUNER.open(),
+            _open: BACKGROUND.open(),
         };
         Ok((Rc::new(store), set_aside))
     }
@@ -151,8 +152,8 @@ impl Store {
     }
 
     pub(super) fn step_in_background(&self) {
-        let engine: Arc<dyn Prunable> = Arc::clone(&self.engine()) as _;
-        PRUNER.prune(Arc::downgrade(&engine));
+        let engine: Arc<dyn Maintenance> = Arc::clone(&self.engine()) as _;
+        BACKGROUND.maintain(Arc::downgrade(&engine));
     }
 }
 
@@ -161,11 +162,11 @@ pub(super) fn nothing() -> Arc<dyn Engine> {
     Arc::new(MemoryEngine::new(Options::default()))
 }
 
-impl From<Error> for Refusal {
-    fn from(error: Error) -> Self {
+impl From<shared::Error> for Refusal {
+    fn from(error: shared::Error) -> Self {
         match error.differing_option() {
             Some(option) => Self::Differs(option),
-            None => Self::Failed(error),
+            None => Self::Failed(error.into()),
         }
     }
 }
@@ -174,7 +175,7 @@ impl Drop for Store {
     fn drop(&mut self) {
         let engine = self.engine.get_mut();
         if engine.takes_long_to_drop() {
-            PRUNER.free(Box::new(std::mem::replace(engine, nothing())));
+            BACKGROUND.free(Box::new(std::mem::replace(engine, nothing())));
         }
     }
 }

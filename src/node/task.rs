@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::background::PRUNER;
+use crate::background::BACKGROUND;
 use crate::engine::Error;
 
 /// One piece of work at a time.
@@ -24,7 +24,7 @@ impl Task {
     pub(super) fn begin(&self, work: impl FnOnce() -> Result<(), Error> + Send + 'static) {
         *self.0.lock() = Progress::UnderWay;
         let end = End(self.clone());
-        PRUNER.finish(Box::new(move || {
+        BACKGROUND.finish(Box::new(move || {
             if let Err(error) = work() {
                 *end.0.0.lock() = Progress::Failed(error);
             }

@@ -9,7 +9,7 @@ use super::body::{Body, BodyRef, BodyView, Encoding};
 use super::cookie::{CutBody, CutCookie, TemplateId, Templates, is_renewal};
 use super::json;
 use crate::allocation::allocated;
-use crate::time::{Millis, NEVER};
+use crate::time::{Millis, NEVER, has_expired};
 
 /// A body that is to be kept: in one piece, or with its cookie cut out.
 pub(crate) struct NewBody<'a> {
@@ -214,17 +214,15 @@ impl Record {
 
     /// Whether the record's time is over at `now`.
     pub(crate) fn is_expired(&self, now: Millis) -> bool {
-        now > self.expires
+        has_expired(self.expires, now)
     }
 
-    /// Whether a write of `body` that ends at `expires` would take from the lifetime that the
-    /// session has.
-    pub(crate) fn is_shortened_by(&self, body: &NewBody<'_>, expires: Millis) -> bool {
-        let is_cookie_shorter = match (self.cut_cookie(), body.cookie) {
+    /// Whether the cookie of `body` is the session's with an earlier time.
+    pub(crate) fn has_later_cookie_than(&self, body: &NewBody<'_>) -> bool {
+        match (self.cut_cookie(), body.cookie) {
             (Some(old), Some(new)) => old.template == new.template && new.time < old.time,
             _ => false,
-        };
-        expires < self.expires || is_cookie_shorter
+        }
     }
 
     /// Whether `cookie`, text in UTF-8, is the session's with the same or a later time.

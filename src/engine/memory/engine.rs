@@ -10,9 +10,10 @@ use std::sync::{Arc, Weak};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::table::Table;
-use crate::background::Prunable;
-use crate::engine::contract::{Engine, Listing, Result};
-use crate::engine::rules::{Condition, Refused};
+use crate::background::Maintenance;
+use crate::engine::contract::{Engine, Listing};
+use crate::engine::error::Result;
+use crate::engine::rules::{Condition, Refused, Touch, Write};
 use crate::engine::types::{
     Merged, NewCookie, Options, REMOVED_AT_ONCE, Rank, Removed, Stats, Touched, Version,
 };
@@ -29,8 +30,7 @@ const QUICK_TO_FREE: usize = 1000;
 
 /// A store of sessions in this process's memory. See [`crate::engine`] for the rules.
 ///
-/// Any number of threads may use it. `now` is the caller's time. Operations append what they
-/// removed to `removed`, in the order in which it is to be disposed of.
+/// It never fails.
 pub struct MemoryEngine {
     table: Mutex<Table>,
     hasher: RandomState,
@@ -48,201 +48,8 @@ impl MemoryEngine {
         }
     }
 
-    /// The sid that `bytes` stand for, for use with this engine.
-    #[must_use]
-    pub fn sid(&self, bytes: &[u8]) -> Sid {
-        Sid::new(bytes, &self.hasher)
-    }
-
-    /// Reads and uses the record of `sid`. `read` runs under the lock: it should only copy.
-    pub fn get<R>(
-        &self,
-        sid: &Sid,
-        now: Millis,
-        removed: &mut Vec<Removed>,
-        read: impl FnOnce(BodyView<'_>) -> R,
-    ) -> Option<R> {
-        self.with_table(|table| table.get(sid, now, removed, read))
-    }
-
-    /// As [`Self::get`], but does not count as a hit or a miss: the first half of a touch for
-    /// which the caller rewrites the session.
-    pub fn fetch<R>(
-        &self,
-        sid: &Sid,
-        now: Millis,
-        removed: &mut Vec<Removed>,
-        read: impl FnOnce(BodyView<'_>) -> R,
-    ) -> Option<R> {
-        self.with_table(|table| table.fetch(sid, now, removed, read))
-    }
-
-    /// As [`Self::fetch`], but the record is not used: its place in the order stays.
-    pub fn peek<R>(
-        &self,
-        sid: &Sid,
-        now: Millis,
-        removed: &mut Vec<Removed>,
-        read: impl FnOnce(BodyView<'_>) -> R,
-    ) -> Option<R> {
-        self.with_table(|table| table.peek(sid, now, removed, read))
-    }
-
-    /// Writes the record of `sid`, alive until `expires`, if `condition` holds, and evicts down
-    /// to `max` and `max_bytes`. The condition is judged and the record written in one step: no
-    /// other write comes between. Returns the version of what was written.
-    ///
-    /// A new record may have expired when it is written: it counts until it is come across.
-    ///
-    /// # Errors
-    /// Why it was not written; but for its place in the order nothing has changed.
-    pub fn set(
-        &self,
-        sid: Sid,
-        body: BodyRef<'_>,
-        condition: Condition,
-        (now, expires): (Millis, Millis),
-        removed: &mut Vec<Removed>,
-    ) -> Result<Version, Refused> {
-        self.with_table(|table| {
-            let done = table.set(sid, body, condition, (now, expires), removed);
-            let counters = table.counters();
-            match (done, condition) {
-                (Ok(_), Condition::Touch { .. }) => counters.touches += 1,
-                (Ok(_), _) => counters.sets += 1,
-                (Err(_), Condition::Touch { .. }) => {}
-                (Err(refused), _) => counters.refused += u64::from(refused == Refused::Destroyed),
-            }
-            done
-        })
-    }
-
-    /// As [`Self::set`], with what another request has made of the session. See
-    /// [`Engine::merge`].
-    ///
-    /// # Errors
-    /// As for [`Self::set`].
-    pub fn merge(
-        &self,
-        sid: Sid,
-        body: BodyRef<'_>,
-        base: (Base<'_>, Version),
-        times: (Millis, Millis),
-        removed: &mut Vec<Removed>,
-    ) -> Result<Merged, Refused> {
-        self.with_table(|table| {
-            let done = table.merge(sid, body, base, times, removed);
-            let counters = table.counters();
-            match done {
-                Ok(Merged { is_merged, .. }) => {
-                    counters.sets += 1;
-                    counters.merges += u64::from(is_merged);
-                }
-                Err(refused) => counters.refused += u64::from(refused == Refused::Destroyed),
-            }
-            done
-        })
-    }
-
-    /// Counts what was just set as a merge.
-    pub fn note_merge(&self) {
-        self.table.lock().counters().merges += 1;
-    }
-
-    /// Gives the record of `sid` a new cookie and expiry, without the
-    /// rest of the session being read or written, where that is sure to give the bytes that
-    /// parsing, assigning and stringifying would.
-    pub fn touch(
-        &self,
-        sid: &Sid,
-        cookie: NewCookie<'_>,
-        now: Millis,
-        expires: Millis,
-        removed: &mut Vec<Removed>,
-    ) -> Touched {
-        self.with_table(|table| table.touch(sid, cookie, false, (now, expires), removed))
-    }
-
-    /// As [`Self::touch`], for a request that has read the session. See [`Engine::renew`].
-    pub fn renew(
-        &self,
-        sid: &Sid,
-        cookie: NewCookie<'_>,
-        now: Millis,
-        expires: Millis,
-        removed: &mut Vec<Removed>,
-    ) -> Touched {
-        self.with_table(|table| table.touch(sid, cookie, true, (now, expires), removed))
-    }
-
-    /// The handle by which [`Self::touch`] takes cookies that differ from `cookie`, JSON text,
-    /// in their `expires` only. `None` where it takes them as text alone.
-    #[must_use]
-    pub fn template(&self, cookie: &[u8]) -> Option<TemplateHandle> {
-        self.table.lock().template(cookie)
-    }
-
-    /// Removes the record of `sid`. Returns whether there was one. From here on, nobody who has
-    /// read it before can write it.
-    pub fn destroy(&self, sid: &Sid, now: Millis, removed: &mut Vec<Removed>) -> bool {
-        self.with_table(|table| table.destroy(sid, now, removed))
-    }
-
-    /// How many records there are, including expired ones that nothing has removed yet.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.table.lock().len()
-    }
-
-    /// What the engine holds and has done.
-    #[must_use]
-    pub fn stats(&self) -> Stats {
-        self.table.lock().stats()
-    }
-
-    /// Whether there are no records, not even expired ones.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The sids, most recently used first, expired ones included.
-    #[must_use]
-    pub fn ids(&self) -> Vec<Sid> {
-        self.table.lock().ids()
-    }
-
-    /// The sids of one shard of the store, with the numbers of their last use, are appended to
-    /// `listed`. Returns whether there are more shards. Listing shard after shard gives every sid
-    /// that is there all the while, once.
-    pub fn list_shard(&self, shard: usize, listed: &mut Vec<(Rank, Sid)>) -> bool {
-        self.table.lock().list_shard(shard, listed)
-    }
-
-    /// Copies of all sids and bodies, most recently used first. Expired ones are removed.
-    pub fn all(&self, now: Millis, removed: &mut Vec<Removed>) -> Vec<(Sid, Body)> {
-        self.with_table(|table| table.all(now, removed))
-    }
-
-    /// Removes all records. From here on, nobody who has read one before can write it. They are
-    /// appended to `removed`, most recently used first, if the engine keeps what is removed; very
-    /// many are left to [`Prunable::prune_step`] and [`Self::take_pruned`], in no order.
-    pub fn clear(&self, now: Millis, removed: &mut Vec<Removed>) {
-        let cleared = self.with_table(|table| table.clear(now));
-        if let Some(cleared) = cleared.filter(|_| self.keep_removed) {
-            removed.extend(cleared.into_removed());
-        }
-    }
-
-    /// Begins to remove what has expired by `now`, in place of a prune that is under way, and
-    /// does the first few hundred. The rest is left to [`Prunable::prune_step`]. What a prune
-    /// that ends at once has removed is handed out most recently used first.
-    pub fn begin_prune(&self, now: Millis) {
-        self.begin_prune_with(now, REMOVED_AT_ONCE);
-    }
-
-    /// As [`Self::begin_prune`], but does the first `budget`.
-    pub(in crate::engine) fn begin_prune_with(&self, now: Millis, budget: usize) {
+    /// As [`Engine::begin_prune`], but does the first `budget`.
+    pub(super) fn begin_prune_with(&self, now: Millis, budget: usize) {
         self.with_table(|table| {
             let known = table.pruned.len();
             table.begin_prune(now);
@@ -253,22 +60,10 @@ impl MemoryEngine {
         });
     }
 
-    /// Whether [`Prunable::prune_step`] has anything to do, or [`Self::take_pruned`] to give.
-    #[must_use]
-    pub fn is_busy(&self) -> bool {
-        self.table.lock().is_busy()
-    }
-
-    /// Moves up to `limit` of the sessions that were removed in steps into `removed`. Returns
-    /// whether there are more, or may be soon. Only an engine with `keep_removed` has any.
-    pub fn take_pruned(&self, limit: usize, removed: &mut Vec<Removed>) -> bool {
-        let mut table = self.table.lock();
-        let count = limit.min(table.pruned.len());
-        removed.extend(table.pruned.drain(..count));
-        if table.pruned.is_empty() {
-            table.pruned = VecDeque::new();
-        }
-        table.is_busy()
+    /// The sids of one shard, with the numbers of their last use, are appended to `listed`. Returns
+    /// whether there are more shards.
+    pub(super) fn list_shard(&self, shard: usize, listed: &mut Vec<(Rank, Sid)>) -> bool {
+        self.table.lock().list_shard(shard, listed)
     }
 
     fn with_table<R>(&self, operation: impl FnOnce(&mut Table) -> R) -> R {
@@ -291,11 +86,7 @@ impl MemoryEngine {
 
 impl Engine for MemoryEngine {
     fn sid(&self, bytes: &[u8]) -> Sid {
-        self.sid(bytes)
-    }
-
-    fn is_durable(&self) -> bool {
-        false
+        Sid::new(bytes, &self.hasher)
     }
 
     fn takes_long_to_drop(&self) -> bool {
@@ -309,7 +100,7 @@ impl Engine for MemoryEngine {
         removed: &mut Vec<Removed>,
         read: &mut dyn FnMut(BodyView<'_>),
     ) -> Result<bool> {
-        Ok(self.get(sid, now, removed, read).is_some())
+        Ok(self.with_table(|table| table.get(sid, now, removed, read)).is_some())
     }
 
     fn fetch(
@@ -319,7 +110,7 @@ impl Engine for MemoryEngine {
         removed: &mut Vec<Removed>,
         read: &mut dyn FnMut(BodyView<'_>),
     ) -> Result<bool> {
-        Ok(self.fetch(sid, now, removed, read).is_some())
+        Ok(self.with_table(|table| table.fetch(sid, now, removed, read)).is_some())
     }
 
     fn peek(
@@ -329,7 +120,7 @@ impl Engine for MemoryEngine {
         removed: &mut Vec<Removed>,
         read: &mut dyn FnMut(BodyView<'_>),
     ) -> Result<bool> {
-        Ok(self.peek(sid, now, removed, read).is_some())
+        Ok(self.with_table(|table| table.peek(sid, now, removed, read)).is_some())
     }
 
     fn set(
@@ -340,7 +131,8 @@ impl Engine for MemoryEngine {
         times: (Millis, Millis),
         removed: &mut Vec<Removed>,
     ) -> Result<Result<Version, Refused>> {
-        Ok(self.set(sid, body, condition, times, removed))
+        let write = Write { condition, now: times.0, expires: times.1 };
+        Ok(self.with_table(|table| table.set(sid, body, write, removed)))
     }
 
     fn merge(
@@ -351,7 +143,7 @@ impl Engine for MemoryEngine {
         times: (Millis, Millis),
         removed: &mut Vec<Removed>,
     ) -> Result<Result<Merged, Refused>> {
-        Ok(self.merge(sid, body, base, times, removed))
+        Ok(self.with_table(|table| table.merge(sid, body, base, times, removed)))
     }
 
     fn merge_cookie(
@@ -366,7 +158,7 @@ impl Engine for MemoryEngine {
     }
 
     fn note_merge(&self) {
-        self.note_merge();
+        self.table.lock().counters().merges += 1;
     }
 
     fn touch(
@@ -377,7 +169,8 @@ impl Engine for MemoryEngine {
         expires: Millis,
         removed: &mut Vec<Removed>,
     ) -> Result<Touched> {
-        Ok(self.touch(sid, cookie, now, expires, removed))
+        let touch = Touch { now, expires, is_renewal: false };
+        Ok(self.with_table(|table| table.touch(sid, cookie, touch, removed)))
     }
 
     fn renew(
@@ -388,27 +181,28 @@ impl Engine for MemoryEngine {
         expires: Millis,
         removed: &mut Vec<Removed>,
     ) -> Result<Touched> {
-        Ok(self.renew(sid, cookie, now, expires, removed))
+        let touch = Touch { now, expires, is_renewal: true };
+        Ok(self.with_table(|table| table.touch(sid, cookie, touch, removed)))
     }
 
     fn template(&self, cookie: &[u8]) -> Option<TemplateHandle> {
-        self.template(cookie)
+        self.table.lock().template(cookie)
     }
 
     fn destroy(&self, sid: &Sid, now: Millis, removed: &mut Vec<Removed>) -> Result<bool> {
-        Ok(self.destroy(sid, now, removed))
+        Ok(self.with_table(|table| table.destroy(sid, now, removed)))
     }
 
     fn length(&self) -> Result<usize> {
-        Ok(self.len())
+        Ok(self.table.lock().len())
     }
 
     fn stats(&self) -> Result<Stats> {
-        Ok(self.stats())
+        Ok(self.table.lock().stats())
     }
 
     fn ids(&self) -> Result<Vec<Sid>> {
-        Ok(self.ids())
+        Ok(self.table.lock().ids())
     }
 
     fn listing(self: Arc<Self>) -> Result<Box<dyn Listing>> {
@@ -416,38 +210,39 @@ impl Engine for MemoryEngine {
     }
 
     fn all(&self, now: Millis, removed: &mut Vec<Removed>) -> Result<Vec<(Sid, Body)>> {
-        Ok(self.all(now, removed))
+        Ok(self.with_table(|table| table.all(now, removed)))
     }
 
     fn clear(&self, now: Millis, removed: &mut Vec<Removed>) -> Result<()> {
-        self.clear(now, removed);
+        let cleared = self.with_table(|table| table.clear(now));
+        if let Some(cleared) = cleared.filter(|_| self.keep_removed) {
+            removed.extend(cleared.into_removed());
+        }
         Ok(())
     }
 
     fn begin_prune(&self, now: Millis) -> Result<()> {
-        self.begin_prune(now);
+        self.begin_prune_with(now, REMOVED_AT_ONCE);
         Ok(())
     }
 
     fn is_busy(&self) -> Result<bool> {
-        Ok(self.is_busy())
+        Ok(self.table.lock().is_busy())
     }
 
     fn take_pruned(&self, limit: usize, removed: &mut Vec<Removed>) -> bool {
-        self.take_pruned(limit, removed)
-    }
-
-    fn is_dirty(&self) -> bool {
-        false
-    }
-
-    fn sync(&self) -> Result<()> {
-        Ok(())
+        let mut table = self.table.lock();
+        let count = limit.min(table.pruned.len());
+        removed.extend(table.pruned.drain(..count));
+        if table.pruned.is_empty() {
+            table.pruned = VecDeque::new();
+        }
+        table.is_busy()
     }
 
     #[cfg(test)]
     fn validate(&self) {
-        self.validate();
+        self.table.lock().validate();
     }
 }
 
@@ -469,8 +264,8 @@ impl Listing for ShardListing {
     }
 }
 
-impl Prunable for MemoryEngine {
-    fn prune_step(&self) -> bool {
+impl Maintenance for MemoryEngine {
+    fn maintenance_step(&self) -> bool {
         let mut table = self.table.lock();
         let shard = table.step(STEP);
         let more = table.has_steps();
@@ -484,10 +279,6 @@ impl Prunable for MemoryEngine {
 
 #[cfg(test)]
 impl MemoryEngine {
-    pub(in crate::engine) fn validate(&self) {
-        self.table.lock().validate();
-    }
-
     /// What the memory of destroyed sids takes.
     pub(in crate::engine) fn destroyed(&self) -> usize {
         self.table.lock().destroyed_bytes()
@@ -498,7 +289,7 @@ impl MemoryEngine {
         self.table.lock().cost_of(sid)
     }
 
-    /// As [`Prunable::prune_step`], with another budget.
+    /// As [`Maintenance::maintenance_step`], with another budget.
     pub(in crate::engine) fn step(&self, budget: usize) -> bool {
         self.with_table(|table| {
             drop(table.step(budget));

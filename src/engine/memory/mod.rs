@@ -2,7 +2,8 @@
 //!
 //! `engine` is the contract: a lock around a `table`, which has the operations. The table spreads
 //! its records over `shards`; a `shard` has a map of records and a queue of expiry entries.
-//! `eviction` finds what is evicted next, `expiry` what has expired; `clearing` has what was
+//! `listing` and `steps` are operations of the table on many
+//! records. `eviction` finds what is evicted next, `expiry` what has expired; `clearing` has what was
 //! cleared, `tombstones` the sids that were destroyed. Only `engine` has a lock, and nothing here
 //! has a clock or a thread.
 
@@ -10,10 +11,12 @@ mod clearing;
 mod engine;
 mod eviction;
 mod expiry;
+mod listing;
 #[cfg(test)]
 mod model_tests;
 mod shard;
 mod shards;
+mod steps;
 mod table;
 mod tombstones;
 

@@ -13,8 +13,10 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestRunner};
 
 use super::MemoryEngine;
-use crate::background::{Prunable, Pruner};
-use crate::engine::{Condition, Counters, NewCookie, Options, Refused, Removed, Touched};
+use crate::background::{Maintenance, Worker};
+use crate::engine::{
+    Condition, Counters, Engine, NewCookie, Options, Refused, Removed, Result, Touched,
+};
 use crate::session::{Body, BodyRef, BodyView, Encoding};
 use crate::sid::Sid;
 use crate::time::{Millis, NEVER, iso};
@@ -313,6 +315,17 @@ fn number_of(sid: &Sid) -> u32 {
 }
 
 /// An engine that knows the kind of the timed cookies.
+/// What `read` makes of the body that an operation finds.
+fn reading<R>(
+    read: impl Fn(BodyView<'_>) -> R,
+    operation: impl FnOnce(&mut dyn FnMut(BodyView<'_>)) -> Result<bool>,
+) -> Option<R> {
+    let mut found = None;
+    let is_found = operation(&mut |body| found = Some(read(body))).unwrap();
+    assert_eq!(is_found, found.is_some());
+    found
+}
+
 fn engine(options: Options) -> MemoryEngine {
     let engine = MemoryEngine::new(options);
     assert!(engine.template(timed(0).as_bytes()).is_some());
@@ -323,8 +336,8 @@ fn engine(options: Options) -> MemoryEngine {
 fn alone(sid: u32, body: &str) -> usize {
     let engine = engine(Options::default());
     let (sid, removed) = (grouped_sid(sid, 0), &mut Vec::new());
-    engine.set(sid, body_ref(body), Condition::None, (0, NEVER), removed).unwrap();
-    engine.stats().bytes
+    engine.set(sid, body_ref(body), Condition::None, (0, NEVER), removed).unwrap().unwrap();
+    engine.stats().unwrap().bytes
 }
 
 fn sessions(removed: &[Removed]) -> Vec<Session> {
@@ -512,7 +525,7 @@ impl Pair {
     /// The sids that are there and those that were removed.
     fn seen(&self, removed: &[Removed]) -> HashSet<u32> {
         let removed = removed.iter().map(|one| number_of(&one.sid));
-        self.engine.ids().iter().map(number_of).chain(removed).collect()
+        self.engine.ids().unwrap().iter().map(number_of).chain(removed).collect()
     }
 
     /// Does `op` on both sides and compares what it gives and what it removes.
@@ -529,25 +542,27 @@ impl Pair {
         match *op {
             Op::Get(number) => {
                 let sid = self.sid(number);
-                let found = self.engine.get(&sid, now, &mut removed, read);
+                let found = reading(read, |read| self.engine.get(&sid, now, &mut removed, read));
                 assert_eq!(found, self.model.get(number, &mut expected));
             }
             Op::Fetch(number) => {
                 let sid = self.sid(number);
-                let found = self.engine.fetch(&sid, now, &mut removed, read);
+                let found = reading(read, |read| self.engine.fetch(&sid, now, &mut removed, read));
                 assert_eq!(found, self.model.fetch(number, &mut expected));
             }
             Op::Peek(number) => {
                 let sid = self.sid(number);
-                let found = self.engine.peek(&sid, now, &mut removed, read);
+                let found = reading(read, |read| self.engine.peek(&sid, now, &mut removed, read));
                 assert_eq!(found, self.model.peek(number, &mut expected));
             }
             Op::Set(number, life, shape) => {
                 let (sid, body) = (self.sid(number), self.next_body(shape));
                 let expires = life.from(now);
                 let given = body_ref(&body);
-                let done =
-                    self.engine.set(sid, given, Condition::None, (now, expires), &mut removed);
+                let done = self
+                    .engine
+                    .set(sid, given, Condition::None, (now, expires), &mut removed)
+                    .unwrap();
                 let write = self.written(number, body, expires, &removed);
                 assert_eq!(done.map(drop), self.model.set(write, &mut expected));
             }
@@ -564,30 +579,30 @@ impl Pair {
                 assert_eq!(done, self.model.touch(&cookie, write, &mut expected));
             }
             Op::Destroy(number) => {
-                let existed = self.engine.destroy(&self.sid(number), now, &mut removed);
+                let existed = self.engine.destroy(&self.sid(number), now, &mut removed).unwrap();
                 self.model.destroyed = self.engine.destroyed();
                 let seen = self.seen(&removed);
                 assert_eq!(existed, self.model.destroy(number, &seen, &mut expected));
             }
             Op::Ids => {
-                let ids: Vec<u32> = self.engine.ids().iter().map(number_of).collect();
+                let ids: Vec<u32> = self.engine.ids().unwrap().iter().map(number_of).collect();
                 assert_eq!(ids, self.model.ids());
             }
             Op::All => {
-                let listed = self.engine.all(now, &mut removed).into_iter();
+                let listed = self.engine.all(now, &mut removed).unwrap().into_iter();
                 let listed: Vec<_> =
                     listed.map(|(sid, body)| (number_of(&sid), text(&body))).collect();
                 assert_eq!(listed, self.model.all(&mut expected));
             }
             Op::Clear => self.clear(),
             Op::Len => {
-                assert_eq!(self.engine.len(), self.model.entries.len());
-                assert_eq!(self.engine.is_empty(), self.model.entries.is_empty());
+                assert_eq!(self.engine.length().unwrap(), self.model.entries.len());
+                assert_eq!(self.engine.length().unwrap() == 0, self.model.entries.is_empty());
             }
             Op::List(count) => self.list(count),
             Op::Prune => {
-                self.engine.begin_prune(now);
-                while self.engine.prune_step() {}
+                self.engine.begin_prune(now).unwrap();
+                while self.engine.maintenance_step() {}
                 self.model.prune = Some(now);
                 self.model.absorb_prune(&self.seen(&[]));
                 assert!(self.model.entries.iter().all(|entry| now <= entry.expires));
@@ -597,7 +612,7 @@ impl Pair {
                 self.model.prune = Some(now);
             }
             Op::Step(budget) => drop(self.engine.step(budget)),
-            Op::BackgroundStep => drop(self.engine.prune_step()),
+            Op::BackgroundStep => drop(self.engine.maintenance_step()),
             Op::TakePruned(limit) => self.take_pruned(limit),
             Op::Clock(millis) => self.model.now += millis,
         }
@@ -614,7 +629,7 @@ impl Pair {
     }
 
     fn compare_figures(&self) {
-        let stats = self.engine.stats();
+        let stats = self.engine.stats().unwrap();
         assert!(stats.bytes <= self.model.options.max_bytes);
         assert_eq!(stats.sessions, self.model.entries.len());
         assert_eq!(stats.bytes, self.model.bytes());
@@ -653,15 +668,16 @@ impl Pair {
             None => NewCookie::Text(body_ref(cookie)),
             Some(template) => NewCookie::Cut { template, time: Some(self.bodies.cast_signed()) },
         };
-        match self.engine.touch(&sid, new_cookie, now, expires, removed) {
+        match self.engine.touch(&sid, new_cookie, now, expires, removed).unwrap() {
             Touched::NeedsText => unreachable!("the template is there"),
             Touched::Missing => Ok(false),
             Touched::Renewed => Ok(true),
             Touched::NeedsRewrite => {
-                let found = self.engine.fetch(&sid, now, removed, |body| body.read());
+                let found =
+                    reading(|body| body.read(), |read| self.engine.fetch(&sid, now, removed, read));
                 let condition = Condition::Touch { read: found.unwrap(), is_change: false };
                 let fresh = body_ref(fresh);
-                self.engine.set(sid, fresh, condition, (now, expires), removed)?;
+                self.engine.set(sid, fresh, condition, (now, expires), removed).unwrap()?;
                 Ok(true)
             }
         }
@@ -669,7 +685,7 @@ impl Pair {
 
     fn clear(&mut self) {
         let mut cleared = Vec::new();
-        self.engine.clear(self.model.now, &mut cleared);
+        self.engine.clear(self.model.now, &mut cleared).unwrap();
         self.model.destroyed = self.engine.destroyed();
         assert!(self.engine.template(timed(0).as_bytes()).is_some());
         let expected = self.model.clear();
@@ -698,12 +714,12 @@ impl Pair {
             self.model.pruned.swap_remove(at.expect("not removed by a prune"));
         }
         assert!(more || self.model.pruned.is_empty());
-        assert_eq!(more, self.engine.is_busy());
+        assert_eq!(more, self.engine.is_busy().unwrap());
     }
 
     /// Lets what is under way finish, and compares all there is.
     fn finish(&mut self) {
-        while self.engine.prune_step() {}
+        while self.engine.maintenance_step() {}
         self.model.absorb_prune(&self.seen(&[]));
         self.engine.validate();
         self.take_pruned(usize::MAX);
@@ -714,7 +730,7 @@ impl Pair {
         for op in [Op::List(1000), Op::Len, Op::Ids, Op::All, Op::Clear, Op::Len] {
             self.apply(&op);
         }
-        while self.engine.prune_step() {}
+        while self.engine.maintenance_step() {}
         self.take_pruned(usize::MAX);
         self.engine.validate();
     }
@@ -798,7 +814,7 @@ fn an_engine_keeps_the_rules_while_thousands_come_and_go() {
 /// Several threads at one engine and the prunes of a background thread.
 struct Crowd {
     engine: Arc<MemoryEngine>,
-    pruner: &'static Pruner,
+    worker: &'static Worker,
     now: AtomicI64,
     bodies: AtomicU64,
 }
@@ -810,7 +826,7 @@ impl Crowd {
     fn new(options: Options) -> Self {
         Self {
             engine: Arc::new(MemoryEngine::new(options)),
-            pruner: Pruner::leaked(),
+            worker: Worker::leaked(),
             now: AtomicI64::new(START),
             bodies: AtomicU64::new(0),
         }
@@ -829,9 +845,11 @@ impl Crowd {
             let life = i64::try_from(random >> 20 & 63).unwrap();
             match random >> 32 & 31 {
                 0..10 => self.set(sid, now, now + life, &mut removed),
-                10..18 => drop(self.engine.get(&sid, now, &mut removed, read)),
+                10..18 => {
+                    drop(reading(read, |read| self.engine.get(&sid, now, &mut removed, read)));
+                }
                 18..24 => self.touch(&sid, now, now + life, &mut removed),
-                24..27 => drop(self.engine.destroy(&sid, now, &mut removed)),
+                24..27 => drop(self.engine.destroy(&sid, now, &mut removed).unwrap()),
                 27..30 => self.prune_in_background(now),
                 30 => drop(self.engine.take_pruned(7, &mut removed)),
                 _ => self.tick(random),
@@ -842,21 +860,24 @@ impl Crowd {
 
     fn set(&self, sid: Sid, now: Millis, expires: Millis, removed: &mut Vec<Removed>) {
         let body = new_body(self.bodies.fetch_add(1, Ordering::Relaxed), true, 0);
-        self.engine.set(sid, body_ref(&body), Condition::None, (now, expires), removed).unwrap();
+        self.engine
+            .set(sid, body_ref(&body), Condition::None, (now, expires), removed)
+            .unwrap()
+            .unwrap();
     }
 
     /// With the cookie it has already, so that each body stays what it was.
     fn touch(&self, sid: &Sid, now: Millis, expires: Millis, removed: &mut Vec<Removed>) {
         let cookie = NewCookie::Text(body_ref("0"));
-        let touched = self.engine.touch(sid, cookie, now, expires, removed);
+        let touched = self.engine.touch(sid, cookie, now, expires, removed).unwrap();
         assert_ne!(touched, Touched::NeedsRewrite);
     }
 
     fn prune_in_background(&self, now: Millis) {
-        self.engine.begin_prune(now);
-        if self.engine.is_busy() {
+        self.engine.begin_prune(now).unwrap();
+        if self.engine.is_busy().unwrap() {
             let engine: Weak<MemoryEngine> = Arc::downgrade(&self.engine);
-            self.pruner.prune(engine);
+            self.worker.maintain(engine);
         }
     }
 
@@ -865,16 +886,16 @@ impl Crowd {
         let millis = if (random >> 40).is_multiple_of(8) { -40 } else { 9 };
         self.now.fetch_add(millis, Ordering::Relaxed);
         match random >> 45 & 3 {
-            0 => drop(self.engine.ids()),
-            1 => drop(self.engine.len()),
+            0 => drop(self.engine.ids().unwrap()),
+            1 => drop(self.engine.length().unwrap()),
             _ => {}
         }
     }
 
     /// Lets the threads work, and returns all that left the engine.
     fn run(&self, operations: usize) -> Vec<Removed> {
-        self.pruner.attach();
-        let open = self.pruner.open();
+        self.worker.attach();
+        let open = self.worker.open();
         let mut removed = std::thread::scope(|scope| {
             let workers: Vec<_> = (1..=THREADS)
                 .map(|seed| scope.spawn(move || self.work(seed, operations)))
@@ -882,8 +903,8 @@ impl Crowd {
             workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect::<Vec<_>>()
         });
         drop(open);
-        self.pruner.detach();
-        while self.engine.prune_step() {}
+        self.worker.detach();
+        while self.engine.maintenance_step() {}
         self.engine.take_pruned(usize::MAX, &mut removed);
         removed
     }
@@ -902,9 +923,9 @@ fn every_body_leaves_an_engine_once_whatever_threads_do_to_it() {
         let engine = &crowd.engine;
         engine.validate();
 
-        let ids = engine.ids();
-        let held = engine.all(Millis::MIN, &mut Vec::new());
-        assert_eq!(engine.len(), ids.len());
+        let ids = engine.ids().unwrap();
+        let held = engine.all(Millis::MIN, &mut Vec::new()).unwrap();
+        assert_eq!(engine.length().unwrap(), ids.len());
         assert!(ids.len() <= max);
         let listed: Vec<Sid> = held.iter().map(|(sid, _)| sid.clone()).collect();
         assert_eq!(listed, ids);
@@ -924,19 +945,19 @@ fn threads_and_the_background_thread_keep_an_engine_in_order() {
     let crowd = Crowd::new(Options { max: 60, ..Options::default() });
     crowd.run(6000);
     crowd.engine.validate();
-    let count = crowd.engine.len();
+    let count = crowd.engine.length().unwrap();
     assert!(count <= 60);
-    assert_eq!(crowd.engine.ids().len(), count);
-    crowd.engine.clear(START, &mut Vec::new());
-    assert!(crowd.engine.is_empty());
+    assert_eq!(crowd.engine.ids().unwrap().len(), count);
+    crowd.engine.clear(START, &mut Vec::new()).unwrap();
+    assert!(crowd.engine.length().unwrap() == 0);
 }
 
 #[test]
 fn the_background_thread_finishes_a_prune_while_callers_go_on() {
     let crowd = Crowd::new(Options { keep_removed: true, ..Options::default() });
     let engine = &crowd.engine;
-    crowd.pruner.attach();
-    let _open = crowd.pruner.open();
+    crowd.worker.attach();
+    let _open = crowd.worker.open();
     let removed = &mut Vec::new();
     for number in 0..5000_u64 {
         let sid = engine.sid(&number.to_le_bytes());
@@ -948,11 +969,11 @@ fn the_background_thread_finishes_a_prune_while_callers_go_on() {
     let mut number = 0_u64;
     while engine.take_pruned(100, &mut pruned) {
         let sid = engine.sid(&number.to_le_bytes());
-        let found = engine.get(&sid, START + 11, removed, |_| ());
+        let found = reading(|_| (), |read| engine.get(&sid, START + 11, removed, read));
         assert_eq!(found.is_some(), number % 2 == 1);
         number = (number + 1) % 5000;
     }
     assert_eq!(pruned.len() + removed.len(), 2500);
-    assert_eq!(engine.len(), 2500);
-    crowd.pruner.detach();
+    assert_eq!(engine.length().unwrap(), 2500);
+    crowd.worker.detach();
 }

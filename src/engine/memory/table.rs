@@ -6,19 +6,19 @@
 //!
 //! Recency is exact across the shards, because each use is numbered from one counter.
 
-use std::cmp::Reverse;
 use std::collections::VecDeque;
+use std::convert::Infallible;
 
 use super::clearing::Cleared;
 use super::eviction::Tails;
-use super::expiry::{Prune, Step};
+use super::expiry::Prune;
 use super::shard::Shard;
 use super::shards::{SHARDS, Shards, empty_shards, shard_of};
 use super::tombstones::Tombstones;
 use crate::allocation::allocated;
-use crate::engine::rules::{Condition, Refused};
+use crate::engine::rules::{Alive, Condition, Refused, Touch, Write};
 use crate::engine::types::{
-    Counters, Merged, NewCookie, Options, REMOVED_AT_ONCE, Rank, Removed, Stats, Touched, Version,
+    Counters, Merged, NewCookie, Options, REMOVED_AT_ONCE, Removed, Stats, Touched, Version,
 };
 use crate::session::cookie::Templates;
 use crate::session::merge;
@@ -33,32 +33,25 @@ use crate::time::Millis;
 const OVERHEAD: usize =
     allocated(size_of::<Sid>() + size_of::<Record>() + 2 * size_of::<usize>()) + 26 + 24;
 
-/// Of how many sessions that are cleared it is remembered that they were destroyed, where that
-/// is final: some milliseconds' work.
-const FINAL_AT_ONCE: usize = 10_000;
-
 /// How many entries of a prune under way a write looks at before it evicts what has not expired.
 const ENTRIES_BEFORE_EVICTION: usize = 64;
 
-/// Clearing more sessions than this is left to the background thread.
-const CLEARED_AT_ONCE: usize = 1000;
-
 /// See the module's description.
 pub(super) struct Table {
-    shards: Shards,
-    len: usize,
+    pub(super) shards: Shards,
+    pub(super) len: usize,
     /// What the records take, by [`cost`].
-    bytes: usize,
+    pub(super) bytes: usize,
     /// The number of the latest use.
-    uses: u64,
-    counters: Counters,
-    options: Options,
-    templates: Templates,
-    tails: Tails,
-    destroyed: Tombstones,
-    prune: Option<Prune>,
+    pub(super) uses: u64,
+    pub(super) counters: Counters,
+    pub(super) options: Options,
+    pub(super) templates: Templates,
+    pub(super) tails: Tails,
+    pub(super) destroyed: Tombstones,
+    pub(super) prune: Option<Prune>,
     /// What was cleared and has not been freed or handed out.
-    cleared: VecDeque<Cleared>,
+    pub(super) cleared: VecDeque<Cleared>,
     /// What was removed in steps, for the engine to free or keep.
     pub(super) pruned: VecDeque<Removed>,
 }
@@ -155,10 +148,22 @@ impl Table {
         &mut self,
         sid: Sid,
         body: BodyRef<'_>,
-        condition: Condition,
-        (now, expires): (Millis, Millis),
+        write: Write,
         removed: &mut Vec<Removed>,
     ) -> Result<Version, Refused> {
+        let done = self.set_checked(sid, body, write, removed);
+        write.count(&done, &mut self.counters);
+        done
+    }
+
+    fn set_checked(
+        &mut self,
+        sid: Sid,
+        body: BodyRef<'_>,
+        write: Write,
+        removed: &mut Vec<Removed>,
+    ) -> Result<Version, Refused> {
+        let Write { condition, now, expires } = write;
         self.note_time(now);
         let given = body;
         let body = NewBody::new(given, &mut self.templates);
@@ -173,18 +178,14 @@ impl Table {
         let shard = self.shards[index].get_or_insert_with(|| Box::new(Shard::new(is_ordered)));
         let found = shard.use_record(&sid, version);
         let stored = found.as_deref().filter(|record| !record.is_expired(now));
-        self.destroyed.check(sid.hash(), condition, stored.map(Record::version), now)?;
-        if condition.keeps_lifetime() && stored.is_some_and(|it| it.is_shortened_by(&body, expires))
-        {
-            return Err(Refused::Changed);
-        }
-        if matches!(condition, Condition::Touch { .. }) && stored.is_none() && !self.options.stale {
-            return Err(Refused::Missing);
-        }
-        let is_too_soon = |record: &Record| self.options.is_too_soon(record.expires(), expires);
-        if matches!(condition, Condition::Touch { .. }) && stored.is_some_and(is_too_soon) {
-            return Err(Refused::TooSoon);
-        }
+        let alive =
+            |record: &Record| Alive { version: record.version(), expires: record.expires() };
+        let history = || Ok(self.destroyed.history_of(sid.hash()));
+        let shortens_cookie =
+            || Ok(stored.is_some_and(|record| record.has_later_cookie_than(&body)));
+        let Ok(checked): Result<_, Infallible> =
+            write.check(&self.options, stored.map(alive), history, shortens_cookie);
+        checked?;
         if self.options.max == 0 {
             // Nothing fits, so what is set falls out at once.
             removed.push(Removed { sid, body: Body::new(given), last_use: 0 });
@@ -226,16 +227,15 @@ impl Table {
         Ok(version)
     }
 
-    /// Renews the record of `sid` with a new cookie, where that can be done in place and, if it
-    /// `is_renewal`, takes from the session neither lifetime nor a member of its cookie.
+    /// Renews the record of `sid` with a new cookie, where that can be done in place.
     pub(super) fn touch(
         &mut self,
         sid: &Sid,
         cookie: NewCookie<'_>,
-        is_renewal: bool,
-        (now, expires): (Millis, Millis),
+        touch: Touch,
         removed: &mut Vec<Removed>,
     ) -> Touched {
+        let Touch { now, expires, .. } = touch;
         let cut = match cookie {
             NewCookie::Text(_) => None,
             NewCookie::Cut { template, time } => match self.templates.lookup(template, time) {
@@ -250,22 +250,18 @@ impl Table {
         let Some(record) = found else {
             return Touched::Missing;
         };
-        if record.is_expired(now) {
-            if self.options.stale {
-                return Touched::NeedsRewrite;
+        if let Some(answer) = touch.answer(&self.options, record.expires()) {
+            if answer == Touched::Missing {
+                self.expire(sid, removed);
             }
-            self.expire(sid, removed);
-            return Touched::Missing;
-        }
-        if self.options.is_too_soon(record.expires(), expires) {
-            return Touched::Renewed;
+            return answer;
         }
         let is_renewed = match (cookie, cut) {
             (_, Some(cookie)) => record.is_renewed_by(cookie, &self.templates),
             (NewCookie::Text(text), _) => record.is_renewed_by_text(text.bytes, &self.templates),
             (_, None) => false,
         };
-        if is_renewal && !(is_renewed && expires >= record.expires()) {
+        if !touch.may_replace(is_renewed) {
             return Touched::NeedsRewrite;
         }
         let before = record.allocated();
@@ -312,9 +308,11 @@ impl Table {
         let theirs = stored.as_ref().map(|(body, expires)| (body.bytes(), *expires));
         let resolved = merge::resolve(&base, theirs, body.bytes, expires);
         let condition = Condition::NotDestroyed { read };
-        let times = (now, resolved.expires);
-        let version = self.set(sid, resolved.body(), condition, times, removed)?;
-        Ok(Merged { version, is_merged: resolved.is_merged })
+        let write = Write { condition, now, expires: resolved.expires };
+        let version = self.set(sid, resolved.body(), write, removed)?;
+        let is_merged = resolved.is_merged;
+        self.counters.merges += u64::from(is_merged);
+        Ok(Merged { version, is_merged })
     }
 
     /// As [`Self::touch`], with what another request has made of the cookie since.
@@ -335,7 +333,7 @@ impl Table {
             return Touched::NeedsRewrite;
         };
         let cookie = NewCookie::Text(merge::body_of(&text));
-        self.touch(sid, cookie, false, (now, expires), removed)
+        self.touch(sid, cookie, Touch { now, expires, is_renewal: false }, removed)
     }
 
     /// The body of a session that is alive, and until when it lives.
@@ -377,136 +375,8 @@ impl Table {
         self.bytes + self.destroyed.bytes() + self.templates.bytes()
     }
 
-    /// The sids, most recently used first, expired ones included.
-    pub(super) fn ids(&self) -> Vec<Sid> {
-        self.by_recency().into_iter().map(|(sid, _)| sid.clone()).collect()
-    }
-
-    /// Appends the sids of one shard, expired ones included, with their ranks. Returns whether
-    /// there are more shards.
-    pub(super) fn list_shard(&self, index: usize, listed: &mut Vec<(Rank, Sid)>) -> bool {
-        if let Some(shard) = self.shards.get(index).and_then(Option::as_deref) {
-            let records = shard.records().iter();
-            listed.extend(records.map(|(sid, record)| ((0, record.last_use), sid.clone())));
-        }
-        index + 1 < SHARDS
-    }
-
-    /// The sids and bodies, most recently used first. Expired ones are removed, and listed
-    /// once more only if the store is `stale`.
-    pub(super) fn all(&mut self, now: Millis, removed: &mut Vec<Removed>) -> Vec<(Sid, Body)> {
-        self.note_time(now);
-        let mut expired = Vec::new();
-        let mut listed = Vec::with_capacity(self.len);
-        for (sid, record) in self.by_recency() {
-            let is_expired = record.is_expired(now);
-            if is_expired {
-                expired.push(sid.clone());
-            }
-            if !is_expired || self.options.stale {
-                listed.push((sid.clone(), record.body(&self.templates, 0).to_body()));
-            }
-        }
-        for sid in expired {
-            self.expire(&sid, removed);
-        }
-        listed
-    }
-
-    /// Removes every record. What it returns is best dropped, or listed, outside the lock. Very
-    /// many are left to [`Self::step`].
-    pub(super) fn clear(&mut self, now: Millis) -> Option<Cleared> {
-        let version = self.next_use();
-        self.destroyed.clear(version);
-        if self.options.destroyed_is_final {
-            let records = self.shards.iter().flatten().flat_map(|shard| shard.records());
-            for (sid, _) in records.take(FINAL_AT_ONCE) {
-                self.destroyed.add(sid.hash(), version, now);
-            }
-        }
-        self.prune = None;
-        self.tails = Tails::default();
-        self.bytes = 0;
-        let shards = std::mem::replace(&mut self.shards, empty_shards());
-        let cleared = Cleared::new(shards, self.templates.take(), std::mem::take(&mut self.len));
-        if cleared.len() <= CLEARED_AT_ONCE {
-            return Some(cleared);
-        }
-        self.cleared.push_back(cleared);
-        None
-    }
-
-    /// Lets [`Self::step`] remove what has expired by `now`, in place of what a prune that is
-    /// under way has yet to remove.
-    pub(super) fn begin_prune(&mut self, now: Millis) {
-        self.prune = Some(Prune::new(now));
-    }
-
-    /// Goes on with the prune that is under way, looking at no more than `budget` entries.
-    pub(super) fn prune_step(&mut self, budget: usize) {
-        let Some(mut prune) = self.prune.take() else {
-            return;
-        };
-        for _ in 0..budget.max(1) {
-            match prune.step(&mut self.shards) {
-                Step::Expired(sid, record) => {
-                    self.counters.expirations += 1;
-                    let pruned = self.take_out(sid, record);
-                    self.pruned.push_back(pruned);
-                }
-                Step::Alive => {}
-                Step::Done => {
-                    self.counters.prunes += 1;
-                    self.counters.last_prune = prune.elapsed();
-                    return;
-                }
-            }
-        }
-        self.prune = Some(prune);
-    }
-
-    /// Does a small part of what was left to be done: looks at up to `budget` entries, evicts up
-    /// to as many records, and frees or hands out some of what was cleared. What it returns is
-    /// best dropped outside the lock.
-    pub(super) fn step(&mut self, budget: usize) -> Option<Box<Shard>> {
-        self.prune_step(budget);
-        let mut evicted = Vec::new();
-        self.evict(budget, &mut evicted);
-        self.pruned.extend(evicted);
-        self.cleared_step(budget)
-    }
-
-    fn cleared_step(&mut self, budget: usize) -> Option<Box<Shard>> {
-        let cleared = self.cleared.front_mut()?;
-        let shard = if self.options.keep_removed {
-            self.pruned.extend(cleared.hand_out(budget));
-            None
-        } else {
-            cleared.take_shard()
-        };
-        if cleared.is_done() {
-            self.cleared.pop_front();
-        }
-        shard
-    }
-
-    /// Whether [`Self::step`] has anything to do.
-    pub(super) fn has_steps(&self) -> bool {
-        self.prune.is_some() || !self.cleared.is_empty() || self.is_over()
-    }
-
-    /// Whether there is something in `pruned`, or may be soon.
-    pub(super) fn is_busy(&self) -> bool {
-        !self.pruned.is_empty() || self.has_steps()
-    }
-
-    /// How many records take memory, those that were cleared included.
-    pub(super) fn held(&self) -> usize {
-        self.len + self.cleared.iter().map(Cleared::len).sum::<usize>()
-    }
-
     /// A prune that is under way is not to remove what is alive by the time of any call since.
-    fn note_time(&mut self, now: Millis) {
+    pub(super) fn note_time(&mut self, now: Millis) {
         if let Some(prune) = &mut self.prune {
             prune.note_time(now);
         }
@@ -524,11 +394,11 @@ impl Table {
         }
     }
 
-    fn expire(&mut self, sid: &Sid, removed: &mut Vec<Removed>) {
+    pub(super) fn expire(&mut self, sid: &Sid, removed: &mut Vec<Removed>) {
         self.counters.expirations += u64::from(self.remove(sid, removed));
     }
 
-    fn remove(&mut self, sid: &Sid, removed: &mut Vec<Removed>) -> bool {
+    pub(super) fn remove(&mut self, sid: &Sid, removed: &mut Vec<Removed>) -> bool {
         let found = shard_of(&mut self.shards, sid).and_then(|shard| shard.remove(sid));
         let Some((sid, record)) = found else {
             return false;
@@ -539,7 +409,7 @@ impl Table {
     }
 
     /// Takes a record that left its shard out of the sums.
-    fn take_out(&mut self, sid: Sid, record: Record) -> Removed {
+    pub(super) fn take_out(&mut self, sid: Sid, record: Record) -> Removed {
         self.len -= 1;
         self.bytes -= cost(&sid, record.allocated());
         let last_use = record.last_use;
@@ -557,7 +427,7 @@ impl Table {
 
     /// Evicts while there is too much: first what a prune is about to remove, as far as that is
     /// quick, then the least recently used. What is very much is left to [`Self::step`].
-    fn trim(&mut self, removed: &mut Vec<Removed>) {
+    pub(super) fn trim(&mut self, removed: &mut Vec<Removed>) {
         if self.is_over() {
             self.prune_step(ENTRIES_BEFORE_EVICTION);
             self.evict(REMOVED_AT_ONCE, removed);
@@ -565,7 +435,7 @@ impl Table {
     }
 
     /// Evicts up to `budget` of the least recently used records while there is too much.
-    fn evict(&mut self, budget: usize, removed: &mut Vec<Removed>) {
+    pub(super) fn evict(&mut self, budget: usize, removed: &mut Vec<Removed>) {
         for _ in 0..budget {
             if !self.is_over() {
                 return;
@@ -583,23 +453,16 @@ impl Table {
         }
     }
 
-    fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         // The last record has the right to all of the budget, and its template is no part of it.
         let templates = if self.len > 1 { self.templates.bytes() } else { 0 };
         let taken = self.bytes + self.destroyed.bytes() + templates;
         self.len > self.options.max || taken > self.options.max_bytes
     }
 
-    fn next_use(&mut self) -> u64 {
+    pub(super) fn next_use(&mut self) -> u64 {
         self.uses += 1;
         self.uses
-    }
-
-    fn by_recency(&self) -> Vec<(&Sid, &Record)> {
-        let shards = self.shards.iter().flatten();
-        let mut records: Vec<_> = shards.flat_map(|shard| shard.records()).collect();
-        records.sort_by_key(|(_, record)| Reverse(record.last_use));
-        records
     }
 
     #[cfg(test)]

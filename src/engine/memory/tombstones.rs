@@ -4,8 +4,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::engine::rules::{Condition, Refused};
-use crate::engine::tombstones::{History, MOST, SHARE, is_over, judge};
+use crate::engine::tombstones::{History, MOST, SHARE, Tombstone};
 use crate::engine::types::Version;
 use crate::sid::{SidHash, UseSidHash};
 use crate::time::Millis;
@@ -31,12 +30,6 @@ pub(super) struct Tombstones {
     cleared: Version,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Tombstone {
-    version: Version,
-    at: Millis,
-}
-
 impl Tombstones {
     pub(super) fn new(max_bytes: usize, is_final: bool) -> Self {
         Self {
@@ -49,35 +42,13 @@ impl Tombstones {
         }
     }
 
-    /// Whether a write under `condition` may be done in place of the version `stored`, if there is
-    /// anything.
-    pub(super) fn check(
-        &self,
-        sid: SidHash,
-        condition: Condition,
-        stored: Option<Version>,
-        now: Millis,
-    ) -> Result<(), Refused> {
-        if self.is_final && self.is_remembered(sid, now) {
-            return Err(Refused::Destroyed);
-        }
-        if condition == Condition::None {
-            return Ok(());
-        }
-        judge(condition, stored, self.history_of(sid))
-    }
-
-    fn history_of(&self, sid: SidHash) -> History {
+    /// What is known of what happened to `sid`.
+    pub(super) fn history_of(&self, sid: SidHash) -> History {
         History {
-            tombstone: self.by_sid.get(&sid).map(|tombstone| tombstone.version),
+            tombstone: self.by_sid.get(&sid).copied(),
             cleared: self.cleared,
             forgotten: self.forgotten,
         }
-    }
-
-    /// Whether the sid was destroyed within the last minutes.
-    fn is_remembered(&self, sid: SidHash, now: Millis) -> bool {
-        self.by_sid.get(&sid).is_some_and(|tombstone| !is_over(tombstone.at, now))
     }
 
     pub(super) fn add(&mut self, sid: SidHash, version: Version, now: Millis) {
@@ -103,7 +74,7 @@ impl Tombstones {
     /// Forgets some of what was destroyed too long ago to matter.
     pub(super) fn forget_old(&mut self, now: Millis) {
         for _ in 0..FORGOTTEN_AT_ONCE {
-            if !self.order.front().is_some_and(|(_, tombstone)| is_over(tombstone.at, now)) {
+            if !self.order.front().is_some_and(|(_, tombstone)| tombstone.is_over(now)) {
                 break;
             }
             self.forget_first();

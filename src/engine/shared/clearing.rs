@@ -1,20 +1,16 @@
 //! Clearing the store: at once for whoever looks, and bit by bit in the file.
 
-use super::layout::{self, Death};
+use super::layout;
 use super::lmdb::{Lmdb, count_of};
 use super::schema::{Session, Sessions, view};
 use super::writing::Writing;
-use crate::engine::tombstones::MOST;
+use crate::engine::tombstones::{FINAL_AT_ONCE, MOST, Tombstone};
 use crate::session::Body;
 use crate::time::Millis;
 
 /// No more sessions than this are removed in one transaction. Of more, the file gives back a few at
 /// a time.
 const CLEARED_AT_ONCE: u64 = 1000;
-
-/// Of how many sessions that are cleared it is remembered that they were destroyed, where that is
-/// final: some milliseconds' work.
-const FINAL_AT_ONCE: usize = 10_000;
 
 impl Writing<'_> {
     /// Lets no session be there any more. Where there are very many, the databases that had them are
@@ -24,12 +20,12 @@ impl Writing<'_> {
         let version = self.next_version();
         self.state.cleared = version;
         if self.options.destroyed_is_final {
-            self.remember_all(Death { version, at: now })?;
+            self.remember_all(Tombstone { version, at: now })?;
         } else {
             // Whatever was destroyed before is among them.
             self.databases.destroyed.clear(&mut self.transaction)?;
-            self.databases.deaths.clear(&mut self.transaction)?;
-            self.state.dead_bytes = 0;
+            self.databases.tombstone_order.clear(&mut self.transaction)?;
+            self.state.tombstone_bytes = 0;
         }
         let (current, swept) = (self.sessions, self.swept());
         let count = current.heads.len(&self.transaction)?;
@@ -120,8 +116,8 @@ impl Writing<'_> {
     }
 
     /// Remembers as many of the sessions as there is room for.
-    fn remember_all(&mut self, death: Death) -> Lmdb<()> {
-        let known = count_of(self.databases.deaths.len(&self.transaction)?);
+    fn remember_all(&mut self, tombstone: Tombstone) -> Lmdb<()> {
+        let known = count_of(self.databases.tombstone_order.len(&self.transaction)?);
         let mut sids = Vec::new();
         for entry in self
             .sessions
@@ -135,7 +131,7 @@ impl Writing<'_> {
             if self.remembers_too_much()? {
                 return Ok(());
             }
-            self.remember(&sid, death)?;
+            self.remember(&sid, tombstone)?;
         }
         Ok(())
     }

@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering;
 
 use heed::Env;
 
-use super::error::{Attempt, Result};
+use super::error;
+use super::error::Attempt;
 use super::eviction::STEP_FOR_PAGES;
 use super::handle::SharedEngine;
 use super::layout::{self, Head, State};
@@ -13,13 +14,15 @@ use super::listing::SidListing;
 use super::lmdb::{Environment, Lmdb, count_of};
 use super::open::NOTICING;
 use super::schema::{Session, view};
-use super::session::{NewBody, Renewal};
-use crate::engine::contract::{Engine, Listing};
-use crate::engine::rules::{Condition, Refused};
+use super::session::NewBody;
+use super::writing::Writing;
+use crate::engine::contract::{Durable, Engine, Listing};
+use crate::engine::error::Result;
+use crate::engine::rules::{Condition, Refused, Touch, Write};
 use crate::engine::types::{Merged, NewCookie, Removed, Stats, Touched, Version};
 use crate::session::{Base, Body, BodyRef, BodyView, TemplateHandle};
 use crate::sid::Sid;
-use crate::time::Millis;
+use crate::time::{Millis, has_expired};
 
 /// What a reader found.
 enum Found {
@@ -38,7 +41,7 @@ impl SharedEngine {
         now: Millis,
         removed: &mut Vec<Removed>,
         read: &mut dyn FnMut(BodyView<'_>),
-    ) -> Result<bool> {
+    ) -> error::Result<bool> {
         self.writing(key, 0, removed, |writing| {
             let Some(stored) = writing.find(key)? else {
                 writing.discard(key)?;
@@ -69,26 +72,24 @@ impl SharedEngine {
         &self,
         sid: &Sid,
         cookie: NewCookie<'_>,
-        is_tied: bool,
-        (now, expires): (Millis, Millis),
+        touch: Touch,
         removed: &mut Vec<Removed>,
-    ) -> Result<Touched> {
+    ) -> error::Result<Touched> {
         let NewCookie::Text(cookie) = cookie else {
             return Ok(Touched::NeedsText);
         };
-        self.backlog.lock().note_time(now);
+        self.backlog.lock().note_time(touch.now);
         let Some(key) = layout::key_of(sid) else {
             return Ok(Touched::Missing);
         };
-        if self.options.touch_after > 0 && self.is_too_soon(key, now, expires)? {
+        if self.options.touch_after > 0 && self.is_too_soon(key, touch.now, touch.expires)? {
             return Ok(Touched::Renewed);
         }
-        let renewal = Renewal { cookie, is_tied, now, expires };
-        self.writing(key, cookie.bytes.len(), removed, |writing| writing.touch(key, renewal))
+        self.writing(key, cookie.bytes.len(), removed, |writing| writing.touch(key, cookie, touch))
     }
 
     /// How long the body is that is stored, for the room that one merged with it may need.
-    fn stored_length(&self, key: &[u8]) -> Result<usize> {
+    fn stored_length(&self, key: &[u8]) -> error::Result<usize> {
         self.reading(|snapshot| {
             let head = snapshot.sessions.heads.get(snapshot.transaction, key)?;
             let head = head.and_then(|head| Head::read(key, head));
@@ -97,22 +98,27 @@ impl SharedEngine {
     }
 
     /// Whether a touch is to be left out, told without waiting for those that write.
-    fn is_too_soon(&self, key: &[u8], now: Millis, expires: Millis) -> Result<bool> {
+    fn is_too_soon(&self, key: &[u8], now: Millis, expires: Millis) -> error::Result<bool> {
         self.reading(|snapshot| {
             let head = snapshot.sessions.heads.get(snapshot.transaction, key)?;
             let alive = head.and_then(|head| Head::read(key, head));
-            let alive = alive.filter(|head| now <= head.due.expires);
+            let alive = alive.filter(|head| !has_expired(head.due.expires, now));
             Ok(alive.is_some_and(|head| self.options.is_too_soon(head.due.expires, expires)))
         })
     }
 
     /// How many sessions there are, and the state.
-    fn sums(&self) -> Result<(usize, State)> {
+    fn sums(&self) -> error::Result<(usize, State)> {
         self.reading(|snapshot| Ok((snapshot.len()?, snapshot.state)))
     }
 
     /// Removes those of the sessions that have expired or are damaged.
-    fn remove_over(&self, keys: &[Vec<u8>], now: Millis, removed: &mut Vec<Removed>) -> Result<()> {
+    fn remove_over(
+        &self,
+        keys: &[Vec<u8>],
+        now: Millis,
+        removed: &mut Vec<Removed>,
+    ) -> error::Result<()> {
         // They are anywhere in the file, and each is on pages of its own.
         for keys in keys.chunks(STEP_FOR_PAGES) {
             self.writing(&[], 0, removed, |writing| {
@@ -131,7 +137,7 @@ impl SharedEngine {
 }
 
 impl SharedEngine {
-    pub(super) fn sync_by(&self, sync: impl FnOnce(&Environment) -> Lmdb<()>) -> Result<()> {
+    pub(super) fn sync_by(&self, sync: impl FnOnce(&Environment) -> Lmdb<()>) -> error::Result<()> {
         self.clear_stale_readers()?;
         // Before it begins, so that what is written meanwhile counts.
         self.is_dirty.store(false, Ordering::Relaxed);
@@ -145,10 +151,6 @@ impl SharedEngine {
 impl Engine for SharedEngine {
     fn sid(&self, bytes: &[u8]) -> Sid {
         Sid::new(bytes, &self.hasher)
-    }
-
-    fn is_durable(&self) -> bool {
-        true
     }
 
     /// The map of a large file takes milliseconds to go.
@@ -189,7 +191,7 @@ impl Engine for SharedEngine {
                 Session::Damaged => return Ok(Found::Over),
                 Session::Found(head, body) => (head, body),
             };
-            if now > head.due.expires {
+            if has_expired(head.due.expires, now) {
                 return Ok(Found::Over);
             }
             let Some(view) = view(key, &head, &body, snapshot.state.version) else {
@@ -201,7 +203,7 @@ impl Engine for SharedEngine {
         match found {
             Found::Missing => Ok(false),
             Found::Alive => Ok(true),
-            Found::Over => self.take_over(key, now, removed, read),
+            Found::Over => Ok(self.take_over(key, now, removed, read)?),
         }
     }
 
@@ -228,11 +230,12 @@ impl Engine for SharedEngine {
         let Some(key) = layout::key_of(&sid) else {
             return Ok(Err(Refused::Sid));
         };
+        let write = Write { condition, now: times.0, expires: times.1 };
         let new = NewBody::new(body);
         if !new.fits(key, &self.limits()?) {
             return Ok(Err(Refused::TooLarge));
         }
-        self.writing(key, new.len(), removed, |writing| writing.set(key, &new, condition, times))
+        Ok(self.writing(key, new.len(), removed, |writing| writing.set(key, &new, write))?)
     }
 
     fn merge(
@@ -248,7 +251,7 @@ impl Engine for SharedEngine {
             return Ok(Err(Refused::Sid));
         };
         let size = body.bytes.len() + self.stored_length(key)?;
-        self.writing(key, size, removed, |writing| writing.merge(key, body, base, times))
+        Ok(self.writing(key, size, removed, |writing| writing.merge(key, body, base, times))?)
     }
 
     fn merge_cookie(
@@ -264,7 +267,8 @@ impl Engine for SharedEngine {
             return Ok(Touched::Missing);
         };
         let size = cookie.bytes.len() + self.stored_length(key)?;
-        self.writing(key, size, removed, |writing| writing.merge_cookie(key, cookie, base, times))
+        let merge = |writing: &mut Writing<'_>| writing.merge_cookie(key, cookie, base, times);
+        Ok(self.writing(key, size, removed, merge)?)
     }
 
     fn note_merge(&self) {
@@ -279,7 +283,7 @@ impl Engine for SharedEngine {
         expires: Millis,
         removed: &mut Vec<Removed>,
     ) -> Result<Touched> {
-        self.touch_session(sid, cookie, false, (now, expires), removed)
+        Ok(self.touch_session(sid, cookie, Touch { now, expires, is_renewal: false }, removed)?)
     }
 
     fn renew(
@@ -290,7 +294,7 @@ impl Engine for SharedEngine {
         expires: Millis,
         removed: &mut Vec<Removed>,
     ) -> Result<Touched> {
-        self.touch_session(sid, cookie, true, (now, expires), removed)
+        Ok(self.touch_session(sid, cookie, Touch { now, expires, is_renewal: true }, removed)?)
     }
 
     /// None: a template would have to be known to all processes.
@@ -302,7 +306,7 @@ impl Engine for SharedEngine {
         let Some(key) = layout::key_of(sid) else {
             return Ok(false);
         };
-        self.writing(&[], 0, removed, |writing| writing.destroy(key, now))
+        Ok(self.writing(&[], 0, removed, |writing| writing.destroy(key, now))?)
     }
 
     fn length(&self) -> Result<usize> {
@@ -311,12 +315,13 @@ impl Engine for SharedEngine {
 
     fn stats(&self) -> Result<Stats> {
         let (sessions, state) = self.sums()?;
-        let bytes = count_of(state.bytes.saturating_add(state.dead_bytes));
+        let bytes = count_of(state.bytes.saturating_add(state.tombstone_bytes));
         Ok(Stats { sessions, bytes, counters: *self.counters.lock() })
     }
 
     fn ids(&self) -> Result<Vec<Sid>> {
-        self.reading(|snapshot| snapshot.latest_first()?.map(|sid| Ok(self.sid(sid?))).collect())
+        Ok(self
+            .reading(|snapshot| snapshot.latest_first()?.map(|sid| Ok(self.sid(sid?))).collect())?)
     }
 
     fn listing(self: Arc<Self>) -> Result<Box<dyn Listing>> {
@@ -335,10 +340,10 @@ impl Engine for SharedEngine {
                     }
                     Session::Missing | Session::Damaged => None,
                 };
-                if found.is_none_or(|(_, expires)| now > expires) {
+                if found.is_none_or(|(_, expires)| has_expired(expires, now)) {
                     over.push(key.to_vec());
                 }
-                let is_listed = |expires| now <= expires || self.options.stale;
+                let is_listed = |expires| !has_expired(expires, now) || self.options.stale;
                 if let Some((view, _)) = found.filter(|(_, expires)| is_listed(*expires)) {
                     listed.push((self.sid(key), view.to_body()));
                 }
@@ -357,24 +362,35 @@ impl Engine for SharedEngine {
     }
 
     fn begin_prune(&self, now: Millis) -> Result<()> {
-        self.prune_now(now)
+        Ok(self.prune_now(now)?)
     }
 
     fn is_busy(&self) -> Result<bool> {
-        self.backlog.lock().is_busy()
+        Ok(self.backlog.lock().is_busy()?)
     }
 
     fn take_pruned(&self, limit: usize, removed: &mut Vec<Removed>) -> bool {
         self.backlog.lock().take_pruned(limit, removed)
     }
 
+    fn durable(&self) -> Option<&dyn Durable> {
+        Some(self)
+    }
+
+    #[cfg(test)]
+    fn validate(&self) {
+        self.validate();
+    }
+}
+
+impl Durable for SharedEngine {
     fn is_dirty(&self) -> bool {
         self.is_dirty.load(Ordering::Relaxed)
     }
 
     /// Also has the file give up what dead readers hold: it would grow with what is written.
     fn sync(&self) -> Result<()> {
-        self.sync_by(Env::force_sync)
+        Ok(self.sync_by(Env::force_sync)?)
     }
 
     fn is_replaced(&self) -> bool {
@@ -382,15 +398,10 @@ impl Engine for SharedEngine {
     }
 
     fn follow(&self) -> Result<()> {
-        self.follow_files(NOTICING)
+        Ok(self.follow_files(NOTICING)?)
     }
 
     fn take_notice(&self) -> Option<String> {
         self.notices.lock().pop_front()
-    }
-
-    #[cfg(test)]
-    fn validate(&self) {
-        self.validate();
     }
 }

@@ -8,6 +8,7 @@ use heed::MdbError;
 
 use super::folder::Unsafe;
 use super::writer_lock::Busy;
+use crate::engine::error::Failure;
 
 /// What an operation on the file comes to.
 pub(super) type Result<T, E = Error> = std::result::Result<T, E>;
@@ -96,26 +97,6 @@ impl Error {
         match self.cause {
             Cause::Option(option) => Some(option),
             _ => None,
-        }
-    }
-
-    /// A code for the cause: that of the system, as Node.js has it, or one of this store. `None`
-    /// for the rarer ones.
-    #[must_use]
-    pub fn code(&self) -> Option<&'static str> {
-        match &self.cause {
-            Cause::Lmdb(heed::Error::Io(error)) => system_code(error),
-            Cause::Lmdb(_) => None,
-            Cause::Full => Some("ERR_MEMORYSTORE_FULL"),
-            Cause::Forked => Some("ERR_MEMORYSTORE_FORKED"),
-            Cause::SamePid => Some("ERR_MEMORYSTORE_SAME_PID"),
-            Cause::Network(_) => Some("ERR_MEMORYSTORE_NETWORK"),
-            Cause::Format => Some("ERR_MEMORYSTORE_FORMAT"),
-            Cause::Option(_) => Some("ERR_MEMORYSTORE_PATH"),
-            Cause::SecondCopy => Some("ERR_MEMORYSTORE_SECOND_COPY"),
-            Cause::Unsafe(..) => Some("ERR_MEMORYSTORE_UNSAFE"),
-            Cause::StillOpen | Cause::Gone(_) => Some("ERR_MEMORYSTORE_REPLACED"),
-            Cause::Busy(_) => Some("ERR_MEMORYSTORE_BUSY"),
         }
     }
 
@@ -280,6 +261,31 @@ impl Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+impl Failure for Error {
+    fn code(&self) -> Option<&'static str> {
+        match &self.cause {
+            Cause::Lmdb(heed::Error::Io(error)) => system_code(error),
+            Cause::Lmdb(_) => None,
+            Cause::Full => Some("ERR_MEMORYSTORE_FULL"),
+            Cause::Forked => Some("ERR_MEMORYSTORE_FORKED"),
+            Cause::SamePid => Some("ERR_MEMORYSTORE_SAME_PID"),
+            Cause::Network(_) => Some("ERR_MEMORYSTORE_NETWORK"),
+            Cause::Format => Some("ERR_MEMORYSTORE_FORMAT"),
+            Cause::Option(_) => Some("ERR_MEMORYSTORE_PATH"),
+            Cause::SecondCopy => Some("ERR_MEMORYSTORE_SECOND_COPY"),
+            Cause::Unsafe(..) => Some("ERR_MEMORYSTORE_UNSAFE"),
+            Cause::StillOpen | Cause::Gone(_) => Some("ERR_MEMORYSTORE_REPLACED"),
+            Cause::Busy(_) => Some("ERR_MEMORYSTORE_BUSY"),
+        }
+    }
+}
+
+impl From<Error> for Box<dyn Failure> {
+    fn from(error: Error) -> Self {
+        Box::new(error)
+    }
+}
 
 #[cfg(test)]
 mod tests;

@@ -107,7 +107,7 @@ impl Writing<'_> {
     }
 
     fn taken(&self) -> u64 {
-        self.state.bytes.saturating_add(self.state.dead_bytes)
+        self.state.bytes.saturating_add(self.state.tombstone_bytes)
     }
 
     /// Removes the session that expires soonest, other than `kept`. Returns whether there was one.

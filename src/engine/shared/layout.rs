@@ -24,6 +24,7 @@
 //! A touch writes a head and an expiry, whatever the size of the body. Numbers in values are
 //! little-endian; in keys big-endian, so that the order of the bytes is theirs.
 
+use crate::engine::tombstones::Tombstone;
 use crate::engine::types::Version;
 use crate::session::Encoding;
 use crate::sid::Sid;
@@ -44,7 +45,7 @@ pub(super) fn key_of(sid: &Sid) -> Option<&[u8]> {
 /// What a head takes without the cookie, what is before a body, and a destroyed sid's value.
 pub(super) const HEAD: usize = 38;
 pub(super) const CHECKSUM: usize = 4;
-pub(super) const DEATH: usize = 16;
+pub(super) const TOMBSTONE: usize = 16;
 
 /// What the key of an expiry takes.
 pub(super) const DUE: usize = 16;
@@ -219,12 +220,12 @@ pub(super) fn read_expiry<'t>((key, sid): (&[u8], &'t [u8])) -> Option<(Due, &'t
 }
 
 /// The key by which a destroyed sid is found when it is to be forgotten.
-pub(super) fn death_key(version: Version, sid: &[u8], key: &mut Vec<u8>) {
+pub(super) fn tombstone_key(version: Version, sid: &[u8], key: &mut Vec<u8>) {
     numbered_key(version, sid, key);
 }
 
 /// The version and the sid of such a key.
-pub(super) fn read_death_key(key: &[u8]) -> Option<(Version, &[u8])> {
+pub(super) fn read_tombstone_key(key: &[u8]) -> Option<(Version, &[u8])> {
     let (version, sid) = key.split_at_checked(8)?;
     Some((u64::from_be_bytes(version.try_into().ok()?), sid))
 }
@@ -243,24 +244,16 @@ fn order_of(expires: Millis) -> u64 {
     expires.cast_unsigned() ^ SIGN
 }
 
-/// When a sid was destroyed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Death {
-    pub(super) version: Version,
-    pub(super) at: Millis,
+/// The tombstone that is stored as these bytes.
+pub(super) fn read_tombstone(bytes: &[u8]) -> Option<Tombstone> {
+    Some(Tombstone { version: number_at(bytes, 0)?, at: number_at(bytes, 8)?.cast_signed() })
 }
 
-impl Death {
-    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
-        Some(Self { version: number_at(bytes, 0)?, at: number_at(bytes, 8)?.cast_signed() })
-    }
-
-    pub(super) fn bytes(self) -> [u8; DEATH] {
-        let mut bytes = [0; DEATH];
-        bytes[..8].copy_from_slice(&self.version.to_le_bytes());
-        bytes[8..].copy_from_slice(&self.at.to_le_bytes());
-        bytes
-    }
+pub(super) fn tombstone_value(tombstone: Tombstone) -> [u8; TOMBSTONE] {
+    let mut bytes = [0; TOMBSTONE];
+    bytes[..8].copy_from_slice(&tombstone.version.to_le_bytes());
+    bytes[8..].copy_from_slice(&tombstone.at.to_le_bytes());
+    bytes
 }
 
 /// What all processes have in common beside the sessions.
@@ -271,11 +264,11 @@ pub(super) struct State {
     pub(super) version: Version,
     /// What the sessions take, by [`cost`].
     pub(super) bytes: u64,
-    /// What the destroyed sids take, by [`death_cost`].
-    pub(super) dead_bytes: u64,
+    /// What the destroyed sids take, by [`tombstone_cost`].
+    pub(super) tombstone_bytes: u64,
     /// The version at which all sessions were destroyed at once.
     pub(super) cleared: Version,
-    /// The version of the latest death that was forgotten.
+    /// The version of the latest tombstone that was forgotten.
     pub(super) forgotten: Version,
     /// How much of the file the system has given blocks for.
     pub(super) allocated: u64,
@@ -301,7 +294,7 @@ impl State {
             format: number_at(bytes, 0)?,
             version: number_at(bytes, 8)?,
             bytes: number_at(bytes, 16)?,
-            dead_bytes: number_at(bytes, 24)?,
+            tombstone_bytes: number_at(bytes, 24)?,
             cleared: number_at(bytes, 32)?,
             forgotten: number_at(bytes, 40)?,
             allocated: number_at(bytes, 48)?,
@@ -314,7 +307,7 @@ impl State {
             self.format,
             self.version,
             self.bytes,
-            self.dead_bytes,
+            self.tombstone_bytes,
             self.cleared,
             self.forgotten,
             self.allocated,

@@ -6,7 +6,8 @@ use std::sync::{Arc, Weak};
 
 use super::handle::SharedEngine;
 use super::layout::Head;
-use crate::engine::contract::{Listing, Result};
+use crate::engine::contract::Listing;
+use crate::engine::error::Result;
 use crate::engine::types::Rank;
 use crate::sid::Sid;
 

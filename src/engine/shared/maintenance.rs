@@ -10,7 +10,7 @@ use super::layout::Due;
 use super::lmdb::Lmdb;
 use super::schema::{Sessions, Snapshot};
 use super::writing::STEP;
-use crate::background::Prunable;
+use crate::background::Maintenance;
 use crate::engine::types::{REMOVED_AT_ONCE, Removed};
 use crate::time::{Millis, stopwatch};
 
@@ -114,8 +114,8 @@ impl SharedEngine {
     }
 }
 
-impl Prunable for SharedEngine {
-    fn prune_step(&self) -> bool {
+impl Maintenance for SharedEngine {
+    fn maintenance_step(&self) -> bool {
         self.evict_a_little();
         self.sweep_a_little();
         let pruned = self.prune_a_little();

@@ -256,7 +256,7 @@ fn create_databases(env: &Environment, transaction: &mut RwTxn<'_>) -> Lmdb<Data
     Ok(Databases {
         sessions: [even, odd],
         destroyed: create("destroyed")?,
-        deaths: create("deaths")?,
+        tombstone_order: create("deaths")?,
         state: create("state")?,
     })
 }

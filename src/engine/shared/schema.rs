@@ -18,7 +18,7 @@ pub(super) struct Databases {
     /// One generation's and the next one's.
     pub(super) sessions: [Sessions; 2],
     pub(super) destroyed: Entries,
-    pub(super) deaths: Entries,
+    pub(super) tombstone_order: Entries,
     pub(super) state: Entries,
 }
 
@@ -88,21 +88,21 @@ impl Databases {
                 bytes += page.cost(sid.len(), head.cookie.len(), head.body as usize) as u64;
             }
         }
-        let mut dead_bytes = 0;
-        for entry in self.deaths.iter(transaction)? {
-            if let Some((_, sid)) = layout::read_death_key(entry?.0) {
-                dead_bytes += page.death_cost(sid.len()) as u64;
+        let mut tombstone_bytes = 0;
+        for entry in self.tombstone_order.iter(transaction)? {
+            if let Some((_, sid)) = layout::read_tombstone_key(entry?.0) {
+                tombstone_bytes += page.tombstone_cost(sid.len()) as u64;
             }
         }
-        Ok(State { bytes, dead_bytes, ..state })
+        Ok(State { bytes, tombstone_bytes, ..state })
     }
 
     /// How many pages the databases use.
     pub(super) fn pages(&self, transaction: &RoTxn<'_>) -> Lmdb<usize> {
-        let Self { sessions, destroyed, deaths, state } = self;
+        let Self { sessions, destroyed, tombstone_order, state } = self;
         let sessions = sessions.iter().flat_map(Sessions::all);
         let mut pages = 0;
-        for database in sessions.chain([*destroyed, *deaths, *state]) {
+        for database in sessions.chain([*destroyed, *tombstone_order, *state]) {
             let stat = database.stat(transaction)?;
             pages += stat.branch_pages + stat.leaf_pages + stat.overflow_pages;
         }

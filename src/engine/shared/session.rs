@@ -5,7 +5,7 @@ use super::lmdb::Lmdb;
 use super::schema::{Session, view};
 use super::space::Limits;
 use super::writing::{Stored, Writing};
-use crate::engine::rules::{Condition, Refused};
+use crate::engine::rules::{Alive, Condition, Refused, Touch, Write};
 use crate::engine::types::{Merged, Touched, Version};
 use crate::session::cookie::{BEFORE_COOKIE, is_renewal};
 use crate::session::{Base, Body, BodyRef, Encoding};
@@ -67,48 +67,36 @@ impl<'a> NewBody<'a> {
     }
 }
 
-/// A cookie that takes the place of another, and until when the session lives.
-#[derive(Clone, Copy)]
-pub(super) struct Renewal<'a> {
-    pub(super) cookie: BodyRef<'a>,
-    /// Whether it must take from the session neither lifetime nor a member of its cookie.
-    pub(super) is_tied: bool,
-    pub(super) now: Millis,
-    pub(super) expires: Millis,
-}
-
 impl Writing<'_> {
-    /// See [`MemoryEngine::set`](crate::engine::MemoryEngine::set).
+    /// Writes a session, where the rules let it, and evicts what there is no room for.
     pub(super) fn set(
         &mut self,
         key: &[u8],
         new: &NewBody<'_>,
-        condition: Condition,
-        (now, expires): (Millis, Millis),
+        write: Write,
     ) -> Lmdb<Result<Version, Refused>> {
+        let done = self.set_checked(key, new, write)?;
+        write.count(&done, &mut self.counters);
+        Ok(done)
+    }
+
+    fn set_checked(
+        &mut self,
+        key: &[u8],
+        new: &NewBody<'_>,
+        write: Write,
+    ) -> Lmdb<Result<Version, Refused>> {
+        let Write { condition, now, expires } = write;
         self.forget_old(now)?;
-        let is_touch = matches!(condition, Condition::Touch { .. });
         let found = self.find(key)?;
         let stored = found.filter(|stored| !stored.is_expired(now));
-        if let Err(refused) = self.check(key, condition, stored.map(|one| one.version), now)? {
-            self.counters.refused += u64::from(refused == Refused::Destroyed && !is_touch);
+        let alive = |stored: Stored| Alive { version: stored.version, expires: stored.due.expires };
+        let history = || self.history_of(key);
+        let shortens_cookie = || self.has_later_cookie(key, new);
+        let checked = write.check(&self.options, stored.map(alive), history, shortens_cookie)?;
+        if let Err(refused) = checked {
             return Ok(Err(refused));
         }
-        if condition.keeps_lifetime()
-            && let Some(stored) = &stored
-            && self.is_shortened(key, stored, new, expires)?
-        {
-            return Ok(Err(Refused::Changed));
-        }
-        if is_touch && stored.is_none() && !self.options.stale {
-            return Ok(Err(Refused::Missing));
-        }
-        if is_touch && stored.is_some_and(|one| self.options.is_too_soon(one.due.expires, expires))
-        {
-            return Ok(Err(Refused::TooSoon));
-        }
-        let counter = if is_touch { &mut self.counters.touches } else { &mut self.counters.sets };
-        *counter += 1;
         let next = self.next_version();
         if self.options.max == 0 {
             // Nothing fits, so what is set falls out at once.
@@ -145,7 +133,8 @@ impl Writing<'_> {
             return Ok(Err(Refused::TooLarge));
         }
         let condition = Condition::NotDestroyed { read };
-        let written = self.set(key, &new, condition, (now, resolved.expires))?;
+        let write = Write { condition, now, expires: resolved.expires };
+        let written = self.set(key, &new, write)?;
         let is_merged = resolved.is_merged;
         self.counters.merges += u64::from(is_merged && written.is_ok());
         Ok(written.map(|version| Merged { version, is_merged }))
@@ -168,7 +157,7 @@ impl Writing<'_> {
             return Ok(Touched::NeedsRewrite);
         };
         let cookie = merge::body_of(&text);
-        self.touch(key, Renewal { cookie, is_tied: false, now, expires })
+        self.touch(key, cookie, Touch { now, expires, is_renewal: false })
     }
 
     /// The body of a session that is alive, and until when it lives.
@@ -180,17 +169,8 @@ impl Writing<'_> {
         Ok(alive.map(|view| (view.to_body(), view.expires())))
     }
 
-    /// Whether a write would take from the lifetime that a session has.
-    fn is_shortened(
-        &self,
-        key: &[u8],
-        stored: &Stored,
-        new: &NewBody<'_>,
-        expires: Millis,
-    ) -> Lmdb<bool> {
-        if expires < stored.due.expires {
-            return Ok(true);
-        }
+    /// Whether the cookie of `new` is the stored one with an earlier time.
+    fn has_later_cookie(&self, key: &[u8], new: &NewBody<'_>) -> Lmdb<bool> {
         let head = self.sessions.heads.get(&self.transaction, key)?;
         let head = head.and_then(|head| Head::read(key, head));
         let cut = head.filter(|head| head.cut().is_some() && !new.cookie.is_empty());
@@ -242,38 +222,31 @@ impl Writing<'_> {
     }
 
     /// Gives a session another cookie, where that can be done without its body being written.
-    pub(super) fn touch(&mut self, key: &[u8], renewal: Renewal<'_>) -> Lmdb<Touched> {
+    pub(super) fn touch(&mut self, key: &[u8], cookie: BodyRef<'_>, touch: Touch) -> Lmdb<Touched> {
         let Some(stored) = self.find(key)? else {
             return Ok(Touched::Missing);
         };
-        if stored.is_expired(renewal.now) {
-            if self.options.stale {
-                return Ok(Touched::NeedsRewrite);
+        if let Some(answer) = touch.answer(&self.options, stored.due.expires) {
+            if answer == Touched::Missing {
+                self.expire(key, &stored)?;
             }
-            self.expire(key, &stored)?;
-            return Ok(Touched::Missing);
+            return Ok(answer);
         }
-        if self.options.is_too_soon(stored.due.expires, renewal.expires) {
-            return Ok(Touched::Renewed);
-        }
-        if renewal.is_tied && renewal.expires < stored.due.expires {
-            return Ok(Touched::NeedsRewrite);
-        }
-        if !self.renew(key, &stored, renewal)? {
+        if !self.renew(key, &stored, cookie, touch)? {
             return Ok(Touched::NeedsRewrite);
         }
         self.counters.touches += 1;
-        if renewal.expires < renewal.now {
-            self.settle_expiry(key, renewal.now)?;
+        if touch.expires < touch.now {
+            self.settle_expiry(key, touch.now)?;
         }
         self.evict(key)?;
         Ok(Touched::Renewed)
     }
 
     /// Returns false, having changed nothing, where the cookie cannot be replaced.
-    fn renew(&mut self, key: &[u8], old: &Stored, renewal: Renewal<'_>) -> Lmdb<bool> {
-        let due = Due { expires: renewal.expires, turn: self.state.version + 1 };
-        let cookie = renewal.cookie.bytes;
+    fn renew(&mut self, key: &[u8], old: &Stored, given: BodyRef<'_>, touch: Touch) -> Lmdb<bool> {
+        let due = Due { expires: touch.expires, turn: self.state.version + 1 };
+        let cookie = given.bytes;
         if cookie.len() > MAX_COOKIE {
             return Ok(false);
         }
@@ -313,10 +286,10 @@ impl Writing<'_> {
             }
             _ => is_apart_and_renewed,
         };
-        if renewal.is_tied && !is_renewed {
+        if !touch.may_replace(is_renewed) {
             return Ok(false);
         }
-        let encoding = match renewal.cookie.encoding {
+        let encoding = match given.encoding {
             Encoding::Ascii => head.encoding,
             _ => Encoding::Utf8,
         };

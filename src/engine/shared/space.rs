@@ -1,7 +1,7 @@
 //! Owns what there is room for: the size of the file's pages, what sessions take of them, and the
 //! limits that follow from the size of the map.
 
-use super::layout::{CHECKSUM, DEATH, DUE, HEAD};
+use super::layout::{CHECKSUM, DUE, HEAD, TOMBSTONE};
 use super::lmdb::Environment;
 use crate::engine::types::Options;
 
@@ -98,8 +98,8 @@ impl PageSize {
     }
 
     /// What a destroyed sid takes while it is remembered.
-    pub(super) const fn death_cost(self, key: usize) -> usize {
-        self.node_cost(key, DEATH) + self.node_cost(8 + key, 0)
+    pub(super) const fn tombstone_cost(self, key: usize) -> usize {
+        self.node_cost(key, TOMBSTONE) + self.node_cost(8 + key, 0)
     }
 }
 

@@ -12,7 +12,7 @@ use super::space::{Limits, RESERVE};
 use crate::engine::types::{Counters, Options, Removed, Version};
 use crate::session::Body;
 use crate::sid::Sid;
-use crate::time::Millis;
+use crate::time::{Millis, has_expired};
 
 /// How many entries one transaction removes, for others that write wait for it.
 pub(super) const STEP: usize = 64;
@@ -77,7 +77,7 @@ pub(super) struct Stored {
 
 impl Stored {
     pub(super) fn is_expired(&self, now: Millis) -> bool {
-        now > self.due.expires
+        has_expired(self.due.expires, now)
     }
 }
 

@@ -1,4 +1,8 @@
+use std::cmp::Reverse;
+
 use super::*;
+use crate::engine::memory::steps::CLEARED_AT_ONCE;
+use crate::engine::rules::Condition;
 use crate::session::Encoding;
 use crate::time::NEVER;
 
@@ -18,6 +22,11 @@ fn json(text: &str) -> BodyRef<'_> {
     BodyRef { bytes: text.as_bytes(), encoding: Encoding::Ascii, is_json: true }
 }
 
+/// A write that depends on nothing.
+fn given(now: Millis, expires: Millis) -> Write {
+    Write { condition: Condition::None, now, expires }
+}
+
 fn limited(max: usize) -> Table {
     Table::new(Options { max, ..Options::default() })
 }
@@ -35,12 +44,13 @@ impl Table {
         expires: Millis,
         removed: &mut Vec<Removed>,
     ) -> Touched {
-        self.touch(sid, NewCookie::Text(cookie), false, (now, expires), removed)
+        let touch = Touch { now, expires, is_renewal: false };
+        self.touch(sid, NewCookie::Text(cookie), touch, removed)
     }
 
     fn write(&mut self, sid: &Sid, now: Millis, expires: Millis) -> Vec<Sid> {
         let mut removed = Vec::new();
-        self.set(sid.clone(), json("{}"), Condition::None, (now, expires), &mut removed).unwrap();
+        self.set(sid.clone(), json("{}"), given(now, expires), &mut removed).unwrap();
         self.validate();
         sids(removed)
     }
@@ -110,7 +120,7 @@ fn every_use_counts_for_eviction_and_nothing_else_does() {
     }
     let cookie = json("1");
     let mut removed = Vec::new();
-    table.set(sid(2), json(r#"{"cookie":0}"#), Condition::None, (0, 100), &mut removed).unwrap();
+    table.set(sid(2), json(r#"{"cookie":0}"#), given(0, 100), &mut removed).unwrap();
     assert!(table.reads(&sid(1), 0));
     let touched = table.touch_text(&sid(2), cookie, 0, 100, &mut removed);
     assert_eq!(touched, Touched::Renewed);
@@ -158,7 +168,7 @@ fn a_record_is_alive_at_the_moment_it_expires_and_not_after() {
     }
     let mut removed = Vec::new();
     let cookie = json("1");
-    table.set(sid(3), json(r#"{"cookie":0}"#), Condition::None, (0, 10), &mut removed).unwrap();
+    table.set(sid(3), json(r#"{"cookie":0}"#), given(0, 10), &mut removed).unwrap();
     assert!(table.reads(&sid(1), 10));
     assert_eq!(table.all(10, &mut removed).len(), 5);
     assert_eq!(table.prune_all(10), []);
@@ -182,7 +192,7 @@ fn a_prune_finds_what_was_given_a_shorter_life() {
     }
     table.write(&sid(1), 0, 10);
     let body = json(r#"{"cookie":0}"#);
-    table.set(sid(2), body, Condition::None, (0, NEVER), &mut Vec::new()).unwrap();
+    table.set(sid(2), body, given(0, NEVER), &mut Vec::new()).unwrap();
     table.touch_text(&sid(2), json("1"), 0, 10, &mut Vec::new());
     assert_eq!(table.prune_all(11), numbered([1, 2]));
     assert_eq!(table.prune_all(1001), numbered([3]));
@@ -357,8 +367,8 @@ fn clearing_very_many_is_left_to_steps() {
         let removed = &mut Vec::new();
         for round in 0..2 {
             for number in 0..count {
-                let (sid, times) = (sid(round * count + number), (0, 10));
-                table.set(sid, json("{}"), Condition::None, times, removed).unwrap();
+                let sid = sid(round * count + number);
+                table.set(sid, json("{}"), given(0, 10), removed).unwrap();
             }
             assert!(table.clear(0).is_none(), "though the first has not been swept");
             assert_eq!((table.len(), table.stats().bytes), (0, 0));
@@ -460,14 +470,12 @@ fn tickets_do_not_pile_up_over_all_parts() {
         let now = Millis::from(step);
         let mut removed = Vec::new();
         match step / 1024 % 3 {
-            0 => table
-                .set(sid, json("{}"), Condition::None, (now, now + 5000), &mut removed)
-                .map(drop)
-                .unwrap(),
-            1 => table
-                .set(sid, json("{}"), Condition::None, (now, now + 3000), &mut removed)
-                .map(drop)
-                .unwrap(),
+            0 => {
+                table.set(sid, json("{}"), given(now, now + 5000), &mut removed).map(drop).unwrap();
+            }
+            1 => {
+                table.set(sid, json("{}"), given(now, now + 3000), &mut removed).map(drop).unwrap();
+            }
             _ => drop(table.destroy(&sid, 0, &mut removed)),
         }
         most = most.max(table.entries());
@@ -486,9 +494,7 @@ fn sids_that_share_a_hash_are_separate_and_none_is_removed_alive() {
             let mut table = unlimited();
             let pair = [first, second].map(|bytes| Sid::with_hash(bytes.as_bytes(), 7));
             for (sid, expires) in pair.iter().zip(expires) {
-                table
-                    .set(sid.clone(), json("{}"), Condition::None, (0, expires), &mut Vec::new())
-                    .unwrap();
+                table.set(sid.clone(), json("{}"), given(0, expires), &mut Vec::new()).unwrap();
             }
             for now in [9, 10, 11, 29, 30] {
                 table.begin_prune(now);
@@ -534,7 +540,7 @@ impl Table {
     fn fill(&mut self, sid: &Sid, length: usize) -> Result<Vec<Sid>, Refused> {
         let mut removed = Vec::new();
         let body = body_of(length);
-        let done = self.set(sid.clone(), json(&body), Condition::None, (0, NEVER), &mut removed);
+        let done = self.set(sid.clone(), json(&body), given(0, NEVER), &mut removed);
         self.validate();
         done.map(|_| sids(removed))
     }
@@ -597,7 +603,7 @@ fn bytes_are_right_after_every_way_out() {
         for number in 0..50 {
             table.write(&sid(number), 0, 10 + Millis::try_from(number).unwrap());
         }
-        table.set(sid(49), json("{}"), Condition::None, (5, 4), removed).unwrap();
+        table.set(sid(49), json("{}"), given(5, 4), removed).unwrap();
         table.validate();
         assert!(!table.reads(&sid(20), 31));
         table.all(32, removed);
@@ -647,7 +653,7 @@ fn odd_kinds_of_cookies_make_no_other_session_larger() {
         let removed = &mut Vec::new();
         let mut set = |table: &mut Table, number: u64, age: u64| {
             let body = session(age, number);
-            table.set(sid(number), json(&body), Condition::None, (0, NEVER), removed).unwrap();
+            table.set(sid(number), json(&body), given(0, NEVER), removed).unwrap();
         };
         for odd in 0..odd_kinds {
             set(&mut table, odd, odd);
@@ -679,7 +685,7 @@ fn templates_count_for_the_budget_beyond_those_that_are_always_kept() {
         let path = format!("/{number}{}", "p".repeat(500));
         let body = format!(r#"{{"cookie":{{"path":"{path}"}},"n":1}}"#);
         for _ in 0..2 {
-            table.set(sid(number), json(&body), Condition::None, (0, NEVER), removed).unwrap();
+            table.set(sid(number), json(&body), given(0, NEVER), removed).unwrap();
         }
         assert!(table.stats().bytes <= 100_000);
     }
@@ -697,7 +703,7 @@ fn an_empty_body_takes_nothing() {
             Table::new(Options { max_bytes: 10_000, keep_replaced, ..Options::default() });
         let removed = &mut Vec::new();
         for text in ["", "{}", "", ""] {
-            table.set(sid(1), json(text), Condition::None, (0, NEVER), removed).unwrap();
+            table.set(sid(1), json(text), given(0, NEVER), removed).unwrap();
             table.validate();
         }
         assert!(table.destroy(&sid(1), 0, removed));
@@ -712,7 +718,7 @@ fn a_sid_that_does_not_fit_into_the_node_counts_too() {
     let long = || Sid::with_hash(&bytes, 7);
     let removed = &mut Vec::new();
     for text in ["{}", r#"{"cookie":0}"#] {
-        table.set(long(), json(text), Condition::None, (0, NEVER), removed).unwrap();
+        table.set(long(), json(text), given(0, NEVER), removed).unwrap();
         table.validate();
         let taken = cost(&sid(0), allocated(text.len())) + allocated(200);
         assert_eq!(table.stats().bytes, taken);
@@ -725,7 +731,7 @@ fn a_sid_that_does_not_fit_into_the_node_counts_too() {
     let needed = cost(&sid(0), allocated(2)) + allocated(200);
     for (max_bytes, done) in [(needed, Ok(())), (needed - 1, Err(Refused::TooLarge))] {
         let mut table = budgeted(max_bytes);
-        let written = table.set(long(), json("{}"), Condition::None, (0, NEVER), removed);
+        let written = table.set(long(), json("{}"), given(0, NEVER), removed);
         assert_eq!(written.map(drop), done);
         table.validate();
     }
@@ -848,7 +854,7 @@ fn every_removal_of_what_had_expired_counts_as_an_expiration_and_no_other_does()
     assert_eq!(table.stats().counters.expirations, 0);
     assert!(!table.reads(&sid(2), 11));
     table.touch_text(&sid(3), json("1"), 11, 99, removed);
-    table.set(sid(4), json("{}"), Condition::None, (11, 10), removed).unwrap();
+    table.set(sid(4), json("{}"), given(11, 10), removed).unwrap();
     assert_eq!(table.stats().counters.expirations, 3);
     table.begin_prune(11);
     assert!(!table.reads(&sid(5), 11));

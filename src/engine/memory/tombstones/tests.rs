@@ -1,8 +1,12 @@
+use std::convert::Infallible;
 use std::hash::RandomState;
 
 use super::*;
+use crate::engine::rules::{Alive, Condition, Refused, Write};
 use crate::engine::tombstones::REMEMBERED;
+use crate::engine::types::Options;
 use crate::sid::Sid;
+use crate::time::NEVER;
 
 fn hashes(count: u64) -> Vec<SidHash> {
     let hasher = RandomState::new();
@@ -12,6 +16,30 @@ fn hashes(count: u64) -> Vec<SidHash> {
 /// Whether the session is gone.
 const GONE: bool = true;
 const THERE: bool = false;
+
+impl Tombstones {
+    /// What the rules say of a write in place of the version `stored`.
+    fn check(
+        &self,
+        sid: SidHash,
+        condition: Condition,
+        stored: Option<Version>,
+        now: Millis,
+    ) -> Result<(), Refused> {
+        let options =
+            Options { destroyed_is_final: self.is_final, stale: true, ..Options::default() };
+        let write = Write { condition, now, expires: NEVER };
+        let stored = stored.map(|version| Alive { version, expires: NEVER });
+        let history = || Ok(self.history_of(sid));
+        let Ok(checked): Result<_, Infallible> =
+            write.check(&options, stored, history, || Ok(false));
+        checked
+    }
+
+    fn is_remembered(&self, sid: SidHash, now: Millis) -> bool {
+        self.history_of(sid).is_remembered(now)
+    }
+}
 
 fn unlimited() -> Tombstones {
     Tombstones::new(usize::MAX, false)

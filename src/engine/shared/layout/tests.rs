@@ -15,10 +15,10 @@ proptest! {
         let bytes = &mut Vec::new();
         head.write_to(b"sid", bytes);
         prop_assert_eq!(Head::read(b"sid", bytes), Some(head));
-        let death = Death { version, at: expires };
-        prop_assert_eq!(Death::read(&death.bytes()), Some(death));
+        let tombstone = Tombstone { version, at: expires };
+        prop_assert_eq!(read_tombstone(&tombstone_value(tombstone)), Some(tombstone));
         let state = State {
-            format: version, version, bytes: 1, dead_bytes: 2, cleared: 3, forgotten: 4,
+            format: version, version, bytes: 1, tombstone_bytes: 2, cleared: 3, forgotten: 4,
             allocated: 5, generation: 6,
         };
         prop_assert_eq!(State::read(&state.bytes()), Some(state));
@@ -26,8 +26,8 @@ proptest! {
         write_body(owner, [&text, b"rest"], bytes);
         prop_assert_eq!(read_body(owner, bytes), Some(&[&text[..], b"rest"].concat()[..]));
         prop_assert_eq!(Due::read(&head.due.key()), Some(head.due));
-        death_key(version, &text, bytes);
-        prop_assert_eq!(read_death_key(bytes), Some((version, &text[..])));
+        tombstone_key(version, &text, bytes);
+        prop_assert_eq!(read_tombstone_key(bytes), Some((version, &text[..])));
     }
 
     #[test]
@@ -83,7 +83,7 @@ proptest! {
     #[test]
     fn no_bytes_make_reading_panic(bytes in any::<Vec<u8>>()) {
         let owner = Owner { sid: b"sid", version: 1 };
-        let _ = (Head::read(owner.sid, &bytes), Death::read(&bytes), State::read(&bytes));
-        let _ = (read_body(owner, &bytes), read_expiry((&bytes, &bytes)), read_death_key(&bytes));
+        let _ = (Head::read(owner.sid, &bytes), read_tombstone(&bytes), State::read(&bytes));
+        let _ = (read_body(owner, &bytes), read_expiry((&bytes, &bytes)), read_tombstone_key(&bytes));
     }
 }

@@ -9,7 +9,9 @@ use super::super::{SharedEngine, closing, layout};
 #[cfg(unix)]
 use super::processes::Running;
 use super::{Folder, MAP, START, State, body_ref, read};
-use crate::engine::{Condition, Engine, NewCookie, Options, REMOVED_AT_ONCE, Refused, Removed};
+use crate::engine::{
+    Condition, Durable, Engine, Failure, NewCookie, Options, REMOVED_AT_ONCE, Refused, Removed,
+};
 use crate::sid::Sid;
 use crate::time::NEVER;
 
@@ -646,7 +648,7 @@ fn what_is_remembered_of_destroyed_sids_counts_and_makes_room() {
         set(&engine, &sid, "{}").unwrap();
         assert!(engine.stats().unwrap().bytes <= 20_000);
     }
-    assert_eq!(engine.validate().dead_bytes, remembered as u64);
+    assert_eq!(engine.validate().tombstone_bytes, remembered as u64);
     // A session may take the whole budget.
     let large = "1".repeat(13_000);
     set(&engine, &engine.sid(b"large"), &large).unwrap();

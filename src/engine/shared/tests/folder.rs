@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::super::SharedEngine;
 use super::{Folder, MAP};
-use crate::engine::Options;
+use crate::engine::{Failure, Options};
 
 const FILES: [&str; 5] = ["data.mdb", "lock.mdb", "opening.lock", "writing.lock", "closed"];
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::super::SharedEngine;
 use super::processes::Running;
 use super::{Folder, MAP, START, body_ref, read};
-use crate::engine::{Condition, Engine, Options};
+use crate::engine::{Condition, Durable, Engine, Failure, Options};
 use crate::time::NEVER;
 
 fn set(engine: &SharedEngine, sid: &str, body: &str) {

@@ -20,9 +20,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::SharedEngine;
-use super::layout::{self, Death, State};
+use super::layout::{self, State};
 use super::schema::{Session, view};
-use crate::background::Prunable;
+use crate::background::Maintenance;
 use crate::engine::{Engine, Options, Removed, Result};
 use crate::session::{BodyRef, BodyView, Encoding};
 use crate::sid::Sid;
@@ -130,7 +130,7 @@ impl SharedEngine {
     }
 
     fn finish_steps(&self, removed: &mut Vec<Removed>) {
-        while self.prune_step() {}
+        while self.maintenance_step() {}
         self.take_pruned(usize::MAX, removed);
     }
 
@@ -158,16 +158,20 @@ impl SharedEngine {
             assert_eq!(sessions.expiry.len(transaction)?, heads);
             assert_eq!(sessions.pieces.len(transaction)?, pieces);
 
-            let mut dead_bytes = 0;
-            for entry in databases.deaths.iter(transaction)? {
-                let (version, sid) = layout::read_death_key(entry?.0).unwrap();
-                let death = databases.destroyed.get(transaction, sid)?.and_then(Death::read);
-                assert_eq!(death.unwrap().version, version);
-                dead_bytes += page.death_cost(sid.len()) as u64;
+            let mut tombstone_bytes = 0;
+            for entry in databases.tombstone_order.iter(transaction)? {
+                let (version, sid) = layout::read_tombstone_key(entry?.0).unwrap();
+                let tombstone =
+                    databases.destroyed.get(transaction, sid)?.and_then(layout::read_tombstone);
+                assert_eq!(tombstone.unwrap().version, version);
+                tombstone_bytes += page.tombstone_cost(sid.len()) as u64;
             }
-            assert_eq!(databases.deaths.len(transaction)?, databases.destroyed.len(transaction)?);
+            assert_eq!(
+                databases.tombstone_order.len(transaction)?,
+                databases.destroyed.len(transaction)?
+            );
             let state = snapshot.state;
-            assert_eq!((state.bytes, state.dead_bytes), (bytes, dead_bytes));
+            assert_eq!((state.bytes, state.tombstone_bytes), (bytes, tombstone_bytes));
             Ok(state)
         })
         .unwrap()

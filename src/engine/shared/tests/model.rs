@@ -14,7 +14,7 @@ use super::super::layout::MAX_COOKIE;
 use super::super::space::PageSize;
 use super::super::writing::STEP;
 use super::{Folder, Reading, START, body_ref, read};
-use crate::background::Prunable;
+use crate::background::Maintenance;
 use crate::engine::{
     Condition, Counters, Engine, NewCookie, Options, REMOVED_AT_ONCE, Refused, Removed, Touched,
 };
@@ -54,7 +54,7 @@ struct Model {
     /// How many writes and touches there have been.
     turns: u64,
     /// Those that were destroyed. The earliest comes first.
-    deaths: Vec<u32>,
+    tombstone_order: Vec<u32>,
     prune: Option<Millis>,
     /// What prunes in the background removed and nobody has taken.
     pruned: Vec<Session>,
@@ -71,12 +71,15 @@ impl Model {
         self.turns
     }
 
-    fn dead_bytes(&self) -> usize {
-        self.deaths.iter().map(|sid| PageSize::of_system().death_cost(sid_bytes(*sid).len())).sum()
+    fn tombstone_bytes(&self) -> usize {
+        self.tombstone_order
+            .iter()
+            .map(|sid| PageSize::of_system().tombstone_cost(sid_bytes(*sid).len()))
+            .sum()
     }
 
     fn bytes(&self) -> usize {
-        self.dead_bytes() + self.entries.iter().map(Entry::cost).sum::<usize>()
+        self.tombstone_bytes() + self.entries.iter().map(Entry::cost).sum::<usize>()
     }
 
     /// The entries' places, what expires soonest first.
@@ -184,10 +187,10 @@ impl Model {
     }
 
     fn forget_first(&mut self) -> bool {
-        if self.deaths.is_empty() {
+        if self.tombstone_order.is_empty() {
             return false;
         }
-        self.deaths.remove(0);
+        self.tombstone_order.remove(0);
         true
     }
 
@@ -233,9 +236,9 @@ impl Model {
     }
 
     fn destroy(&mut self, sid: u32, removed: &mut Vec<Session>) -> bool {
-        self.deaths.retain(|other| *other != sid);
-        self.deaths.push(sid);
-        while self.dead_bytes() > self.options.max_bytes / 16 && self.forget_first() {}
+        self.tombstone_order.retain(|other| *other != sid);
+        self.tombstone_order.push(sid);
+        while self.tombstone_bytes() > self.options.max_bytes / 16 && self.forget_first() {}
         let at = self.position(sid);
         removed.extend(at.map(|at| self.remove(at)));
         self.evict(None, removed);
@@ -252,7 +255,7 @@ impl Model {
         let has_due = self.entries.iter().any(|entry| self.now > entry.expires);
         self.prune = has_due.then_some(self.now);
         for _ in 0..REMOVED_AT_ONCE / STEP {
-            self.prune_step();
+            self.maintenance_step();
         }
     }
 
@@ -277,7 +280,7 @@ impl Model {
 
     /// Returns also whether the sessions are handed out in steps.
     fn clear(&mut self) -> (Vec<Session>, bool) {
-        self.deaths.clear();
+        self.tombstone_order.clear();
         let mut entries = std::mem::take(&mut self.entries);
         let is_swept = entries.len() > 1000;
         if is_swept {
@@ -299,7 +302,7 @@ impl Model {
         sids.len() == limit
     }
 
-    fn prune_step(&mut self) -> bool {
+    fn maintenance_step(&mut self) -> bool {
         let Some(now) = self.prune else {
             return false;
         };
@@ -473,7 +476,7 @@ impl Pair {
             now: START,
             entries: Vec::new(),
             turns: 0,
-            deaths: Vec::new(),
+            tombstone_order: Vec::new(),
             prune: None,
             pruned: Vec::new(),
             counters: Counters::default(),
@@ -562,8 +565,8 @@ impl Pair {
                     (true, false) => expected = sessions,
                     (false, _) => {}
                 }
-                while self.engine.prune_step() {}
-                while self.model.prune_step() {}
+                while self.engine.maintenance_step() {}
+                while self.model.maintenance_step() {}
             }
             Op::Len => {
                 let length = self.engine.length().unwrap();
@@ -573,15 +576,15 @@ impl Pair {
             Op::Prune => {
                 self.engine.begin_prune(now).unwrap();
                 self.model.begin_prune();
-                while self.engine.prune_step() {}
-                while self.model.prune_step() {}
+                while self.engine.maintenance_step() {}
+                while self.model.maintenance_step() {}
             }
             Op::BeginPrune => {
                 self.engine.begin_prune(now).unwrap();
                 self.model.begin_prune();
             }
             Op::Step => {
-                assert_eq!(self.engine.prune_step(), self.model.prune_step());
+                assert_eq!(self.engine.maintenance_step(), self.model.maintenance_step());
             }
             Op::TakePruned(limit) => self.take_pruned(limit),
             Op::Clock(millis) => self.model.now += millis,

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::super::SharedEngine;
 use super::{Folder, MAP, START, body_ref, read};
 use crate::engine::tests::conflicts::add_word;
-use crate::engine::{Condition, Engine, Options};
+use crate::engine::{Condition, Durable, Engine, Options};
 use crate::time::NEVER;
 
 /// Tells a child which folder is the store's.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::super::SharedEngine;
 use super::{Folder, START, body_ref};
-use crate::background::Prunable;
-use crate::engine::{Condition, Engine, Options, REMOVED_AT_ONCE, Refused};
+use crate::background::Maintenance;
+use crate::engine::{Condition, Durable, Engine, Options, REMOVED_AT_ONCE, Refused};
 use crate::sid::Sid;
 use crate::time::{Millis, NEVER};
 
@@ -44,7 +44,7 @@ fn a_store_is_cleared_at_once_and_its_file_step_by_step() {
 
     let mut steps = 1;
     assert!(engine.is_busy().unwrap());
-    while engine.prune_step() {
+    while engine.maintenance_step() {
         set(&engine, steps, NEVER);
         engine.validate();
         steps += 1;
@@ -72,7 +72,7 @@ fn a_store_can_be_cleared_again_before_the_first_time_has_ended() {
     for second in [100, 1500, 3000] {
         let (_folder, engine) = expiring(2000);
         engine.clear(START, &mut Vec::new()).unwrap();
-        assert!(engine.prune_step());
+        assert!(engine.maintenance_step());
         for number in 0..second {
             set(&engine, number, NEVER);
         }
@@ -81,7 +81,7 @@ fn a_store_can_be_cleared_again_before_the_first_time_has_ended() {
         set(&engine, 1, NEVER);
         engine.validate();
         let mut steps = 0;
-        while engine.prune_step() {
+        while engine.maintenance_step() {
             steps += 1;
         }
         assert!(steps > 20, "the larger of the two is swept in steps: {steps}");
@@ -100,7 +100,7 @@ fn whatever_was_cleared_is_handed_out_once() {
         }
         engine.clear(START, &mut removed).unwrap();
         assert_eq!(removed.len(), 0, "very many are handed out in steps");
-        engine.prune_step();
+        engine.maintenance_step();
         for number in 2000..2000 + second {
             set(&engine, number, NEVER);
         }
@@ -125,7 +125,7 @@ fn what_a_process_has_left_of_a_clear_the_next_prune_removes() {
     let engine = folder.open(Options::default());
     engine.begin_prune(START).unwrap();
     assert!(engine.is_busy().unwrap(), "though nothing has expired");
-    while engine.prune_step() {}
+    while engine.maintenance_step() {}
     engine.begin_prune(START).unwrap();
     assert!(!engine.is_busy().unwrap());
     assert_eq!(engine.stats().unwrap().counters.expirations, 0);
@@ -140,7 +140,7 @@ fn what_a_prune_has_yet_to_remove_counts() {
     assert_eq!(left, 501 - REMOVED_AT_ONCE);
     assert_eq!(engine.ids().unwrap().len(), left);
     assert!(engine.found(&sid(&engine, 499), START + 1, |_| ()).is_none());
-    while engine.prune_step() {}
+    while engine.maintenance_step() {}
     assert!(!engine.is_busy().unwrap());
     assert_eq!(engine.ids().unwrap(), [sid(&engine, 500)]);
 }
@@ -160,7 +160,7 @@ fn a_prune_spares_what_was_written_by_a_clock_that_was_set_back() {
     let removed = &mut Vec::new();
     let times = (START - 10, START + 5);
     engine.set(sid(&engine, 1), body_ref("{}"), Condition::None, times, removed).unwrap().unwrap();
-    while engine.prune_step() {}
+    while engine.maintenance_step() {}
     assert!(engine.found(&sid(&engine, 1), START - 10, |_| ()).is_some());
     assert_eq!(engine.prune_all(START + 6).len(), 0, "nobody wants them");
     assert_eq!(engine.length().unwrap(), 1);
@@ -204,7 +204,7 @@ fn what_is_very_much_too_much_is_evicted_in_steps() {
     assert!(bound.contains(&removed.len()), "{}", removed.len());
     assert_eq!(engine.length().unwrap(), before + 1 - removed.len());
     assert!(engine.is_busy().unwrap() && engine.stats().unwrap().bytes > 650_000);
-    while engine.prune_step() {}
+    while engine.maintenance_step() {}
     assert!(engine.stats().unwrap().bytes <= 650_000);
     assert!(engine.length().unwrap() > 1);
     assert!(engine.found(&sid(&engine, 9000), START, |_| ()).is_some());

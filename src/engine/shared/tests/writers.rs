@@ -6,7 +6,7 @@ use super::super::SharedEngine;
 use super::super::open::{Request, open_files};
 use super::processes::Running;
 use super::{Folder, MAP, START, body_ref};
-use crate::engine::{Condition, Engine, Options, Result};
+use crate::engine::{Condition, Engine, Failure, Options, Result};
 use crate::time::NEVER;
 
 fn set(engine: &SharedEngine, sid: &str) -> Result<()> {

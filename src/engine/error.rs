@@ -1,0 +1,14 @@
+//! Why an engine has failed, as far as the store has to know.
+
+/// What an engine fails with. Its text says what could not be done, and why.
+pub trait Failure: std::error::Error + Send + Sync {
+    /// A code for the cause: that of the system, as Node.js has it, or one of this store. `None`
+    /// for the rarer ones.
+    fn code(&self) -> Option<&'static str>;
+}
+
+/// Why an operation of an engine has failed.
+pub type Error = Box<dyn Failure>;
+
+/// What an operation of an engine comes to.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

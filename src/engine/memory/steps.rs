@@ -1,0 +1,108 @@
+//! What a table does in steps, so that none takes long: pruning, evicting, and freeing what was
+//! cleared.
+
+use super::clearing::Cleared;
+use super::eviction::Tails;
+use super::expiry::{Prune, Step};
+use super::shard::Shard;
+use super::shards::empty_shards;
+use super::table::Table;
+use crate::engine::tombstones::FINAL_AT_ONCE;
+use crate::time::Millis;
+
+/// Clearing more sessions than this is left to the background thread.
+pub(super) const CLEARED_AT_ONCE: usize = 1000;
+
+impl Table {
+    /// Removes every record. What it returns is best dropped, or listed, outside the lock. Very
+    /// many are left to [`Self::step`].
+    pub(super) fn clear(&mut self, now: Millis) -> Option<Cleared> {
+        let version = self.next_use();
+        self.destroyed.clear(version);
+        if self.options.destroyed_is_final {
+            let records = self.shards.iter().flatten().flat_map(|shard| shard.records());
+            for (sid, _) in records.take(FINAL_AT_ONCE) {
+                self.destroyed.add(sid.hash(), version, now);
+            }
+        }
+        self.prune = None;
+        self.tails = Tails::default();
+        self.bytes = 0;
+        let shards = std::mem::replace(&mut self.shards, empty_shards());
+        let cleared = Cleared::new(shards, self.templates.take(), std::mem::take(&mut self.len));
+        if cleared.len() <= CLEARED_AT_ONCE {
+            return Some(cleared);
+        }
+        self.cleared.push_back(cleared);
+        None
+    }
+
+    /// Lets [`Self::step`] remove what has expired by `now`, in place of what a prune that is
+    /// under way has yet to remove.
+    pub(super) fn begin_prune(&mut self, now: Millis) {
+        self.prune = Some(Prune::new(now));
+    }
+
+    /// Goes on with the prune that is under way, looking at no more than `budget` entries.
+    pub(super) fn prune_step(&mut self, budget: usize) {
+        let Some(mut prune) = self.prune.take() else {
+            return;
+        };
+        for _ in 0..budget.max(1) {
+            match prune.step(&mut self.shards) {
+                Step::Expired(sid, record) => {
+                    self.counters.expirations += 1;
+                    let pruned = self.take_out(sid, record);
+                    self.pruned.push_back(pruned);
+                }
+                Step::Alive => {}
+                Step::Done => {
+                    self.counters.prunes += 1;
+                    self.counters.last_prune = prune.elapsed();
+                    return;
+                }
+            }
+        }
+        self.prune = Some(prune);
+    }
+
+    /// Does a small part of what was left to be done: looks at up to `budget` entries, evicts up
+    /// to as many records, and frees or hands out some of what was cleared. What it returns is
+    /// best dropped outside the lock.
+    pub(super) fn step(&mut self, budget: usize) -> Option<Box<Shard>> {
+        self.prune_step(budget);
+        let mut evicted = Vec::new();
+        self.evict(budget, &mut evicted);
+        self.pruned.extend(evicted);
+        self.cleared_step(budget)
+    }
+
+    fn cleared_step(&mut self, budget: usize) -> Option<Box<Shard>> {
+        let cleared = self.cleared.front_mut()?;
+        let shard = if self.options.keep_removed {
+            self.pruned.extend(cleared.hand_out(budget));
+            None
+        } else {
+            cleared.take_shard()
+        };
+        if cleared.is_done() {
+            self.cleared.pop_front();
+        }
+        shard
+    }
+
+    /// Whether [`Self::step`] has anything to do.
+    pub(super) fn has_steps(&self) -> bool {
+        self.prune.is_some() || !self.cleared.is_empty() || self.is_over()
+    }
+
+    /// Whether there is something in `pruned`, or may be soon.
+    pub(super) fn is_busy(&self) -> bool {
+        !self.pruned.is_empty() || self.has_steps()
+    }
+
+    /// How many records take memory, those that were cleared included.
+    pub(super) fn held(&self) -> usize {
+        self.len + self.cleared.iter().map(Cleared::len).sum::<usize>()
+    }
+}
