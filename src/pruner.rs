@@ -429,7 +429,9 @@ mod tests {
     #[test]
     fn the_thread_rests_after_each_burst() {
         static RESTS: AtomicUsize = AtomicUsize::new(0);
-        let rest = |_: Duration| drop(RESTS.fetch_add(1, Ordering::Relaxed));
+        let rest = |_: Duration| {
+            RESTS.fetch_add(1, Ordering::Relaxed);
+        };
         let pruner: &'static Pruner = Box::leak(Box::new(Pruner { rest, ..Pruner::new() }));
         pruner.attach();
         let _open = pruner.open();
