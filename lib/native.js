@@ -25,7 +25,7 @@ function loadError(file, cause) {
   const failure = failureOf(cause)
   const subject = file ? `the file that MEMORYSTORE_RS_BINARY names` : 'the native binary'
   const lines = [
-    failure ? `${subject} ${reasonOf(failure)}` : reasonOfMissing(file),
+    failure ? `${subject} ${reasonOf(failure, file)}` : reasonOfMissing(file),
     ...(file ? [file] : []),
     `This is ${process.platform}-${process.arch}${libc()}, Node.js ${process.version}.`,
     ...(failure ? [`The system says: ${failure.message}`] : []),
@@ -62,7 +62,7 @@ const REASONS = [
   ],
   [
     /libc\.musl|ld-musl|ld-linux|libc\.so\.6|__\w+: symbol not found/,
-    () => 'is for another libc than this system has: install the package again on this system.',
+    (_match, mend) => `is for another libc than this system has: ${mend}.`,
   ],
   [
     /failed to map segment|Operation not permitted/,
@@ -74,21 +74,24 @@ const REASONS = [
   ],
   [
     /wrong ELF class|incompatible architecture|Exec format|not a valid Win32/,
-    () => 'is for another platform: install the package again on this one.',
+    (_match, mend) => `is for another platform: ${mend}.`,
   ],
   [
     /invalid ELF|file too short|ELF load command|not a mach-o|slice is not valid/i,
-    () => 'is damaged or not a library: install the package again.',
+    (_match, mend) => `is damaged or not a library: ${mend}.`,
   ],
   [/exports no createStore/, () => 'is not that of memorystore-rs: it exports no createStore.'],
 ]
 
-function reasonOf({ message }) {
+function reasonOf({ message }, file) {
+  const mend = file
+    ? 'name another file, or unset the variable to load the binary that was installed'
+    : 'install the package again on this system'
   for (const [pattern, reason] of REASONS) {
     const match = pattern.exec(message)
-    if (match) return reason(match)
+    if (match) return reason(match, mend)
   }
-  return 'cannot be loaded: install the package again on this system.'
+  return `cannot be loaded: ${mend}.`
 }
 
 function reasonOfMissing(file) {

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::super::SharedEngine;
 use super::{Folder, START, body_ref, read};
+use crate::background::Maintenance;
 use crate::engine::{Condition, Engine, NewCookie, Options, Refused, Touched};
 use crate::sid::Sid;
 use crate::time::{Millis, NEVER};
@@ -16,11 +17,13 @@ const MIB: usize = 1 << 20;
 enum Op {
     /// A part of the largest there may be, in thousandths, and whether it is JSON.
     Set(u32, usize, bool),
-    /// A hundred small ones, each on another page of the trees.
-    SetSmall(u32),
+    /// A hundred small ones, each on another page of the trees, and whether they expire.
+    SetSmall(u32, bool),
     Touch(u32, usize),
     Destroy(u32),
     Get(u32),
+    /// Removes what expires.
+    Prune,
     Clear,
     Reopen,
 }
@@ -36,10 +39,11 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         40 => (sids(), length, any::<bool>())
             .prop_map(|(sid, length, is_json)| Op::Set(sid, length, is_json)),
-        8 => (0..5000_u32).prop_map(Op::SetSmall),
+        8 => (0..5000_u32, any::<bool>()).prop_map(|(seed, expires)| Op::SetSmall(seed, expires)),
         10 => (sids(), 0..1500_usize).prop_map(|(sid, length)| Op::Touch(sid, length)),
         6 => sids().prop_map(Op::Destroy),
         6 => sids().prop_map(Op::Get),
+        3 => Just(Op::Prune),
         1 => Just(Op::Clear),
         1 => Just(Op::Reopen),
     ]
@@ -91,12 +95,13 @@ fn run(folder: &Folder, map_size: usize, ops: &[Op]) {
                 assert_eq!(set(&engine, &sid, &body, expires), Ok(()));
                 assert_finds(&engine, &sid, &body);
             }
-            Op::SetSmall(seed) => {
+            Op::SetSmall(seed, expires) => {
+                let expires = if expires { START + 1 } else { NEVER };
                 for small in 0..100_u32 {
                     let sid = (seed + small).wrapping_mul(0x9E37_79B9).to_be_bytes();
                     let sid = engine.sid(&sid.repeat(3));
                     let body = body_of(number, 40 + small as usize * 3, true);
-                    assert_eq!(set(&engine, &sid, &body, NEVER), Ok(()));
+                    assert_eq!(set(&engine, &sid, &body, expires), Ok(()));
                 }
             }
             Op::Touch(sid, length) => {
@@ -113,6 +118,11 @@ fn run(folder: &Folder, map_size: usize, ops: &[Op]) {
             }
             Op::Get(sid) => {
                 engine.found(&sid_of(&engine, sid), START, read);
+            }
+            Op::Prune => {
+                engine.begin_prune(START + 3).unwrap();
+                while engine.maintenance_step() {}
+                assert!(!engine.is_busy().unwrap());
             }
             // What is cleared stays in the file at first.
             Op::Clear => {
@@ -139,4 +149,25 @@ proptest! {
     ) {
         run(&Folder::new(), MIB << size, &ops);
     }
+}
+
+/// Each prune copies nearly all that the file has, and the next write comes right after it.
+#[test]
+fn what_is_not_too_large_is_stored_after_a_prune_that_used_the_file_up() {
+    let ops: Vec<Op> = (0..60_u32)
+        .flat_map(|round| {
+            let small = |step: u32| 1000 * (round % 5) + 100 * step;
+            [
+                Op::Set(round % 60, 1000, false),
+                Op::SetSmall(small(0), true),
+                Op::SetSmall(small(1), false),
+                Op::Set((round + 20) % 60, 900, true),
+                Op::SetSmall(small(2), true),
+                Op::Prune,
+                Op::Set((round + 40) % 60, 1000, false),
+                Op::Prune,
+            ]
+        })
+        .collect();
+    run(&Folder::new(), MIB, &ops);
 }
