@@ -84,9 +84,8 @@ pub trait Engine: Maintenance {
     /// Counts what was just set as a merge.
     fn note_merge(&self);
 
-    /// Gives the record of `sid` a new cookie and expiry, without the rest of the session being
-    /// read or written, where that is sure to give the bytes that parsing, assigning and
-    /// stringifying would.
+    /// Gives the record of `sid` a new cookie and expiry. The rest of the session stays as it
+    /// stands.
     ///
     /// # Errors
     /// See [`Engine`].

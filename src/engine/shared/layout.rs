@@ -53,17 +53,14 @@ pub(super) const DUE: usize = 16;
 /// The longest cookie that is kept in the head: with it, a head fits into a page of any size.
 pub(super) const MAX_COOKIE: usize = 2048;
 
-/// Whether JSON would write the rest of the session as it stands, so that a touch may replace the
-/// cookie alone; see [`crate::session::json`].
+/// Where the cookie of a session is, which a touch replaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cookie {
     /// Not to be replaced.
     Fixed,
     /// In the body, if there is one.
     Unseen,
-    /// In the head; whether it may be replaced is not known.
-    CutUnseen,
-    /// In the head, and may be replaced.
+    /// In the head.
     Cut,
 }
 
@@ -83,7 +80,7 @@ pub(super) struct Head<'a> {
     pub(super) cookie: &'a [u8],
 }
 
-const PLACES: [Cookie; 4] = [Cookie::Fixed, Cookie::Unseen, Cookie::CutUnseen, Cookie::Cut];
+const PLACES: [Cookie; 3] = [Cookie::Fixed, Cookie::Unseen, Cookie::Cut];
 const ENCODINGS: [Encoding; 5] =
     [Encoding::Ascii, Encoding::Utf8, Encoding::Utf16, Encoding::Buffer, Encoding::Uint8Array];
 
@@ -92,7 +89,7 @@ impl<'a> Head<'a> {
     pub(super) fn cut(&self) -> Option<(usize, &'a [u8])> {
         match self.place {
             Cookie::Fixed | Cookie::Unseen => None,
-            Cookie::CutUnseen | Cookie::Cut => Some((self.cookie_at as usize, self.cookie)),
+            Cookie::Cut => Some((self.cookie_at as usize, self.cookie)),
         }
     }
 

@@ -42,7 +42,7 @@ impl<'a> NewBody<'a> {
         };
         let (cookie, after) = rest.split_at(flat.length);
         let before = &bytes[..BEFORE_COOKIE.len()];
-        Self { before, cookie, after, place: Cookie::CutUnseen, ..whole }
+        Self { before, cookie, after, place: Cookie::Cut, ..whole }
     }
 
     pub(super) fn cost(&self, key: &[u8], limits: &Limits) -> usize {
@@ -62,7 +62,7 @@ impl<'a> NewBody<'a> {
     fn cookie_at(&self) -> u32 {
         match self.place {
             Cookie::Fixed | Cookie::Unseen => 0,
-            Cookie::CutUnseen | Cookie::Cut => u32::try_from(self.before.len()).unwrap_or(0),
+            Cookie::Cut => u32::try_from(self.before.len()).unwrap_or(0),
         }
     }
 }
@@ -206,7 +206,7 @@ impl Writing<'_> {
         let is_body_needed = match head.place {
             Cookie::Fixed => false,
             Cookie::Cut => !is_apart_and_renewed,
-            Cookie::Unseen | Cookie::CutUnseen => true,
+            Cookie::Unseen => true,
         };
         let session =
             is_body_needed.then(|| self.sessions.get(&self.transaction, key)).transpose()?;
@@ -221,8 +221,6 @@ impl Writing<'_> {
             (Cookie::Cut, None) if !is_body_needed => Some((at, None)),
             (Cookie::Fixed, _) | (_, None) => None,
             (Cookie::Cut, Some(body)) => Some((at, Some([body, &[][..]]))),
-            (Cookie::CutUnseen, Some(body)) => json::is_cut_from_canonical(body, at as usize)
-                .then_some((at, (!is_apart_and_renewed).then_some([body, &[][..]]))),
             (Cookie::Unseen, Some(body)) => cut_cookie(body),
         };
         let Some((cookie_at, rest)) = cut else {
