@@ -68,7 +68,7 @@ pub trait Engine: Maintenance {
     /// written in one step: no other write comes between. Returns the version of what was written, or why it was not; but for its
     /// place in the order nothing has changed then.
     ///
-    /// A new record may have expired when it is written: it counts until it is come across.
+    /// A new record may have expired when it is written: it counts until an operation accesses it.
     ///
     /// # Errors
     /// See [`Engine`].

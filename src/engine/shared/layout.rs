@@ -5,7 +5,7 @@
 //! | `heads`     | sid                         | [`Head`]: what a touch renews                |
 //! | `bodies`    | sid                         | checksum, then the body without its cookie   |
 //! | `pieces`    | sid, then a number          | what of that does not fit into a page        |
-//! | `expiry`    | expiry, then turn           | sid                                          |
+//! | `expiry`    | expiry, then sequence       | sid                                          |
 //! | `destroyed` | sid                         | version at which, and time when              |
 //! | `deaths`    | version at which, then sid  | nothing                                      |
 //! | `state`     | one                         | [`State`]: counts, and the format's version  |
@@ -102,7 +102,10 @@ impl<'a> Head<'a> {
         }
         Some(Self {
             version: number_at(fixed, 0)?,
-            due: Due { expires: number_at(fixed, 8)?.cast_signed(), turn: number_at(fixed, 16)? },
+            due: Due {
+                expires: number_at(fixed, 8)?.cast_signed(),
+                sequence: number_at(fixed, 16)?,
+            },
             body: u32::from_le_bytes(fixed.get(24..28)?.try_into().ok()?),
             cookie_at: u32::from_le_bytes(fixed.get(28..32)?.try_into().ok()?),
             place: *PLACES.get(usize::from(fixed[32]))?,
@@ -115,7 +118,7 @@ impl<'a> Head<'a> {
         bytes.clear();
         bytes.extend_from_slice(&self.version.to_le_bytes());
         bytes.extend_from_slice(&self.due.expires.to_le_bytes());
-        bytes.extend_from_slice(&self.due.turn.to_le_bytes());
+        bytes.extend_from_slice(&self.due.sequence.to_le_bytes());
         bytes.extend_from_slice(&self.body.to_le_bytes());
         bytes.extend_from_slice(&self.cookie_at.to_le_bytes());
         let place = PLACES.iter().position(|place| *place == self.place).unwrap_or(0);
@@ -185,28 +188,28 @@ impl PieceKeys {
 pub(super) struct Due {
     pub(super) expires: Millis,
     /// The number of the write or touch that said so: no other session has it.
-    pub(super) turn: Version,
+    pub(super) sequence: Version,
 }
 
 impl Due {
     /// What comes before all that expires then or later.
     pub(super) fn first_at(expires: Millis) -> Self {
-        Self { expires, turn: 0 }
+        Self { expires, sequence: 0 }
     }
 
     /// The key by which a session is found when it expires.
     pub(super) fn key(self) -> [u8; DUE] {
         let mut key = [0; DUE];
         key[..8].copy_from_slice(&order_of(self.expires).to_be_bytes());
-        key[8..].copy_from_slice(&self.turn.to_be_bytes());
+        key[8..].copy_from_slice(&self.sequence.to_be_bytes());
         key
     }
 
     pub(super) fn read(key: &[u8]) -> Option<Self> {
-        let (order, turn) = key.split_at_checked(8)?;
+        let (order, sequence) = key.split_at_checked(8)?;
         let order = u64::from_be_bytes(order.try_into().ok()?);
-        let turn = u64::from_be_bytes(turn.try_into().ok()?);
-        Some(Self { expires: (order ^ SIGN).cast_signed(), turn })
+        let sequence = u64::from_be_bytes(sequence.try_into().ok()?);
+        Some(Self { expires: (order ^ SIGN).cast_signed(), sequence })
     }
 }
 

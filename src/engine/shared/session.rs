@@ -108,10 +108,10 @@ impl Writing<'_> {
             self.note_removed(key, old);
         }
         let version = found.filter(|_| !condition.is_change()).map_or(next, |found| found.version);
-        let due = Due { expires, turn: next };
+        let due = Due { expires, sequence: next };
         self.write(key, new, (version, due), found.as_ref())?;
         if found.is_some() && expires < now {
-            self.settle_expiry(key, now)?;
+            self.remove_if_expired(key, now)?;
         }
         self.evict(key)?;
         Ok(Ok(next))
@@ -162,7 +162,7 @@ impl Writing<'_> {
     }
 
     /// What was overwritten with something that has expired goes at once.
-    fn settle_expiry(&mut self, key: &[u8], now: Millis) -> Lmdb<()> {
+    fn remove_if_expired(&mut self, key: &[u8], now: Millis) -> Lmdb<()> {
         if let Some(written) = self.find(key)?.filter(|written| written.is_expired(now)) {
             self.expire(key, &written)?;
         }
@@ -185,7 +185,7 @@ impl Writing<'_> {
         }
         self.counters.touches += 1;
         if touch.expires < touch.now {
-            self.settle_expiry(key, touch.now)?;
+            self.remove_if_expired(key, touch.now)?;
         }
         self.evict(key)?;
         Ok(Touched::Renewed)
@@ -193,7 +193,7 @@ impl Writing<'_> {
 
     /// Returns false, having changed nothing, where the cookie cannot be replaced.
     fn renew(&mut self, key: &[u8], old: &Stored, given: BodyRef<'_>, touch: Touch) -> Lmdb<bool> {
-        let due = Due { expires: touch.expires, turn: self.state.version + 1 };
+        let due = Due { expires: touch.expires, sequence: self.state.version + 1 };
         let cookie = given.bytes;
         if cookie.len() > MAX_COOKIE {
             return Ok(false);
@@ -249,7 +249,7 @@ impl Writing<'_> {
         if is_too_large || cost > self.limits.max_bytes {
             return Ok(false);
         }
-        let version = if is_renewed { head.version } else { due.turn };
+        let version = if is_renewed { head.version } else { due.sequence };
         let place = Cookie::Cut;
         let head = Head { version, due, body: length, cookie_at, place, encoding, cookie };
         head.write_to(key, &mut self.buffers.head);
@@ -260,7 +260,7 @@ impl Writing<'_> {
         self.sessions.heads.put(&mut self.transaction, key, &self.buffers.head)?;
         self.give_back(old.cost);
         self.state.bytes += cost as u64;
-        self.state.version = due.turn;
+        self.state.version = due.sequence;
         self.move_expiry(key, Some(old), due)?;
         Ok(true)
     }
