@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::error::Result;
-use super::rules::{Condition, Refused};
+use super::rules::{Condition, Refused, Touch};
 use super::types::{NewCookie, Rank, Removed, Stats, Touched, Version};
 use crate::background::Maintenance;
 use crate::session::{Body, BodyRef, BodyView, TemplateHandle};
@@ -65,8 +65,8 @@ pub trait Engine: Maintenance {
 
     /// Writes the record of `sid`, if `condition` holds, and evicts down to the limits. `times` are
     /// when it is now and until when the record is alive. The condition is judged and the record
-    /// written in one step: no other write comes between. Returns the version of what was written, or why it was not; but for its
-    /// place in the order nothing has changed then.
+    /// written in one step: no other write comes between. Returns the version of what was written,
+    /// or why it was not; but for its place in the order nothing has changed then.
     ///
     /// A new record may have expired when it is written: it counts until an operation accesses it.
     ///
@@ -85,7 +85,7 @@ pub trait Engine: Maintenance {
     fn note_merge(&self);
 
     /// Gives the record of `sid` a new cookie and expiry. The rest of the session stays as it
-    /// stands.
+    /// stands. An engine does what [`Touch`] lets it do, in one step.
     ///
     /// # Errors
     /// See [`Engine`].
@@ -93,23 +93,7 @@ pub trait Engine: Maintenance {
         &self,
         sid: &Sid,
         cookie: NewCookie<'_>,
-        now: Millis,
-        expires: Millis,
-        removed: &mut Vec<Removed>,
-    ) -> Result<Touched>;
-
-    /// As [`Self::touch`], for a request that has read the session: only where `cookie` is the
-    /// stored one but for a later `expires`, and the session lives no shorter. Otherwise
-    /// [`Touched::NeedsRewrite`]: other requests may have changed the cookie.
-    ///
-    /// # Errors
-    /// See [`Engine`].
-    fn renew(
-        &self,
-        sid: &Sid,
-        cookie: NewCookie<'_>,
-        now: Millis,
-        expires: Millis,
+        touch: Touch,
         removed: &mut Vec<Removed>,
     ) -> Result<Touched>;
 

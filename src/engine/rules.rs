@@ -155,14 +155,15 @@ impl Write {
 }
 
 /// A touch that is asked for.
-#[derive(Clone, Copy)]
-pub(super) struct Touch {
-    pub(super) now: Millis,
+#[derive(Clone, Copy, Debug)]
+pub struct Touch {
+    /// The caller's time.
+    pub now: Millis,
     /// Until when the session is to be alive.
-    pub(super) expires: Millis,
+    pub expires: Millis,
     /// Whether the request has read the session. Then the touch must take from it neither lifetime
     /// nor a member of its cookie, which others may have changed.
-    pub(super) is_renewal: bool,
+    pub is_renewal: bool,
 }
 
 impl Touch {

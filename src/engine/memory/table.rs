@@ -1,4 +1,4 @@
-//! The rules of the store: what is found, what a use renews, what goes when.
+//! The operations of an engine in memory on one session: what is found, written, renewed, removed.
 //!
 //! A table is used by one caller at a time and has neither lock nor thread. It goes by no clock
 //! (one only times prunes, for the statistics): time comes in as an argument, and what is removed

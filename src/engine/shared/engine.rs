@@ -236,22 +236,10 @@ impl Engine for SharedEngine {
         &self,
         sid: &Sid,
         cookie: NewCookie<'_>,
-        now: Millis,
-        expires: Millis,
+        touch: Touch,
         removed: &mut Vec<Removed>,
     ) -> Result<Touched> {
-        Ok(self.touch_session(sid, cookie, Touch { now, expires, is_renewal: false }, removed)?)
-    }
-
-    fn renew(
-        &self,
-        sid: &Sid,
-        cookie: NewCookie<'_>,
-        now: Millis,
-        expires: Millis,
-        removed: &mut Vec<Removed>,
-    ) -> Result<Touched> {
-        Ok(self.touch_session(sid, cookie, Touch { now, expires, is_renewal: true }, removed)?)
+        Ok(self.touch_session(sid, cookie, touch, removed)?)
     }
 
     /// None: a template would have to be known to all processes.

@@ -16,7 +16,8 @@ use super::super::writing::STEP;
 use super::{Folder, Reading, START, body_ref, read};
 use crate::background::Maintenance;
 use crate::engine::{
-    Condition, Counters, Engine, NewCookie, Options, REMOVED_AT_ONCE, Refused, Removed, Touched,
+    Condition, Counters, Engine, NewCookie, Options, REMOVED_AT_ONCE, Refused, Removed, Touch,
+    Touched,
 };
 use crate::sid::Sid;
 use crate::time::{Millis, NEVER, iso};
@@ -613,7 +614,11 @@ impl Pair {
     ) -> Result<bool, Refused> {
         let (sid, now) = (self.sid(number), self.model.now);
         let cookie = NewCookie::Text(body_ref(cookie));
-        match self.engine.touch(&sid, cookie, now, expires, removed).unwrap() {
+        match self
+            .engine
+            .touch(&sid, cookie, Touch { now, expires, is_renewal: false }, removed)
+            .unwrap()
+        {
             Touched::NeedsText => unreachable!("it has it"),
             Touched::Missing => Ok(false),
             Touched::Renewed => Ok(true),
