@@ -4,6 +4,8 @@
  * What a touch stores. With the default serializer and no dispose it replaces the cookie inside
  * the stored text, and the outcome has to be, byte for byte, what parse, assign and stringify
  * would have stored: whatever the session and the cookie are, and however often it is touched.
+ * What JSON.rawJSON or a Proxy had JSON.stringify write otherwise stays as it stands: there the
+ * outcome has to be the same value.
  */
 
 const assert = require('node:assert')
@@ -28,6 +30,11 @@ function expectation(text, given) {
   }
 }
 
+/** The text as JSON.stringify writes it for the value that it stands for. */
+function canonical(text) {
+  return JSON.stringify(JSON.parse(text))
+}
+
 /**
  * Sets `stored`, touches it by each of `touches`, and compares the text after each. With plain
  * assertions: ava keeps something of each of its own, and here they are very many.
@@ -38,13 +45,16 @@ async function checkTouches(stored, touches) {
   const store = new MemoryStore()
   await store.set('sid', stored)
   assert.strictEqual(await storedText(store, 'sid'), text)
+  // Where JSON.parse and JSON.stringify would write all of it anew, a touch need not.
+  const read = text === canonical(text) ? (written) => written : canonical
 
   for (const given of touches) {
     const expected = expectation(text, given)
     const [error] = await callbackArguments(store, 'touch', 'sid', given)
-    assert.strictEqual(await storedText(store, 'sid'), expected.text)
+    const touched = await storedText(store, 'sid')
+    assert.strictEqual(read(touched), read(expected.text))
     assert.strictEqual(error !== null, expected.fails)
-    text = expected.text
+    text = touched
   }
   assert.deepStrictEqual(await store.get('sid'), JSON.parse(text))
   assert.deepStrictEqual((await store.all()).sid, JSON.parse(text))
@@ -341,11 +351,19 @@ example(
   '{"a":"\\ud800","cookie":{"path":"\\udc00"}}',
 )
 example(
-  'keys like integers come first, as in every object',
+  'keys in the order of a Proxy stay where they are',
   reversed({ 1: 'b', 0: 'a', cookie: {} }),
   5,
-  '{"0":"a","1":"b","cookie":5}',
+  '{"cookie":5,"1":"b","0":"a"}',
 )
+if (JSON.rawJSON) {
+  example(
+    'numbers stay as JSON.rawJSON spelled them',
+    { cookie: {}, id: JSON.rawJSON('12345678901234567890') },
+    5,
+    '{"cookie":5,"id":12345678901234567890}',
+  )
+}
 example('a session that is an array has no cookie to store', [1], { x: 1 }, '[1]')
 
 test('express-session’s own cookies are stored as they say', async (t) => {

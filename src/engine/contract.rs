@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::error::Result;
-use super::rules::{Condition, Refused};
+use super::rules::{Condition, Refused, Touch};
 use super::types::{Merged, NewCookie, Rank, Removed, Stats, Touched, Version};
 use crate::background::Maintenance;
 use crate::session::{Base, Body, BodyRef, BodyView, TemplateHandle};
@@ -65,10 +65,10 @@ pub trait Engine: Maintenance {
 
     /// Writes the record of `sid`, if `condition` holds, and evicts down to the limits. `times` are
     /// when it is now and until when the record is alive. The condition is judged and the record
-    /// written in one step: no other write comes between. Returns the version of what was written, or why it was not; but for its
-    /// place in the order nothing has changed then.
+    /// written in one step: no other write comes between. Returns the version of what was written,
+    /// or why it was not; but for its place in the order nothing has changed then.
     ///
-    /// A new record may have expired when it is written: it counts until it is come across.
+    /// A new record may have expired when it is written: it counts until an operation accesses it.
     ///
     /// # Errors
     /// See [`Engine`].
@@ -113,9 +113,8 @@ pub trait Engine: Maintenance {
     /// Counts what was just set as a merge.
     fn note_merge(&self);
 
-    /// Gives the record of `sid` a new cookie and expiry, without the rest of the session being
-    /// read or written, where that is sure to give the bytes that parsing, assigning and
-    /// stringifying would.
+    /// Gives the record of `sid` a new cookie and expiry. The rest of the session stays as it
+    /// stands. An engine does what [`Touch`] lets it do, in one step.
     ///
     /// # Errors
     /// See [`Engine`].
@@ -123,23 +122,7 @@ pub trait Engine: Maintenance {
         &self,
         sid: &Sid,
         cookie: NewCookie<'_>,
-        now: Millis,
-        expires: Millis,
-        removed: &mut Vec<Removed>,
-    ) -> Result<Touched>;
-
-    /// As [`Self::touch`], for a request that has read the session: only where `cookie` is the
-    /// stored one but for a later `expires`, and the session lives no shorter. Otherwise
-    /// [`Touched::NeedsRewrite`]: other requests may have changed the cookie.
-    ///
-    /// # Errors
-    /// See [`Engine`].
-    fn renew(
-        &self,
-        sid: &Sid,
-        cookie: NewCookie<'_>,
-        now: Millis,
-        expires: Millis,
+        touch: Touch,
         removed: &mut Vec<Removed>,
     ) -> Result<Touched>;
 

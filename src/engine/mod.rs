@@ -31,7 +31,7 @@ mod types;
 pub use self::contract::{Durable, Engine, Listing};
 pub use self::error::{Error, Failure, Result};
 pub use self::memory::MemoryEngine;
-pub use self::rules::{Condition, Refused};
+pub use self::rules::{Condition, Refused, Touch};
 pub use self::shared::SharedEngine;
 pub use self::types::{
     Counters, Merged, NewCookie, Options, REMOVED_AT_ONCE, Rank, Removed, Stats, Touched, Version,

@@ -66,7 +66,8 @@ pub enum Refused {
     Changed,
     /// There is none, and a touch makes none.
     Missing,
-    /// The touch would have moved the expiry by less than [`Options::touch_after`](super::Options::touch_after).
+    /// The touch would have moved the expiry by less than
+    /// [`Options::touch_after`](super::Options::touch_after).
     TooSoon,
 }
 
@@ -126,7 +127,7 @@ impl Write {
     }
 
     /// Compares versions: what the writer has read, what is stored, and when what was destroyed.
-    pub(super) fn compare(self, stored: Option<Version>, history: History) -> Result<(), Refused> {
+    fn compare(self, stored: Option<Version>, history: History) -> Result<(), Refused> {
         let (read, expected) = match self.condition {
             Condition::None => return Ok(()),
             Condition::NotDestroyed { read } => (read, Version::MAX),
@@ -154,14 +155,15 @@ impl Write {
 }
 
 /// A touch that is asked for.
-#[derive(Clone, Copy)]
-pub(super) struct Touch {
-    pub(super) now: Millis,
+#[derive(Clone, Copy, Debug)]
+pub struct Touch {
+    /// The caller's time.
+    pub now: Millis,
     /// Until when the session is to be alive.
-    pub(super) expires: Millis,
+    pub expires: Millis,
     /// Whether the request has read the session. Then the touch must take from it neither lifetime
     /// nor a member of its cookie, which others may have changed.
-    pub(super) is_renewal: bool,
+    pub is_renewal: bool,
 }
 
 impl Touch {

@@ -32,9 +32,9 @@ pub struct Options {
     pub keep_removed: bool,
     /// Whether a body that `set` overwrites counts as removed.
     pub keep_replaced: bool,
-    /// Whether nobody can write a destroyed sid for some minutes.
+    /// Whether a destroyed sid rejects writes for ten minutes.
     pub destroyed_is_final: bool,
-    /// A touch that would put the expiry off by less than this is not done.
+    /// A touch that would extend the expiry by less than this is skipped.
     pub touch_after: Millis,
 }
 

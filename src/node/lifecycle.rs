@@ -19,11 +19,11 @@ impl Store {
     }
 
     /// `close(now)`: clears the store, unless others have it by its name still, or its sessions
-    /// are in a file: that is let go. Gives whether it cleared the store.
+    /// are in a file: that is released. Gives whether it cleared the store.
     pub(super) fn close(&self, call: &Call) -> Done {
         let is_last = self.lease.take().is_none_or(Lease::end);
         if self.engine().durable().is_some() {
-            self.let_go();
+            self.release_file();
             return call.truth(false);
         }
         if is_last {
@@ -32,9 +32,9 @@ impl Store {
         call.truth(is_last)
     }
 
-    pub(super) fn let_go(&self) {
+    pub(super) fn release_file(&self) {
         let engine = self.engine.replace(nothing());
-        let left = Arc::clone(&self.left);
+        let left = Arc::clone(&self.pruned_at_close);
         self.closing.begin(move || {
             // Nothing prunes meanwhile: that is done by the same thread.
             engine.take_pruned(usize::MAX, &mut left.lock());
@@ -42,12 +42,12 @@ impl Store {
         });
     }
 
-    /// `isClosing()`: whether the background thread still has to let go of the file. When it has,
+    /// `isClosing()`: whether the background thread still has to release the file. When it has,
     /// `takeRemoved` gives what it had removed.
     pub(super) fn is_closing(&self, call: &Call) -> Done {
         let is_closing = self.closing.is_under_way()?;
         if !is_closing {
-            self.removed.borrow_mut().append(&mut self.left.lock());
+            self.removed.borrow_mut().append(&mut self.pruned_at_close.lock());
         }
         call.truth(is_closing)
     }

@@ -13,7 +13,7 @@ use super::codes::{
 use super::listing::Listing;
 use super::raw::{self, Call, Failure, Value};
 use super::store::{Done, Store};
-use crate::engine::{self, Base, Condition, Engine, NewCookie, Refused, Removed, Touched};
+use crate::engine::{self, Base, Condition, Engine, NewCookie, Refused, Removed, Touch, Touched};
 use crate::session::{Body, BodyRef, BodyView, Encoding};
 use crate::sid::Sid;
 use crate::time::{Millis, NEVER, expires_at, whole};
@@ -271,13 +271,8 @@ impl Store {
     ) -> Done {
         let is_renewal = call.number(is_renewal)? > 0.0;
         let engine = self.engine();
-        let touched = self.removing(|removed| {
-            if is_renewal {
-                engine.renew(sid, cookie, now, expires, removed)
-            } else {
-                engine.touch(sid, cookie, now, expires, removed)
-            }
-        })?;
+        let touch = Touch { now, expires, is_renewal };
+        let touched = self.removing(|removed| engine.touch(sid, cookie, touch, removed))?;
         call.integer(touched_code(touched))
     }
 

@@ -28,7 +28,7 @@ const BUFFER_TO_KEEP: usize = 256 * 1024;
 
 /// A store as one JavaScript object has it. It is used by that object's thread only.
 pub(super) struct Store {
-    /// An empty one once the store is closed and its sessions are in a file, which is let go.
+    /// An empty one once the store is closed and its sessions are in a file, which is released.
     pub(super) engine: RefCell<Arc<dyn Engine>>,
     /// Of an engine that has a name, until the store is closed.
     pub(super) lease: RefCell<Option<Lease>>,
@@ -44,8 +44,8 @@ pub(super) struct Store {
     pub(super) expires: Cell<Millis>,
     /// What the calls so far removed and `takeRemoved` has not fetched. Empty without `dispose`.
     pub(super) removed: RefCell<Vec<Removed>>,
-    /// What the background thread had removed when it let go of the file.
-    pub(super) left: Arc<Mutex<Vec<Removed>>>,
+    /// What the background thread had removed when it released the file.
+    pub(super) pruned_at_close: Arc<Mutex<Vec<Removed>>>,
     pub(super) _open: OpenStore,
 }
 
@@ -109,7 +109,7 @@ impl Store {
             version: Cell::default(),
             expires: Cell::default(),
             removed: RefCell::default(),
-            left: Arc::default(),
+            pruned_at_close: Arc::default(),
             _open: BACKGROUND.open(),
         };
         Ok((Rc::new(store), set_aside))

@@ -44,7 +44,7 @@ impl Task {
     }
 }
 
-/// Nobody waits for work that has ended, however it did.
+/// Resets the task to idle, even if the work panicked.
 struct End(Task);
 
 impl Drop for End {

@@ -56,7 +56,7 @@ impl<'a> NewBody<'a> {
         match (self.cookie, self.is_json) {
             (None, false) => Place::Nowhere,
             (None, true) => Place::NotLookedFor,
-            (Some(cookie), _) => Place::Cut { template: cookie.template, rest: Rest::Unknown },
+            (Some(cookie), _) => Place::Cut { template: cookie.template },
         }
     }
 
@@ -85,15 +85,7 @@ enum Place {
     /// In the text, so many bytes.
     Known { length: u8 },
     /// Cut out of the text.
-    Cut { template: TemplateId, rest: Rest },
-}
-
-/// Whether `JSON.stringify` would write the rest of the session just as it stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Rest {
-    Unknown,
-    Canonical,
-    Other,
+    Cut { template: TemplateId },
 }
 
 /// A session as an engine keeps it.
@@ -202,7 +194,7 @@ impl Record {
 
     fn cut_cookie(&self) -> Option<CutCookie> {
         match self.place {
-            Place::Cut { template, .. } => Some(CutCookie { template, time: self.cookie_time }),
+            Place::Cut { template } => Some(CutCookie { template, time: self.cookie_time }),
             _ => None,
         }
     }
@@ -260,8 +252,8 @@ impl Record {
 
     /// Gives the session the cookie `cookie`, as text in UTF-8, and renews the expiry.
     ///
-    /// Returns false, having changed nothing, where that might not give the bytes that
-    /// `JSON.stringify` would, or where the body would take more than `room` bytes.
+    /// Returns false, having changed nothing, where there is no cookie to replace, or where the body
+    /// would take more than `room` bytes.
     pub(crate) fn set_cookie_text(
         &mut self,
         cookie: BodyRef<'_>,
@@ -299,7 +291,7 @@ impl Record {
             self.splice(&place, &[]);
         }
         self.cookie_at = at;
-        self.place = Place::Cut { template: cookie.template, rest: Rest::Canonical };
+        self.place = Place::Cut { template: cookie.template };
         self.cookie_time = cookie.time;
         self.expires = expires;
         true
@@ -320,13 +312,7 @@ impl Record {
                 }
                 found
             }
-            Place::Cut { template, rest: Rest::Unknown } => {
-                let is_canonical = json::is_cut_from_canonical(self.text(), at);
-                let rest = if is_canonical { Rest::Canonical } else { Rest::Other };
-                self.place = Place::Cut { template, rest };
-                is_canonical.then_some(at..at)
-            }
-            Place::Cut { rest, .. } => (rest == Rest::Canonical).then_some(at..at),
+            Place::Cut { .. } => Some(at..at),
         }
     }
 

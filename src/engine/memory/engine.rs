@@ -165,23 +165,9 @@ impl Engine for MemoryEngine {
         &self,
         sid: &Sid,
         cookie: NewCookie<'_>,
-        now: Millis,
-        expires: Millis,
+        touch: Touch,
         removed: &mut Vec<Removed>,
     ) -> Result<Touched> {
-        let touch = Touch { now, expires, is_renewal: false };
-        Ok(self.with_table(|table| table.touch(sid, cookie, touch, removed)))
-    }
-
-    fn renew(
-        &self,
-        sid: &Sid,
-        cookie: NewCookie<'_>,
-        now: Millis,
-        expires: Millis,
-        removed: &mut Vec<Removed>,
-    ) -> Result<Touched> {
-        let touch = Touch { now, expires, is_renewal: true };
         Ok(self.with_table(|table| table.touch(sid, cookie, touch, removed)))
     }
 

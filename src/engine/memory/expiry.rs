@@ -69,7 +69,7 @@ impl Prune {
             return None;
         }
         if !record.is_expired(self.now) {
-            shard.rearm(entry);
+            shard.reschedule(entry);
             return None;
         }
         shard.remove_by_hash(entry.sid)

@@ -15,7 +15,7 @@ use proptest::test_runner::{Config, TestRunner};
 use super::MemoryEngine;
 use crate::background::{Maintenance, Worker};
 use crate::engine::{
-    Condition, Counters, Engine, NewCookie, Options, Refused, Removed, Result, Touched,
+    Condition, Counters, Engine, NewCookie, Options, Refused, Removed, Result, Touch, Touched,
 };
 use crate::session::{Body, BodyRef, BodyView, Encoding};
 use crate::sid::Sid;
@@ -668,7 +668,11 @@ impl Pair {
             None => NewCookie::Text(body_ref(cookie)),
             Some(template) => NewCookie::Cut { template, time: Some(self.bodies.cast_signed()) },
         };
-        match self.engine.touch(&sid, new_cookie, now, expires, removed).unwrap() {
+        match self
+            .engine
+            .touch(&sid, new_cookie, Touch { now, expires, is_renewal: false }, removed)
+            .unwrap()
+        {
             Touched::NeedsText => unreachable!("the template is there"),
             Touched::Missing => Ok(false),
             Touched::Renewed => Ok(true),
@@ -869,7 +873,10 @@ impl Crowd {
     /// With the cookie it has already, so that each body stays what it was.
     fn touch(&self, sid: &Sid, now: Millis, expires: Millis, removed: &mut Vec<Removed>) {
         let cookie = NewCookie::Text(body_ref("0"));
-        let touched = self.engine.touch(sid, cookie, now, expires, removed).unwrap();
+        let touched = self
+            .engine
+            .touch(sid, cookie, Touch { now, expires, is_renewal: false }, removed)
+            .unwrap();
         assert_ne!(touched, Touched::NeedsRewrite);
     }
 

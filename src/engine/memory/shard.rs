@@ -73,11 +73,11 @@ impl Shard {
         let hash = sid.hash();
         self.records.put(sid, record);
         self.peak = self.peak.max(self.records.len());
-        self.arm(hash);
+        self.schedule(hash);
     }
 
     /// Gives the record of `sid` a entry for its expiry, unless it has an earlier one.
-    pub(super) fn arm(&mut self, sid: SidHash) {
+    pub(super) fn schedule(&mut self, sid: SidHash) {
         let Some(record) = self.records.peek_mut(&sid) else {
             return;
         };
@@ -121,11 +121,11 @@ impl Shard {
     }
 
     /// Takes `entry` for spent and gives its record, which lives on, the next one.
-    pub(super) fn rearm(&mut self, entry: ExpiryEntry) {
+    pub(super) fn reschedule(&mut self, entry: ExpiryEntry) {
         if let Some(record) = self.records.peek_mut(&entry.sid) {
             record.due = NEVER;
         }
-        self.arm(entry.sid);
+        self.schedule(entry.sid);
     }
 
     /// Entries of records that are gone are left lying until they come up. Before they

@@ -1,4 +1,4 @@
-//! The rules of the store: what is found, what a use renews, what goes when.
+//! The operations of an engine in memory on one session: what is found, written, renewed, removed.
 //!
 //! A table is used by one caller at a time and has neither lock nor thread. It goes by no clock
 //! (one only times prunes, for the statistics): time comes in as an argument, and what is removed
@@ -222,7 +222,7 @@ impl Table {
         }
         self.bytes += record.allocated();
         let written = Written::of(record, now);
-        self.settle_expiry(&sid, written, removed);
+        self.remove_or_schedule(&sid, written, removed);
         self.trim(removed);
         Ok(version)
     }
@@ -290,7 +290,7 @@ impl Table {
         self.bytes = self.bytes - before + record.allocated();
         let written = Written::of(record, now);
         self.counters.touches += 1;
-        self.settle_expiry(sid, written, removed);
+        self.remove_or_schedule(sid, written, removed);
         self.trim(removed);
         Touched::Renewed
     }
@@ -384,13 +384,13 @@ impl Table {
 
     /// After a write to the record of `sid`: removes it if it has expired already, as
     /// lru-cache does, which uses an entry it has overwritten; else sees to its entry.
-    fn settle_expiry(&mut self, sid: &Sid, written: Written, removed: &mut Vec<Removed>) {
+    fn remove_or_schedule(&mut self, sid: &Sid, written: Written, removed: &mut Vec<Removed>) {
         if written.is_expired {
             self.expire(sid, removed);
         } else if written.needs_entry
             && let Some(shard) = shard_of(&mut self.shards, sid)
         {
-            shard.arm(sid.hash());
+            shard.schedule(sid.hash());
         }
     }
 

@@ -1,4 +1,4 @@
-//! Which files need not be looked through when they are opened.
+//! Which files need not be verified when they are opened.
 //!
 //! That reads the whole file, a third of a second for a million sessions. So the last process that
 //! closes it notes what the system knows of it then. Where that is the same when the next one
@@ -61,7 +61,7 @@ impl InUse {
 }
 
 impl Drop for InUse {
-    /// Is dropped after the map was closed. Without a note the file is only looked through.
+    /// Is dropped after the map was closed. Without a note the file is verified, no more.
     fn drop(&mut self) {
         if self.process == std::process::id() {
             let _ = self.leave();
@@ -74,7 +74,7 @@ impl Drop for InUse {
     }
 }
 
-/// Waits until this copy of the library has let go of the file, for so long at the most.
+/// Waits until this copy of the library has released the file, for so long at the most.
 pub(super) fn wait_until_closed(lmdb: Identity, limit: Duration) {
     let mut open = OPEN.lock();
     CLOSED.wait_while_for(&mut open, |open| open.contains(&lmdb), limit);

@@ -29,13 +29,13 @@ enum Found {
     Missing,
     Alive,
     /// Something that is to be removed.
-    Over,
+    Unusable,
 }
 
 impl SharedEngine {
     /// Removes what has expired or is damaged. It is read if the store is `stale`, or if another
     /// process has written it since.
-    fn take_over(
+    fn remove_unusable(
         &self,
         key: &[u8],
         now: Millis,
@@ -113,7 +113,7 @@ impl SharedEngine {
     }
 
     /// Removes those of the sessions that have expired or are damaged.
-    fn remove_over(
+    fn remove_all_unusable(
         &self,
         keys: &[Vec<u8>],
         now: Millis,
@@ -188,14 +188,14 @@ impl Engine for SharedEngine {
         let found = self.reading(|snapshot| {
             let (head, body) = match snapshot.sessions.get(snapshot.transaction, key)? {
                 Session::Missing => return Ok(Found::Missing),
-                Session::Damaged => return Ok(Found::Over),
+                Session::Damaged => return Ok(Found::Unusable),
                 Session::Found(head, body) => (head, body),
             };
             if has_expired(head.due.expires, now) {
-                return Ok(Found::Over);
+                return Ok(Found::Unusable);
             }
             let Some(view) = view(key, &head, &body, snapshot.state.version) else {
-                return Ok(Found::Over);
+                return Ok(Found::Unusable);
             };
             read(view);
             Ok(Found::Alive)
@@ -203,7 +203,7 @@ impl Engine for SharedEngine {
         match found {
             Found::Missing => Ok(false),
             Found::Alive => Ok(true),
-            Found::Over => Ok(self.take_over(key, now, removed, read)?),
+            Found::Unusable => Ok(self.remove_unusable(key, now, removed, read)?),
         }
     }
 
@@ -279,22 +279,10 @@ impl Engine for SharedEngine {
         &self,
         sid: &Sid,
         cookie: NewCookie<'_>,
-        now: Millis,
-        expires: Millis,
+        touch: Touch,
         removed: &mut Vec<Removed>,
     ) -> Result<Touched> {
-        Ok(self.touch_session(sid, cookie, Touch { now, expires, is_renewal: false }, removed)?)
-    }
-
-    fn renew(
-        &self,
-        sid: &Sid,
-        cookie: NewCookie<'_>,
-        now: Millis,
-        expires: Millis,
-        removed: &mut Vec<Removed>,
-    ) -> Result<Touched> {
-        Ok(self.touch_session(sid, cookie, Touch { now, expires, is_renewal: true }, removed)?)
+        Ok(self.touch_session(sid, cookie, touch, removed)?)
     }
 
     /// None: a template would have to be known to all processes.
@@ -350,7 +338,7 @@ impl Engine for SharedEngine {
             }
             Ok((listed, over))
         })?;
-        self.remove_over(&over, now, removed)?;
+        self.remove_all_unusable(&over, now, removed)?;
         Ok(listed)
     }
 

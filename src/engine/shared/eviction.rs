@@ -1,4 +1,4 @@
-//! What goes by itself: what has expired, and what there is no room for.
+//! Automatic removal: expiry and eviction.
 
 use super::layout::{self, Due};
 use super::lmdb::Lmdb;

@@ -37,7 +37,7 @@ impl SharedEngine {
     }
 
     /// Goes on with the files that are in the folder now, or makes some. Waits so long for others
-    /// to let go of earlier ones, but does not where it has failed before.
+    /// to release earlier ones, but does not where it has failed before.
     pub(super) fn follow_files(&self, patience: Duration) -> Result<()> {
         self.belongs_here().map_err(|cause| self.error(Attempt::Open, cause))?;
         if !self.is_file_replaced() {

@@ -5,7 +5,7 @@
 //! | `heads`     | sid                         | [`Head`]: what a touch renews                |
 //! | `bodies`    | sid                         | checksum, then the body without its cookie   |
 //! | `pieces`    | sid, then a number          | what of that does not fit into a page        |
-//! | `expiry`    | expiry, then turn           | sid                                          |
+//! | `expiry`    | expiry, then sequence       | sid                                          |
 //! | `destroyed` | sid                         | version at which, and time when              |
 //! | `deaths`    | version at which, then sid  | nothing                                      |
 //! | `state`     | one                         | [`State`]: counts, and the format's version  |
@@ -53,17 +53,14 @@ pub(super) const DUE: usize = 16;
 /// The longest cookie that is kept in the head: with it, a head fits into a page of any size.
 pub(super) const MAX_COOKIE: usize = 2048;
 
-/// Whether JSON would write the rest of the session as it stands, so that a touch may replace the
-/// cookie alone; see [`crate::session::json`].
+/// Where the cookie of a session is, which a touch replaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cookie {
     /// Not to be replaced.
     Fixed,
     /// In the body, if there is one.
     Unseen,
-    /// In the head; whether it may be replaced is not known.
-    CutUnseen,
-    /// In the head, and may be replaced.
+    /// In the head.
     Cut,
 }
 
@@ -83,7 +80,7 @@ pub(super) struct Head<'a> {
     pub(super) cookie: &'a [u8],
 }
 
-const PLACES: [Cookie; 4] = [Cookie::Fixed, Cookie::Unseen, Cookie::CutUnseen, Cookie::Cut];
+const PLACES: [Cookie; 3] = [Cookie::Fixed, Cookie::Unseen, Cookie::Cut];
 const ENCODINGS: [Encoding; 5] =
     [Encoding::Ascii, Encoding::Utf8, Encoding::Utf16, Encoding::Buffer, Encoding::Uint8Array];
 
@@ -92,7 +89,7 @@ impl<'a> Head<'a> {
     pub(super) fn cut(&self) -> Option<(usize, &'a [u8])> {
         match self.place {
             Cookie::Fixed | Cookie::Unseen => None,
-            Cookie::CutUnseen | Cookie::Cut => Some((self.cookie_at as usize, self.cookie)),
+            Cookie::Cut => Some((self.cookie_at as usize, self.cookie)),
         }
     }
 
@@ -105,7 +102,10 @@ impl<'a> Head<'a> {
         }
         Some(Self {
             version: number_at(fixed, 0)?,
-            due: Due { expires: number_at(fixed, 8)?.cast_signed(), turn: number_at(fixed, 16)? },
+            due: Due {
+                expires: number_at(fixed, 8)?.cast_signed(),
+                sequence: number_at(fixed, 16)?,
+            },
             body: u32::from_le_bytes(fixed.get(24..28)?.try_into().ok()?),
             cookie_at: u32::from_le_bytes(fixed.get(28..32)?.try_into().ok()?),
             place: *PLACES.get(usize::from(fixed[32]))?,
@@ -118,7 +118,7 @@ impl<'a> Head<'a> {
         bytes.clear();
         bytes.extend_from_slice(&self.version.to_le_bytes());
         bytes.extend_from_slice(&self.due.expires.to_le_bytes());
-        bytes.extend_from_slice(&self.due.turn.to_le_bytes());
+        bytes.extend_from_slice(&self.due.sequence.to_le_bytes());
         bytes.extend_from_slice(&self.body.to_le_bytes());
         bytes.extend_from_slice(&self.cookie_at.to_le_bytes());
         let place = PLACES.iter().position(|place| *place == self.place).unwrap_or(0);
@@ -188,28 +188,28 @@ impl PieceKeys {
 pub(super) struct Due {
     pub(super) expires: Millis,
     /// The number of the write or touch that said so: no other session has it.
-    pub(super) turn: Version,
+    pub(super) sequence: Version,
 }
 
 impl Due {
     /// What comes before all that expires then or later.
     pub(super) fn first_at(expires: Millis) -> Self {
-        Self { expires, turn: 0 }
+        Self { expires, sequence: 0 }
     }
 
     /// The key by which a session is found when it expires.
     pub(super) fn key(self) -> [u8; DUE] {
         let mut key = [0; DUE];
         key[..8].copy_from_slice(&order_of(self.expires).to_be_bytes());
-        key[8..].copy_from_slice(&self.turn.to_be_bytes());
+        key[8..].copy_from_slice(&self.sequence.to_be_bytes());
         key
     }
 
     pub(super) fn read(key: &[u8]) -> Option<Self> {
-        let (order, turn) = key.split_at_checked(8)?;
+        let (order, sequence) = key.split_at_checked(8)?;
         let order = u64::from_be_bytes(order.try_into().ok()?);
-        let turn = u64::from_be_bytes(turn.try_into().ok()?);
-        Some(Self { expires: (order ^ SIGN).cast_signed(), turn })
+        let sequence = u64::from_be_bytes(sequence.try_into().ok()?);
+        Some(Self { expires: (order ^ SIGN).cast_signed(), sequence })
     }
 }
 

@@ -42,7 +42,7 @@ impl Listing for SidListing {
             let (mut last, mut count) = (None, 0);
             for entry in snapshot.sessions.heads.range(snapshot.transaction, &range)?.take(STEP) {
                 let (key, head) = entry?;
-                let rank = Head::read(key, head).map(|head| (head.due.expires, head.due.turn));
+                let rank = Head::read(key, head).map(|head| (head.due.expires, head.due.sequence));
                 listed.extend(rank.map(|rank| (rank, Sid::new(key, &engine.hasher))));
                 last = Some(key);
                 count += 1;

@@ -7,7 +7,7 @@
 //!   millisecond, not of use: what expires soonest is evicted first, though never
 //!   the session that is being written, and listed last. Where all have one lifetime and are
 //!   touched when they are used, that is the same.
-//! - Reading writes nothing, unless it comes across a session that has expired.
+//! - Reading writes nothing, unless the session that it reads has expired.
 //! - A sid has to have between 1 and 503 bytes. Another is never found, and refused by `set`.
 //! - A prune also removes what is written while it goes on and has expired by then.
 //! - The file has a size that it does not outgrow, and `max_bytes` is a share of it at the most.

@@ -30,7 +30,7 @@ const READERS: u32 = 4096;
 /// removed or replaced. They look once a second.
 pub(super) const NOTICING: Duration = Duration::from_secs(5);
 
-/// How often it looks whether they have let go.
+/// How often it looks whether they have released them.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// The file as it is open. What is dropped first is closed first.
@@ -172,7 +172,7 @@ fn try_open(
         Err(error) if error.kind() == ErrorKind::NotFound => 0,
         Err(error) => return Err(error.into()),
     };
-    // A file that others use is changing, and was looked through when the first of them opened it.
+    // A file that others use is changing, and was verified when the first of them opened it.
     let is_to_be_checked = matches!(others, Others::None { is_known: false });
     if length > 0 && is_to_be_checked && !looks_right(&data)? {
         return Ok(None);
@@ -314,7 +314,7 @@ fn set_file_aside(folder: &Path) -> io::Result<PathBuf> {
 /// Gives the file of LMDB's locks all of its blocks, if it is new.
 #[cfg(unix)]
 fn make_locks(locks: &File) -> io::Result<()> {
-    // What LMDB reckons a reader to take, and its own head.
+    // What LMDB takes for each reader, and its own head.
     let length = (READERS as usize + 8) * 64;
     let has = usize::try_from(locks.metadata()?.len()).unwrap_or(usize::MAX);
     if has == 0 { blocks::write_zeros(locks, 0..length) } else { Ok(()) }

@@ -42,7 +42,7 @@ impl<'a> NewBody<'a> {
         };
         let (cookie, after) = rest.split_at(flat.length);
         let before = &bytes[..BEFORE_COOKIE.len()];
-        Self { before, cookie, after, place: Cookie::CutUnseen, ..whole }
+        Self { before, cookie, after, place: Cookie::Cut, ..whole }
     }
 
     pub(super) fn cost(&self, key: &[u8], limits: &Limits) -> usize {
@@ -62,7 +62,7 @@ impl<'a> NewBody<'a> {
     fn cookie_at(&self) -> u32 {
         match self.place {
             Cookie::Fixed | Cookie::Unseen => 0,
-            Cookie::CutUnseen | Cookie::Cut => u32::try_from(self.before.len()).unwrap_or(0),
+            Cookie::Cut => u32::try_from(self.before.len()).unwrap_or(0),
         }
     }
 }
@@ -108,10 +108,10 @@ impl Writing<'_> {
             self.note_removed(key, old);
         }
         let version = found.filter(|_| !condition.is_change()).map_or(next, |found| found.version);
-        let due = Due { expires, turn: next };
+        let due = Due { expires, sequence: next };
         self.write(key, new, (version, due), found.as_ref())?;
         if found.is_some() && expires < now {
-            self.settle_expiry(key, now)?;
+            self.remove_if_expired(key, now)?;
         }
         self.evict(key)?;
         Ok(Ok(next))
@@ -214,7 +214,7 @@ impl Writing<'_> {
     }
 
     /// What was overwritten with something that has expired goes at once.
-    fn settle_expiry(&mut self, key: &[u8], now: Millis) -> Lmdb<()> {
+    fn remove_if_expired(&mut self, key: &[u8], now: Millis) -> Lmdb<()> {
         if let Some(written) = self.find(key)?.filter(|written| written.is_expired(now)) {
             self.expire(key, &written)?;
         }
@@ -237,7 +237,7 @@ impl Writing<'_> {
         }
         self.counters.touches += 1;
         if touch.expires < touch.now {
-            self.settle_expiry(key, touch.now)?;
+            self.remove_if_expired(key, touch.now)?;
         }
         self.evict(key)?;
         Ok(Touched::Renewed)
@@ -245,7 +245,7 @@ impl Writing<'_> {
 
     /// Returns false, having changed nothing, where the cookie cannot be replaced.
     fn renew(&mut self, key: &[u8], old: &Stored, given: BodyRef<'_>, touch: Touch) -> Lmdb<bool> {
-        let due = Due { expires: touch.expires, turn: self.state.version + 1 };
+        let due = Due { expires: touch.expires, sequence: self.state.version + 1 };
         let cookie = given.bytes;
         if cookie.len() > MAX_COOKIE {
             return Ok(false);
@@ -258,7 +258,7 @@ impl Writing<'_> {
         let is_body_needed = match head.place {
             Cookie::Fixed => false,
             Cookie::Cut => !is_apart_and_renewed,
-            Cookie::Unseen | Cookie::CutUnseen => true,
+            Cookie::Unseen => true,
         };
         let session =
             is_body_needed.then(|| self.sessions.get(&self.transaction, key)).transpose()?;
@@ -273,8 +273,6 @@ impl Writing<'_> {
             (Cookie::Cut, None) if !is_body_needed => Some((at, None)),
             (Cookie::Fixed, _) | (_, None) => None,
             (Cookie::Cut, Some(body)) => Some((at, Some([body, &[][..]]))),
-            (Cookie::CutUnseen, Some(body)) => json::is_cut_from_canonical(body, at as usize)
-                .then_some((at, (!is_apart_and_renewed).then_some([body, &[][..]]))),
             (Cookie::Unseen, Some(body)) => cut_cookie(body),
         };
         let Some((cookie_at, rest)) = cut else {
@@ -303,7 +301,7 @@ impl Writing<'_> {
         if is_too_large || cost > self.limits.max_bytes {
             return Ok(false);
         }
-        let version = if is_renewed { head.version } else { due.turn };
+        let version = if is_renewed { head.version } else { due.sequence };
         let place = Cookie::Cut;
         let head = Head { version, due, body: length, cookie_at, place, encoding, cookie };
         head.write_to(key, &mut self.buffers.head);
@@ -314,7 +312,7 @@ impl Writing<'_> {
         self.sessions.heads.put(&mut self.transaction, key, &self.buffers.head)?;
         self.give_back(old.cost);
         self.state.bytes += cost as u64;
-        self.state.version = due.turn;
+        self.state.version = due.sequence;
         self.move_expiry(key, Some(old), due)?;
         Ok(true)
     }

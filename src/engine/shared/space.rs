@@ -124,7 +124,7 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    /// Half of the file is for what the sessions are reckoned to take. The pages in use may be more
+    /// Half of the file is for the estimated size of the sessions. The pages in use may be more
     /// than that, and then some are needed for what writers copy and readers still hold.
     ///
     /// An eighth is for one session. While it is overwritten the file has it twice, once more what

@@ -151,8 +151,8 @@ impl SharedEngine {
         let need = blocks::Need { pages: env.info().last_page_number + 1, size };
         // Pages that no tree has, or that are emptier than those of a tree that grows.
         let free_pages = || {
-            let reckoned = before.bytes.saturating_add(before.tombstone_bytes);
-            let needed = count_of(reckoned / limits.page.bytes() as u64);
+            let estimated = before.bytes.saturating_add(before.tombstone_bytes);
+            let needed = count_of(estimated / limits.page.bytes() as u64);
             Ok(need.pages.saturating_sub(databases.pages(&transaction)?.min(needed)))
         };
         let mut state = before;

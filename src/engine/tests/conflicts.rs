@@ -12,7 +12,7 @@ use proptest::test_runner::Config;
 use crate::engine::shared::tests::{Folder, START, body_ref};
 use crate::engine::tombstones::REMEMBERED;
 use crate::engine::{
-    Base, Condition, Engine, MemoryEngine, NewCookie, Options, Refused, Touched, Version,
+    Base, Condition, Engine, MemoryEngine, NewCookie, Options, Refused, Touch, Touched, Version,
 };
 use crate::session::BodyView;
 use crate::sid::Sid;
@@ -192,7 +192,12 @@ impl World {
                 let cookie = NewCookie::Text(body_ref("1"));
                 let existed = self.is_stored(sid);
                 let sid = &self.sids[sid];
-                let touched = self.engine().touch(sid, cookie, now, now + life, &mut Vec::new());
+                let touched = self.engine().touch(
+                    sid,
+                    cookie,
+                    Touch { now, expires: now + life, is_renewal: false },
+                    &mut Vec::new(),
+                );
                 assert_eq!(touched.unwrap() == Touched::Missing, !existed);
                 assert!(existed || read(self.engine(), sid, now).is_none(), "brought back");
             }
@@ -407,7 +412,9 @@ fn with_a_cookie(check: impl Fn(&dyn Engine, &Sid, Version)) {
 
 fn renew(engine: &dyn Engine, sid: &Sid, cookie: &str, expires: Millis) -> Touched {
     let text = NewCookie::Text(body_ref(cookie));
-    engine.renew(sid, text, START, expires, &mut Vec::new()).unwrap()
+    engine
+        .touch(sid, text, Touch { now: START, expires, is_renewal: true }, &mut Vec::new())
+        .unwrap()
 }
 
 #[test]
@@ -451,7 +458,14 @@ fn a_renewal_by_template_keeps_what_one_by_text_does() {
         let stored = crate::time::from_iso(b"2026-01-01T00:00:10.000Z").unwrap();
         let renew = |template, time, expires| {
             let cookie = NewCookie::Cut { template, time: Some(time) };
-            engine.renew(&sid, cookie, START, expires, &mut Vec::new()).unwrap()
+            engine
+                .touch(
+                    &sid,
+                    cookie,
+                    Touch { now: START, expires, is_renewal: true },
+                    &mut Vec::new(),
+                )
+                .unwrap()
         };
         assert_eq!(renew(other, stored, START + 100), Touched::NeedsRewrite);
         assert_eq!(renew(plain, stored - 1, START + 100), Touched::NeedsRewrite);
@@ -468,7 +482,14 @@ fn a_touch_that_changes_more_than_the_time_is_a_change_to_whoever_has_read_the_s
         let unchanged = Condition::Unchanged { read: version, expected: version };
         let touch = |cookie: &str| {
             let cookie = NewCookie::Text(body_ref(cookie));
-            engine.touch(sid, cookie, START, START + 100, &mut Vec::new()).unwrap()
+            engine
+                .touch(
+                    sid,
+                    cookie,
+                    Touch { now: START, expires: START + 100, is_renewal: false },
+                    &mut Vec::new(),
+                )
+                .unwrap()
         };
         let set = || write(engine, sid, "{}", unchanged, (START, START + 100));
         assert_eq!(touch(&cookie(11, "/other")), Touched::Renewed);

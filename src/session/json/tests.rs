@@ -55,65 +55,27 @@ fn accepts_what_stringify_writes() {
     }
 }
 
+/// Touches leave all but the cookie as it stands.
 #[test]
-fn rejects_what_stringify_would_have_written_otherwise() {
-    for value in [
-        "00",
-        "01",
-        "-0",
-        "1.0",
-        "1.50",
-        "1e3",
-        "1E3",
-        "1e+21",
-        "0.0000001",
-        "12345678901234567890",
-        "9007199254740993",
-        "1000000000000000000000",
-        "-",
-        ".5",
-        "5.",
-        "",
-        r#""\u0041""#,
-        r#""\/""#,
-        r#""\u001F""#,
-        r#""\u000a""#,
-        r#""\ud83d\ude00""#,
-        r#""\u0022""#,
-        r#"{"1":1,"0":2}"#,
-        r#"{"a":1,"0":2}"#,
-        r#"{"4294967294":1}"#,
-        r#"{"1":1,"1":2}"#,
-        " 1",
-        "1 ",
-        "[1, 2]",
-        "[1,]",
-        "[",
-        "tru",
-        "nul",
-        "Infinity",
-        "NaN",
-        "undefined",
-    ] {
-        let text = format!(r#"{{"cookie":1,"v":{value}}}"#);
-        assert_eq!(cookie_text(&text), None, "{text}");
+fn accepts_what_raw_json_and_proxies_make_stringify_write() {
+    for value in ["1.0", "-0", "1E+3", "12345678901234567890", r#""\u0041\/""#, r#"{"a":1,"0":2}"#]
+    {
+        for text in [
+            format!(r#"{{"cookie":1,"v":{value}}}"#),
+            format!(r#"{{"v":{value},"cookie":1}}"#),
+            format!(r#"{{"v":[{value},{{"cookie":2}}],"cookie":1}}"#),
+        ] {
+            assert_eq!(cookie_text(&text), Some("1"), "{text}");
+        }
     }
 }
 
 #[test]
-fn a_session_is_judged_alike_with_its_cookie_and_without() {
-    let cookie = r#"{"path":"/"}"#;
-    for rest in [r#","a":1"#, r#","a":{"b":[1,"x"]}"#, "", r#","a":1.0"#, r#","cookie":1"#] {
-        for before in ["", r#""z":[],"#] {
-            let whole = format!(r#"{{{before}"cookie":{cookie}{rest}}}"#);
-            let at = before.len() + r#"{"cookie":"#.len();
-            let cut = format!("{}{}", &whole[..at], &whole[at + cookie.len()..]);
-            let is_found = cookie_text(&whole).is_some();
-            assert_eq!(is_cut_from_canonical(cut.as_bytes(), at), is_found, "{whole}");
-            assert!(!is_cut_from_canonical(cut.as_bytes(), at + 1), "{whole}");
-        }
+fn rejects_what_is_not_json_or_has_white_space() {
+    for before in ["", " ", "{", "[", "1 ", "[1, 2]", r#"""#, r#""\"#, ",", "]"] {
+        let text = format!(r#"{{"v":{before},"cookie":1}}"#);
+        assert_eq!(cookie_text(&text), None, "{text}");
     }
-    assert!(!is_cut_from_canonical(br#"{"cooky":}"#, 9));
 }
 
 #[test]
@@ -128,33 +90,18 @@ fn a_flat_object_ends_where_it_closes_and_tells_where_the_string_is() {
 
 #[test]
 fn what_is_not_flat_or_not_an_object_is_none() {
-    for text in [
-        "",
-        "[]",
-        "1",
-        r#"{"a":{}}"#,
-        r#"{"a":[]}"#,
-        r#"{"a":1"#,
-        r#"{"expires":"a","expires":"b"}"#,
-        r#"{ "a":1}"#,
-    ] {
+    for text in ["", "[]", "1", r#"{"a":{}}"#, r#"{"a":[]}"#, r#"{"a":1"#, r#"{ "a":1}"#] {
         assert!(flat_object(text.as_bytes(), b"expires").is_none(), "{text}");
     }
 }
 
 #[test]
-fn rejects_two_cookies_and_bytes_behind_the_end() {
-    assert_eq!(cookie_text(r#"{"cookie":1,"cookie":2}"#), None);
-    assert_eq!(cookie_text(r#"{"cookie":1}x"#), None);
-}
-
-#[test]
-fn gives_up_on_deep_nesting_and_does_not_overflow() {
-    let deep = format!(r#"{{"cookie":1,"v":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
-    assert_eq!(cookie_text(&deep), None);
-    let deep =
-        format!(r#"{{"cookie":1,"v":{}1{}}}"#, r#"{"a":"#.repeat(100_000), "}".repeat(100_000));
-    assert_eq!(cookie_text(&deep), None);
+fn deep_nesting_does_not_overflow() {
+    for (open, close) in [("[", "]"), (r#"{"a":["#, "]}")] {
+        let deep = format!("{}1{}", open.repeat(100_000), close.repeat(100_000));
+        assert_eq!(cookie_text(&format!(r#"{{"v":{deep},"cookie":1}}"#)), Some("1"));
+        assert_eq!(cookie_text(&format!(r#"{{"cookie":{deep}}}"#)), Some(&deep[..]));
+    }
 }
 
 proptest! {
@@ -166,15 +113,5 @@ proptest! {
     #[test]
     fn never_panics_on_json_like_text(text in r#"\{"cookie":[\{\}\[\]",:a-c0-9\\u.-]{0,60}"#) {
         let _ = cookie_value(text.as_bytes());
-    }
-
-    /// Whatever double is accepted is spelled as Rust's shortest form, which for these is
-    /// JavaScript's too; __test__/touch.spec.js holds the two against each other.
-    #[test]
-    fn integers_and_plain_decimals_are_canonical(whole in -999_999_999i64..999_999_999, cents in 1u8..100) {
-        prop_assert!(is_canonical_number(whole.to_string().as_bytes()));
-        let decimal = format!("{whole}.{cents:02}");
-        let decimal = decimal.trim_end_matches('0');
-        prop_assert!(is_canonical_number(decimal.as_bytes()) || decimal.starts_with("-0."));
     }
 }

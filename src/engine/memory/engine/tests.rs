@@ -101,15 +101,36 @@ fn a_write_counts_for_what_it_is_and_only_if_it_is_done() {
         Err(Refused::TooLarge)
     );
     assert_eq!(engine.set(sid(), large, touch, (0, 9), removed).unwrap(), Err(Refused::TooLarge));
-    let touched = engine.touch(&sid(), NewCookie::Text(large), 0, 9, removed).unwrap();
+    let touched = engine
+        .touch(
+            &sid(),
+            NewCookie::Text(large),
+            Touch { now: 0, expires: 9, is_renewal: false },
+            removed,
+        )
+        .unwrap();
     assert_eq!(touched, Touched::NeedsRewrite);
     let counters = engine.stats().unwrap().counters;
     assert_eq!((counters.sets, counters.touches), (1, 0));
 
     let cookie = BodyRef { bytes: b"1", ..BODY };
     engine.set(sid(), BODY, touch, (0, NEVER), removed).unwrap().unwrap();
-    engine.touch(&sid(), NewCookie::Text(cookie), 0, NEVER, removed).unwrap();
-    engine.touch(&engine.sid(b"none"), NewCookie::Text(BODY), 0, NEVER, removed).unwrap();
+    engine
+        .touch(
+            &sid(),
+            NewCookie::Text(cookie),
+            Touch { now: 0, expires: NEVER, is_renewal: false },
+            removed,
+        )
+        .unwrap();
+    engine
+        .touch(
+            &engine.sid(b"none"),
+            NewCookie::Text(BODY),
+            Touch { now: 0, expires: NEVER, is_renewal: false },
+            removed,
+        )
+        .unwrap();
     let counters = engine.stats().unwrap().counters;
     assert_eq!((counters.sets, counters.touches), (1, 2));
     assert_eq!(*removed, []);

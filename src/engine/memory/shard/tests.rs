@@ -17,7 +17,7 @@ fn record(expires: Millis, last_use: u64) -> Record {
 fn renew(shard: &mut Shard, sid: &Sid, expires: Millis, last_use: u64) {
     let renewed = NewBody::new(BODY, &mut Templates::default());
     shard.use_record(sid, last_use).unwrap().overwrite(&renewed, expires);
-    shard.arm(sid.hash());
+    shard.schedule(sid.hash());
 }
 
 fn due_before(shard: &mut Shard, now: Millis) -> Vec<ExpiryEntry> {
@@ -47,7 +47,7 @@ fn a_longer_life_costs_no_ticket_until_the_old_one_comes_up() {
     shard.validate();
 
     let entry = shard.next_due(11).unwrap();
-    shard.rearm(entry);
+    shard.reschedule(entry);
     shard.validate();
     assert_eq!(shard.next_due(999), None);
     assert_eq!(shard.next_due(1000).map(|entry| entry.due), Some(999));
@@ -71,7 +71,7 @@ fn a_record_that_lives_for_ever_from_now_on_needs_no_ticket() {
     shard.insert(sid(1), record(10, 1));
     renew(&mut shard, &sid(1), NEVER, 2);
     let entry = shard.next_due(11).unwrap();
-    shard.rearm(entry);
+    shard.reschedule(entry);
     assert_eq!(shard.entries.len(), 0);
     shard.validate();
 }

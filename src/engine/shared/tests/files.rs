@@ -11,6 +11,7 @@ use super::processes::Running;
 use super::{Folder, MAP, START, State, body_ref, read};
 use crate::engine::{
     Condition, Durable, Engine, Failure, NewCookie, Options, REMOVED_AT_ONCE, Refused, Removed,
+    Touch,
 };
 use crate::sid::Sid;
 use crate::time::NEVER;
@@ -178,7 +179,14 @@ fn goes_on(folder: &Folder) -> bool {
     for (number, sid) in sids.iter().enumerate() {
         get(&engine, sid);
         let cookie = NewCookie::Text(body_ref("1"));
-        engine.touch(sid, cookie, START, NEVER, &mut Vec::new()).unwrap();
+        engine
+            .touch(
+                sid,
+                cookie,
+                Touch { now: START, expires: NEVER, is_renewal: false },
+                &mut Vec::new(),
+            )
+            .unwrap();
         if number % 3 == 0 {
             engine.destroy(sid, START, &mut Vec::new()).unwrap();
         } else if layout::key_of(sid).is_some() {
@@ -504,7 +512,14 @@ fn what_changes_nothing_writes_nothing() {
     let last = |engine: &SharedEngine| engine.files().unwrap().env.info().last_txn_id;
     let before = last(&engine);
     let cookie = NewCookie::Text(body_ref("1"));
-    engine.touch(&engine.sid(b"missing"), cookie, START, NEVER, &mut Vec::new()).unwrap();
+    engine
+        .touch(
+            &engine.sid(b"missing"),
+            cookie,
+            Touch { now: START, expires: NEVER, is_renewal: false },
+            &mut Vec::new(),
+        )
+        .unwrap();
     engine.prune_all(START);
     assert_eq!(last(&engine), before);
     set(&engine, &engine.sid(b"sid"), "{}").unwrap();

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::super::SharedEngine;
 use super::{Folder, START, body_ref, read};
 use crate::background::Maintenance;
-use crate::engine::{Condition, Engine, NewCookie, Options, Refused, Touched};
+use crate::engine::{Condition, Engine, NewCookie, Options, Refused, Touch, Touched};
 use crate::sid::Sid;
 use crate::time::{Millis, NEVER};
 
@@ -108,7 +108,12 @@ fn run(folder: &Folder, map_size: usize, ops: &[Op]) {
                 let sid = sid_of(&engine, sid);
                 let cookie = format!(r#"{{"path":"{}"}}"#, "y".repeat(length));
                 let cookie = NewCookie::Text(body_ref(&cookie));
-                let touched = engine.touch(&sid, cookie, START, NEVER, &mut Vec::new());
+                let touched = engine.touch(
+                    &sid,
+                    cookie,
+                    Touch { now: START, expires: NEVER, is_renewal: false },
+                    &mut Vec::new(),
+                );
                 assert_ne!(touched.unwrap(), Touched::NeedsText);
             }
             Op::Destroy(sid) => {

@@ -16,7 +16,8 @@ use super::super::writing::STEP;
 use super::{Folder, Reading, START, body_ref, read};
 use crate::background::Maintenance;
 use crate::engine::{
-    Condition, Counters, Engine, NewCookie, Options, REMOVED_AT_ONCE, Refused, Removed, Touched,
+    Condition, Counters, Engine, NewCookie, Options, REMOVED_AT_ONCE, Refused, Removed, Touch,
+    Touched,
 };
 use crate::sid::Sid;
 use crate::time::{Millis, NEVER, iso};
@@ -29,7 +30,7 @@ struct Entry {
     body: String,
     expires: Millis,
     /// The number of the write or touch that said so.
-    turn: u64,
+    sequence: u64,
     /// Whether the cookie is kept apart.
     is_cut: bool,
 }
@@ -41,7 +42,7 @@ impl Entry {
     }
 
     fn order(&self) -> (Millis, u64) {
-        (self.expires, self.turn)
+        (self.expires, self.sequence)
     }
 }
 
@@ -119,7 +120,7 @@ impl Model {
 
     fn is_too_large(&self, sid: u32, body: &str) -> bool {
         let is_cut = is_cut(body);
-        let entry = Entry { sid, body: body.into(), expires: 0, turn: 0, is_cut };
+        let entry = Entry { sid, body: body.into(), expires: 0, sequence: 0, is_cut };
         entry.cost() > self.options.max_bytes
     }
 
@@ -147,8 +148,8 @@ impl Model {
                 removed.push((sid, old.body));
             }
         }
-        let turn = self.next_turn();
-        self.entries.push(Entry { sid, body, expires, turn, is_cut });
+        let sequence = self.next_turn();
+        self.entries.push(Entry { sid, body, expires, sequence, is_cut });
         if at.is_some() {
             self.settle(sid, removed);
         }
@@ -221,13 +222,13 @@ impl Model {
             self.set(fresh, expires, true, removed)?;
             return Ok(true);
         };
-        let turn = self.turns + 1;
-        let renewed = Entry { sid, body, expires, turn, is_cut: true };
+        let sequence = self.turns + 1;
+        let renewed = Entry { sid, body, expires, sequence, is_cut: true };
         if cookie.len() > MAX_COOKIE || renewed.cost() > self.options.max_bytes {
             self.set(fresh, expires, true, removed)?;
             return Ok(true);
         }
-        self.turns = turn;
+        self.turns = sequence;
         self.entries[at] = renewed;
         self.counters.touches += 1;
         self.settle(sid, removed);
@@ -613,7 +614,11 @@ impl Pair {
     ) -> Result<bool, Refused> {
         let (sid, now) = (self.sid(number), self.model.now);
         let cookie = NewCookie::Text(body_ref(cookie));
-        match self.engine.touch(&sid, cookie, now, expires, removed).unwrap() {
+        match self
+            .engine
+            .touch(&sid, cookie, Touch { now, expires, is_renewal: false }, removed)
+            .unwrap()
+        {
             Touched::NeedsText => unreachable!("it has it"),
             Touched::Missing => Ok(false),
             Touched::Renewed => Ok(true),
