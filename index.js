@@ -6,41 +6,30 @@
  */
 
 const { EventEmitter } = require('node:events')
-const { bodyKind, parse, toBody, toKey } = require('./lib/body.js')
-const { Cookies } = require('./lib/cookie.js')
+const { parse, toBody, toKey } = require('./lib/body.js')
 const { done, fail, failEarly, give, giveNothing, later } = require('./lib/deliver.js')
-const { Disposal } = require('./lib/disposal.js')
-const errors = require('./lib/errors.js')
+const { inThisRealm, openingError, sidError } = require('./lib/errors.js')
+const { AT_ONCE, collectIds, eachSid } = require('./lib/listing.js')
 const { debug, tag } = require('./lib/log.js')
 const { merge } = require('./lib/merge.js')
 const { createStore } = require('./lib/native.js')
 const { readOptions } = require('./lib/options.js')
-const { STATS } = require('./lib/stats.js')
-const { Ties } = require('./lib/ties.js')
-const { every, REAL } = require('./lib/timer.js')
+const { State } = require('./lib/state.js')
+const { readStats } = require('./lib/stats.js')
 const { ttlOf } = require('./lib/ttl.js')
-const { eachSlice, listInto, whenOver } = require('./lib/turns.js')
-const { warnOfDamage, warnOfReplacement, warnOfSync } = require('./lib/warnings.js')
-const { DESTROYED, rewrite, writeTied } = require('./lib/write.js')
+const { whenOver } = require('./lib/turns.js')
+const { warnOfDamage } = require('./lib/warnings.js')
+const { mergeCookie, rewrite, writeNew, writeTied } = require('./lib/write.js')
 
-const { inThisRealm } = errors
-
-/** Up to this many sessions are listed at once, as they are at the moment of the call. */
-const AT_ONCE = 2000
-
-/** How many sids, and how many sessions, are listed in one turn of the event loop. */
-const SIDS_A_TURN = 2000
+/** How many sessions are read in one turn of the event loop. */
 const SESSIONS_A_TURN = 200
-
-/** How often at the least a store looks whether the files of its path are still there, in ms. */
-const WATCH_PERIOD = 1000
 
 /** A version that nothing stored has. */
 const NO_VERSION = 0
 
 /**
- * Where a store has its state. A property, and not private fields, so that a Proxy of the store,
- * or an object that inherits from it, has the state too.
+ * The property that holds the state of a store. Not private fields: a Proxy of the store, or an
+ * object that inherits from it, has to find the state too.
  */
 const STATE = Symbol('memorystore-rs')
 
@@ -69,33 +58,28 @@ function createMemoryStore(session) {
     }
 
     constructor(options = {}) {
-      const { values, native: nativeOptions, syncPeriod } = readOptions(options)
+      const { values, native, syncPeriod } = readOptions(options)
       super(options)
 
       this.options = values
       this.serializer = options.serializer || JSON
       this.store = {}
-      const opening = createStore(this.store, nativeOptions)
-      const error = errors.openingError(opening, values)
+      const opening = createStore(this.store, native)
+      const error = openingError(opening, values)
       if (error) throw error
-      if (opening.setAside) warnOfDamage(nativeOptions.path, opening.setAside)
+      if (opening.setAside) warnOfDamage(native.path, opening.setAside)
       const state = new State(values, this.store)
       Object.defineProperty(this, STATE, { value: state })
       debug('Init MemoryStore')
 
       this.startInterval()
-      if (nativeOptions.path !== undefined) {
-        // Before the syncs, which may take long: nobody needs one of a file that is gone.
-        const period = Math.min(syncPeriod || WATCH_PERIOD, WATCH_PERIOD)
-        state.stopWatching = every(period, state, watchFiles, REAL).stop
-      }
-      if (syncPeriod > 0) state.stopSyncs = every(syncPeriod, state, syncInBackground, REAL).stop
+      if (native.path !== undefined) state.startFileTimers(syncPeriod)
     }
 
     get(sid, fn) {
       const state = this[STATE]
       const key = toKey(sid)
-      if (!state.isOpen || key === undefined) return refuse(state, 'get', sid, fn)
+      if (!state.isOpen || key === undefined) return state.refuse('get', sid, fn)
       if (debug.enabled) debug('GET %s', tag(key))
 
       const { native, disposal } = state
@@ -128,7 +112,7 @@ function createMemoryStore(session) {
     set(sid, session, fn) {
       const state = this[STATE]
       const key = toKey(sid)
-      if (!state.isOpen || key === undefined) return refuse(state, 'set', sid, fn)
+      if (!state.isOpen || key === undefined) return state.refuse('set', sid, fn)
 
       let ttl
       try {
@@ -137,32 +121,22 @@ function createMemoryStore(session) {
         return failEarly(fn, err)
       }
       const { serializer } = this
-      let data
+      const { ties, disposal } = state
       try {
-        data = toBody(serializer.stringify(session))
+        const data = toBody(serializer.stringify(session))
+        if (debug.enabled) debug('SET %s length:%d ttl:%s', tag(key), data.length, ttl)
+        const tie = ties.of(session, key)
+        if (tie) {
+          writeTied(state, serializer, tie, session, data, ttl)
+        } else {
+          const version = writeNew(state, serializer, key, data, ttl)
+          // A new session is tied from its first write on: its request may write it again.
+          const isNew = isTelling && Session !== undefined && session instanceof Session
+          if (isNew && version !== undefined) ties.tieNew(session, key, data, version)
+        }
       } catch (err) {
+        if (disposal) disposal.ofRemoved()
         return fail(fn, err)
-      }
-      if (debug.enabled) debug('SET %s length:%d ttl:%s', tag(key), data.length, ttl)
-      const tie = state.ties.of(session, key)
-      if (tie) return setTied(state, serializer, tie, session, data, ttl, fn)
-
-      const { native, disposal } = state
-      const now = Date.now()
-      // The option ttl, the serializer or the clock may have closed the store.
-      if (!state.isOpen) return refuse(state, 'set', sid, fn)
-      let written
-      try {
-        written = native.set(key, data, now, ttl, bodyKind(serializer, data))
-      } catch (err) {
-        return fail(fn, err)
-      }
-      const refusal = errors.refusalError(written, key, state.options)
-      if (refusal) return fail(fn, refusal)
-      if (written === DESTROYED) debugRefused(key)
-      // A new session is tied from its first write on: its request may write it again.
-      else if (isTelling && Session !== undefined && session instanceof Session) {
-        state.ties.tieNew(session, key, data, written)
       }
       if (disposal) disposal.ofRemoved()
       return done(fn)
@@ -171,7 +145,7 @@ function createMemoryStore(session) {
     touch(sid, session, fn) {
       const state = this[STATE]
       const key = toKey(sid)
-      if (!state.isOpen || key === undefined) return refuse(state, 'touch', sid, fn)
+      if (!state.isOpen || key === undefined) return state.refuse('touch', sid, fn)
 
       let ttl
       try {
@@ -180,28 +154,30 @@ function createMemoryStore(session) {
         return failEarly(fn, err)
       }
       const { serializer } = this
-      const { options } = state
+      const { disposal, options } = state
       const tie = options.conflict === 'overwrite' ? undefined : state.ties.of(session, key)
       const now = Date.now()
-      if (!state.isOpen) return refuse(state, 'touch', sid, fn)
+      // The option ttl or the clock may have closed the store.
+      if (!state.isOpen) return state.refuse('touch', sid, fn)
       if (debug.enabled) debug('EXPIRE %s ttl:%s', tag(key), ttl)
       try {
-        const isInPlace =
+        const isDone =
           serializer === JSON &&
-          !state.disposal &&
-          state.cookies.touch(key, session, now, ttl, tie !== undefined)
-        if (!isInPlace) rewrite(state, serializer, key, session, ttl, tie)
+          !disposal &&
+          (state.cookies.touch(key, session, now, ttl, tie !== undefined) ||
+            (tie && mergeCookie(state, key, session, now, ttl, tie)))
+        if (!isDone) rewrite(state, serializer, key, session, ttl, tie)
       } catch (err) {
-        if (state.disposal) state.disposal.ofRemoved()
+        if (disposal) disposal.ofRemoved()
         return fail(fn, err)
       }
-      if (state.disposal) state.disposal.ofRemoved()
+      if (disposal) disposal.ofRemoved()
       return done(fn)
     }
 
     destroy(sid, fn) {
       const state = this[STATE]
-      if (!state.isOpen) return refuse(state, 'destroy', sid, fn)
+      if (!state.isOpen) return state.refuse('destroy', sid, fn)
 
       const { native, disposal } = state
       const sids = Array.isArray(sid) ? sid : [sid]
@@ -209,7 +185,7 @@ function createMemoryStore(session) {
       for (const each of sids) {
         const key = toKey(each)
         if (key === undefined) {
-          wrong ??= errors.sidError('destroy', each)
+          wrong ??= sidError('destroy', each)
           continue
         }
         if (debug.enabled) debug('DEL %s', tag(key))
@@ -225,7 +201,7 @@ function createMemoryStore(session) {
 
     ids(fn) {
       const state = this[STATE]
-      if (!state.isOpen) return refuse(state, 'ids', undefined, fn)
+      if (!state.isOpen) return state.refuse('ids', undefined, fn)
       debug('Getting IDs')
 
       const ids = []
@@ -240,7 +216,7 @@ function createMemoryStore(session) {
 
     all(fn) {
       const state = this[STATE]
-      if (!state.isOpen) return refuse(state, 'all', undefined, fn)
+      if (!state.isOpen) return state.refuse('all', undefined, fn)
       debug('Fetching all sessions')
 
       const { native, disposal } = state
@@ -260,33 +236,22 @@ function createMemoryStore(session) {
     }
 
     async *keys() {
-      const state = this[STATE]
-      assertOpen(state, 'keys')
-      for await (const sids of eachSlice(listed(state), SIDS_A_TURN)) {
-        for (const sid of sids) {
-          assertOpen(state, 'keys')
-          yield sid
-        }
-      }
+      yield* eachSid(this[STATE], 'keys')
     }
 
     async *entries() {
       const state = this[STATE]
       const { native, disposal } = state
-      assertOpen(state, 'entries')
-      for await (const sids of eachSlice(listed(state), SESSIONS_A_TURN)) {
-        for (const sid of sids) {
-          assertOpen(state, 'entries')
-          const data = inThisRealm(() => native.peek(sid, Date.now()))
-          if (disposal) disposal.ofRemoved()
-          if (data) yield [sid, parse(this.serializer, data)]
-        }
+      for await (const sid of eachSid(state, 'entries', SESSIONS_A_TURN)) {
+        const data = inThisRealm(() => native.peek(sid, Date.now()))
+        if (disposal) disposal.ofRemoved()
+        if (data) yield [sid, parse(this.serializer, data)]
       }
     }
 
     clear(fn) {
       const state = this[STATE]
-      if (!state.isOpen) return refuse(state, 'clear', undefined, fn)
+      if (!state.isOpen) return state.refuse('clear', undefined, fn)
       debug('Delete all sessions from the store')
 
       try {
@@ -296,12 +261,12 @@ function createMemoryStore(session) {
       }
       if (!state.disposal) return done(fn)
       state.disposal.ofRemoved()
-      return whenIdle(state, fn)
+      return state.whenIdle(fn)
     }
 
     length(fn) {
       const state = this[STATE]
-      if (!state.isOpen) return refuse(state, 'length', undefined, fn)
+      if (!state.isOpen) return state.refuse('length', undefined, fn)
       debug('Getting length')
 
       let length
@@ -315,15 +280,13 @@ function createMemoryStore(session) {
 
     stats() {
       const state = this[STATE]
-      assertOpen(state, 'stats')
-      const figures = []
-      inThisRealm(() => state.native.stats(figures))
-      return Object.fromEntries(STATS.map((name, i) => [name, figures[i]]))
+      state.assertOpen('stats')
+      return readStats(state.native)
     }
 
     prune(fn) {
       const state = this[STATE]
-      if (!state.isOpen) return refuse(state, 'prune', undefined, fn)
+      if (!state.isOpen) return state.refuse('prune', undefined, fn)
       debug('Pruning expired entries')
 
       try {
@@ -332,25 +295,22 @@ function createMemoryStore(session) {
         return fail(fn, err)
       }
       if (state.disposal) state.disposal.ofRemoved()
-      return whenIdle(state, fn)
+      return state.whenIdle(fn)
     }
 
     startInterval() {
       const state = this[STATE]
-      assertOpen(state, 'startInterval')
+      state.assertOpen('startInterval')
 
       const period = this.options.checkPeriod
       if (!Number.isFinite(period) || period <= 0) return
-      state.stopTimer()
       debug('Starting periodic check for expired sessions')
-      const { timer, stop } = every(period, state, pruneInBackground)
-      this._checkInterval = timer
-      state.stopTimer = stop
+      this._checkInterval = state.startPruning(period)
     }
 
     stopInterval() {
       debug('Stopping periodic check for expired sessions')
-      this[STATE].stopTimer()
+      this[STATE].stopPruning()
       this._checkInterval = undefined
     }
 
@@ -361,22 +321,21 @@ function createMemoryStore(session) {
       debug('Closing the store')
 
       this.stopInterval()
-      state.stopSyncs()
-      state.stopWatching()
-      state.isOpen = false
+      state.close()
       const isLast = native.close(Date.now())
       if (disposal) disposal.ofRemoved()
-      // Where the sessions are in a file, that is synced and let go by the background thread.
+      // If the sessions are in a file, the background thread syncs it and closes it.
       const isClosing = () => inThisRealm(() => native.isClosing())
       try {
-        if (!isClosing()) return isLast && disposal ? whenIdle(state, fn) : done(fn)
-        return later(
-          fn,
-          whenOver(isClosing).then(() => disposal?.ofRemoved()),
-        )
+        if (isClosing())
+          return later(
+            fn,
+            whenOver(isClosing).then(() => disposal?.ofRemoved()),
+          )
       } catch (err) {
         return fail(fn, err)
       }
+      return isLast && disposal ? state.whenIdle(fn) : done(fn)
     }
   }
 
@@ -384,107 +343,8 @@ function createMemoryStore(session) {
   return MemoryStore
 }
 
-/** What a store has beside its public properties. */
-class State {
-  isOpen = true
-  ties = new Ties()
-  hasWarnedOfSync = false
-  stopTimer = () => {}
-  stopSyncs = () => {}
-  stopWatching = () => {}
-
-  constructor(options, native) {
-    this.options = options
-    this.native = native
-    this.cookies = new Cookies(native)
-    this.disposal = options.dispose ? new Disposal(native, options.dispose) : undefined
-  }
-}
-
-function refuse(state, method, sid, fn) {
-  return fail(fn, state.isOpen ? errors.sidError(method, sid) : errors.closedError(method))
-}
-
-function assertOpen(state, method) {
-  if (!state.isOpen) throw errors.closedError(method)
-}
-
-/** Writes a session that was read before. */
-function setTied(state, serializer, tie, session, data, ttl, fn) {
-  let write
-  try {
-    write = writeTied(state, serializer, tie, session, data, ttl)
-  } catch (err) {
-    if (state.disposal) state.disposal.ofRemoved()
-    return fail(fn, err)
-  }
-  const { written, isMerge } = write
-  if (written === DESTROYED) {
-    debugRefused(tie.key)
-  } else {
-    state.ties.noteWritten(tie, data, written, !isMerge)
-    if (debug.enabled && isMerge) debug('MERGE %s', tag(tie.key))
-  }
-  if (state.disposal) state.disposal.ofRemoved()
-  return done(fn)
-}
-
-function debugRefused(key) {
-  if (debug.enabled) debug('REFUSED %s: it was destroyed', tag(key))
-}
-
-/** Has the background thread list the sids. Gives a function that takes the next of them. */
-function listed({ native }) {
-  const take = inThisRealm(() => native.list())
-  return (sids, limit) => inThisRealm(() => take(sids, limit))
-}
-
-async function collectIds(state) {
-  const ids = []
-  await listInto(ids, listed(state), SIDS_A_TURN)
-  assertOpen(state, 'ids')
-  return ids
-}
-
 async function collectAll(store) {
   const sessions = Object.create(null)
   for await (const [sid, session] of store.entries()) sessions[sid] = session
   return sessions
-}
-
-/** Answers when the background thread has removed all that it is to remove. */
-function whenIdle({ native }, fn) {
-  const isBusy = () => inThisRealm(() => native.isBusy())
-  try {
-    return isBusy() ? later(fn, whenOver(isBusy)) : done(fn)
-  } catch (err) {
-    return fail(fn, err)
-  }
-}
-
-function pruneInBackground({ native, disposal }) {
-  debug('Pruning expired entries')
-  try {
-    native.prune(Date.now())
-  } catch (err) {
-    // Nobody asked for it. Whoever calls the store next is told.
-    debug('Pruning failed: %s', err.message)
-    return
-  }
-  disposal?.later()
-}
-
-/** Where the files of the path were replaced, has the background thread open the new ones. */
-function watchFiles(state) {
-  const notice = state.native.watch()
-  if (notice) warnOfReplacement(notice)
-}
-
-function syncInBackground(state) {
-  try {
-    state.native.syncLater()
-  } catch (err) {
-    if (!state.hasWarnedOfSync) warnOfSync(err)
-    state.hasWarnedOfSync = true
-  }
 }

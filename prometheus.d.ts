@@ -17,22 +17,22 @@ interface StoreMetricsOptions {
   register?: object | undefined
   /** What the metrics' names begin with. Default: `memorystore_`. */
   prefix?: string | undefined
-  /** Labels of this store. Where there are several stores, all need the same label names. */
+  /** Labels of this store. If there are several stores, all need the same label names. */
   labels?: Record<string, string | number> | undefined
 }
 
 /**
  * Registers the figures of `store.stats()` with prom-client: gauges and counters that are read
- * when the metrics are collected. A store that is closed or garbage-collected drops out.
+ * when the metrics are collected. A store that is closed or garbage-collected is left out.
  *
  * ```js
  * const { collectStoreMetrics } = require('memorystore-rs/prometheus')
  * collectStoreMetrics(store, { client: require('prom-client') })
  * ```
  *
- * @returns a function that takes the store out again
- * @throws {TypeError} where `client` is not prom-client, `store` has no `stats()`, or the metrics
- * are registered with other label names
+ * @returns a function that removes the store from the metrics
+ * @throws {TypeError} if `client` is not prom-client, `store` has no `stats()`, or the metrics are
+ * registered with other label names
  */
 export declare function collectStoreMetrics(
   store: StoreWithStats,

@@ -90,7 +90,7 @@ function collectStoreMetrics(store, options) {
       `memorystore-rs: the metrics ${prefix}* are registered with other label names (${labelNames.join(', ') || 'none'})`,
     )
   }
-  // Metrics are no reason to keep a store that nobody uses.
+  // Metrics must not keep a store alive that nobody uses.
   const source = { store: new WeakRef(store), labels }
   sources.add(source)
   return () => sources.delete(source)
@@ -101,7 +101,7 @@ function sourcesOf(client, register, prefix, names) {
   if (!registries.has(register)) registries.set(register, new Map())
   const prefixes = registries.get(register)
   const known = prefixes.get(prefix)
-  // A registry that was cleared has the metrics no more.
+  // A registry that was cleared no longer has the metrics.
   if (known && register.getSingleMetric(prefix + METRICS[0][0])) return known
 
   const made = { sources: new Set(), labelNames: names.sort() }
@@ -121,7 +121,7 @@ function sourcesOf(client, register, prefix, names) {
   return made
 }
 
-/** The figures of the stores that are there still and open. */
+/** The figures of the stores that still exist and are open. */
 function* figures(sources) {
   for (const source of sources) {
     const store = source.store.deref()

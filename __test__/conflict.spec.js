@@ -575,6 +575,23 @@ for (const [kind, serializer] of Object.entries(SERIALIZERS)) {
         t.not(await store.get('sid'), undefined, 'and it lives as long')
       })
 
+      test.serial(`so it does where the clock goes on within a renewal: ${title}`, async (t) => {
+        const { store, clock, one, other } = await openWithTwo(t, { serializer })
+        other.cookie.maxAge = 30 * 24 * HOUR
+        await writeTheirs(store, other)
+        // express-session reads it twice.
+        const now = Date.now
+        Date.now = () => {
+          clock.setSystemTime(now() + 1)
+          return now()
+        }
+        one.touch()
+        Date.now = now
+        t.true(one.cookie.originalMaxAge < HOUR)
+        await write(store, one)
+        t.is((await storedCookie(store)).originalMaxAge, 30 * 24 * HOUR)
+      })
+
       test.serial(`a renewal stays though who read before ends later: ${title}`, async (t) => {
         const { store, clock, one, other } = await openWithTwo(t, { serializer })
         clock.tick(HOUR / 2)

@@ -1,8 +1,8 @@
 'use strict'
 
 /**
- * Where this package means to differ from memorystore: the rows of the README's table "What
- * differs from memorystore", and that what differs there does so in the way that is told.
+ * What docs/differences.md says about the differences from memorystore: that each exists, and is
+ * as described there.
  */
 
 const { createHash, randomBytes } = require('node:crypto')

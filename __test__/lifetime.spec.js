@@ -253,6 +253,65 @@ ON_LINUX('what operations remove without dispose leaves no memory behind', async
   t.true(growth < 200, `800 MB came and went, and ${growth} MB stayed`)
 })
 
+ON_LINUX('a large session that is gone leaves no memory behind in the stores', async (t) => {
+  const { growth } = await succeed(
+    t,
+    `${TOOLS}
+     const stores = Array.from({ length: 12 }, () => new MemoryStore())
+     const use = async (bytes) => {
+       for (const store of stores) {
+         await store.set('sid', 'x'.repeat(bytes))
+         await store.get('sid')
+         await store.destroy('sid')
+       }
+     }
+     ;(async () => {
+       await use(1000)
+       const before = rss()
+       // Buffers that stay would do so at once: no need to wait for longer than for what does not.
+       await use(32 * MB)
+       for (let i = 0; i < 20; i++) {
+         gc()
+         await delay(10)
+       }
+       print({ growth: rss() - before })
+     })()`,
+    GC,
+  )
+  t.true(growth < 250, `12 sessions of 32 MB came and went, and ${growth} MB stayed`)
+})
+
+test('V8 is told what stores have outside of its heap, and when they are gone', async (t) => {
+  const { code, stdout } = await runScript(
+    `${TOOLS}
+     const { writeSync } = require('node:fs')
+     let stores
+     const tell = (step) => writeSync(1, step + '\\n')
+     const make = () => (stores = Array.from({ length: 100 }, () => new MemoryStore()))
+     ;(async () => {
+       gc()
+       tell('MADE')
+       make()
+       gc()
+       tell('DROPPED')
+       stores = undefined
+       for (let i = 0; i < 10; i++) {
+         gc()
+         await delay(1)
+       }
+     })()`,
+    { args: ['--expose-gc', '--trace-gc', '--trace-gc-verbose'] },
+  )
+  t.is(code, 0)
+  const told = stdout.split(/^(?:MADE|DROPPED)$/m).map((step) => {
+    const kilobytes = step.matchAll(/External memory reported: +(\d+) KB/g)
+    return Number([...kilobytes].at(-1)[1])
+  })
+  // 25 functions each, of 4 KB.
+  t.true(told[1] - told[0] >= 9000, `${told}`)
+  t.true(told[2] - told[0] < 500, `${told}`)
+})
+
 ON_LINUX('close frees the memory of a store that is still held', async (t) => {
   const { growth } = await succeed(
     t,

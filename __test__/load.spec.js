@@ -108,11 +108,11 @@ const withLaterGlibc = (binary) =>
 const UNLOADABLE = {
   'is a Git LFS pointer': {
     file: () => changedBinary('pointer.node', () => 'version https://git-lfs.github.com/spec/v1'),
-    reason: /is damaged, and no library: install the package again\.$/,
+    reason: /is damaged or not a library: install the package again\.$/,
   },
   'was cut off': {
     file: () => changedBinary('cut.node', (binary) => binary.subarray(0, 50)),
-    reason: /is damaged, and no library|cannot be loaded/,
+    reason: /is damaged or not a library|cannot be loaded/,
   },
   'is for 32 bits': {
     file: () =>

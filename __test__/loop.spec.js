@@ -8,14 +8,17 @@
 // tried again: V8 collects garbage now and then. What holds the loop by itself does so at every
 // attempt.
 
+const v8 = require('node:v8')
+const { runInNewContext } = require('node:vm')
 const test = require('ava')
 
 const { threadClock } = require('./helpers/cpu-time')
 const { addSessions, collect, createStore, turns } = require('./helpers/large')
-const { MemoryStore } = require('./helpers/stores')
+const { MemoryStore, until } = require('./helpers/stores')
 
 const SESSIONS = 200_000
 const GROWTH = 300_000
+const MANY = 800_000
 const ATTEMPTS = 3
 
 /** The longest that a call, or a turn, may take, and the longest for a single set, in milliseconds. */
@@ -164,6 +167,23 @@ test.serial('clear does not hold the loop, nor does what it frees', async (t) =>
 
 test.serial('close does not hold the loop', async (t) => {
   await assertSmooth(t, full, (store) => store.close())
+})
+
+test.serial('the collection of a store that was dropped does not hold the loop', async (t) => {
+  v8.setFlagsFromString('--expose-gc')
+  const gc = runInNewContext('gc')
+  await assertBelow(t, BOUND, async () => {
+    let isGone = false
+    const registry = new FinalizationRegistry(() => (isGone = true))
+    // Of the native functions, which hold the sessions.
+    registry.register(addSessions(createStore(MemoryStore), MANY).store.get)
+    await turns(2)
+    const { gap } = await measure(() => {
+      gc()
+      return until(() => isGone)
+    })
+    return { gap }
+  })
 })
 
 test.serial('length and stats do not hold the loop', async (t) => {

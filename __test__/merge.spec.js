@@ -6,6 +6,7 @@ const test = require('ava')
 const fc = require('fast-check')
 const { isDeepStrictEqual } = require('node:util')
 
+const createMemoryStore = require('..')
 const { merge } = require('../lib/merge.js')
 
 const KEYS = ['a', 'b', 'c', 'd', '0', '10', '__proto__', 'constructor', 'toString', 'length', '']
@@ -215,6 +216,34 @@ for (const [name, base, theirs, mine, merged] of [
     cookie(10, 3),
   ],
   [
+    'the lifetime that theirs set, though the clock went on while mine was renewed',
+    cookie(HOUR, 0),
+    cookie(30 * HOUR, 3),
+    cookie(HOUR - 2, 9),
+    cookie(30 * HOUR, 3),
+  ],
+  [
+    'the later time, though the clock went on while either was renewed',
+    cookie(HOUR, 0),
+    cookie(HOUR - 1, 7),
+    cookie(HOUR, 9),
+    cookie(HOUR, 9),
+  ],
+  [
+    'the lifetime that mine made a second shorter',
+    cookie(HOUR, 0),
+    cookie(HOUR, 9),
+    cookie(HOUR - 1000, 3),
+    cookie(HOUR - 1000, 3),
+  ],
+  [
+    'a lifetime of next to nothing that was none',
+    cookie(5, 0),
+    cookie(null, 9),
+    cookie(5, 3),
+    cookie(null, 9),
+  ],
+  [
     'a time that theirs took away',
     cookie(HOUR, 0),
     cookie(null, null),
@@ -267,6 +296,46 @@ test('what is no plain object cannot be merged', (t) => {
     t.is(merge({}, {}, other), undefined)
   }
   t.deepEqual(merge(Object.create(null), {}, { a: 1 }), { a: 1 })
+})
+
+/** What the native store makes of the three, where they are JSON. */
+function nativeMerge(base, theirs, mine) {
+  const { store } = new (createMemoryStore())()
+  const now = Date.now()
+  const [JSON_TEXT, HOUR] = [1, 3600_000]
+  const [first, second, third] = [base, theirs, mine].map((session) => JSON.stringify(session))
+  const read = store.set('sid', first, now, HOUR, JSON_TEXT)
+  store.set('sid', second, now, HOUR, JSON_TEXT)
+  const written = store.merge('sid', third, now, HOUR, read, read, first, 0)
+  return { written, session: JSON.parse(store.peek('sid', now)) }
+}
+
+/** A cookie as requests leave it. */
+const anyCookie = fc.record(
+  {
+    originalMaxAge: fc.constantFrom(null, 5000, 4999, 4000, 20000),
+    expires: fc.constantFrom(null, '2026-01-01T00:00:00.000Z', '2026-01-01T00:00:01.000Z'),
+    path: fc.constantFrom('/', '/a'),
+    secure: fc.boolean(),
+  },
+  { requiredKeys: ['originalMaxAge', 'expires'] },
+)
+
+const anySession = fc
+  .tuple(session, fc.option(anyCookie, { nil: undefined }))
+  .map(([session, cookie]) =>
+    objectOf([...(cookie ? [['cookie', cookie]] : []), ...Object.entries(session)]),
+  )
+
+test('the native merge of JSON is the same as this one', (t) => {
+  holds(t, [anySession, anySession, anySession], (base, theirs, mine) => {
+    const expected = merge(base, theirs, mine)
+    const { written, session } = nativeMerge(base, theirs, mine)
+    const isMerged = !isDeepStrictEqual(JSON.stringify(base), JSON.stringify(theirs))
+    return (
+      written % 1 === (isMerged ? 0.5 : 0) && isDeepStrictEqual(session, isMerged ? expected : mine)
+    )
+  })
 })
 
 test('a merge changes none of the three', (t) => {

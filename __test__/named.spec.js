@@ -208,7 +208,7 @@ function declareTests() {
     ]) {
       t.throws(() => new MemoryStore({ name, ...options }), {
         code: 'ERR_MEMORYSTORE_NAME',
-        message: `memorystore-rs: the store named "${name}" is open with another \`${option}\`; all that open it have to give the same. Close the other one first; one that nobody holds any more goes by itself, a moment later`,
+        message: `memorystore-rs: the store named "${name}" is open with another \`${option}\`; all stores that share it have to give the same value. Close the other store first; one that is no longer referenced goes away once it is garbage-collected`,
       })
     }
     t.notThrows(() => open(t, { name, max: 10, ttl: 5, checkPeriod: 1000, conflict: 'overwrite' }))

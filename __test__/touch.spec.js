@@ -398,6 +398,22 @@ test('a session of another serializer is not touched as JSON', async (t) => {
   t.is(await storedText(store, 'sid'), '{"cookie":3}')
 })
 
+for (const close of [Object.freeze, Object.seal, Object.preventExtensions]) {
+  test(`a session that parse gives after Object.${close.name} is touched`, async (t) => {
+    const serializer = {
+      stringify: JSON.stringify,
+      parse: (text) => close(Object.assign(Object.create({ isMade: true }), JSON.parse(text))),
+    }
+    const store = new MemoryStore({ serializer })
+    for (const stored of [{ user: 'ada', cookie: { path: '/' } }, { user: 'ada' }]) {
+      await store.set('sid', stored)
+      await store.touch('sid', { cookie: { path: '/new' } })
+      const { user, cookie, isMade } = await store.get('sid')
+      t.deepEqual({ user, cookie, isMade }, { user: 'ada', cookie: { path: '/new' }, isMade: true })
+    }
+  })
+}
+
 test('a text that JSON would write otherwise is written as JSON does', async (t) => {
   const spaced = { stringify: (value) => JSON.stringify(value, null, 2), parse: JSON.parse }
   const store = new MemoryStore({ serializer: spaced })

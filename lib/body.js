@@ -12,7 +12,7 @@ module.exports = { bodyKind, parse, toBody, toKey, toSerialized }
 // What a native body is; see src/node/ops.rs.
 const [TEXT, JSON_TEXT, BUFFER, BYTES] = [0, 1, 2, 3]
 
-/** The text by which a sid is kept; undefined where it is not one. */
+/** A sid as text; undefined if it cannot be one. */
 function toKey(sid) {
   switch (typeof sid) {
     case 'string':
@@ -26,7 +26,7 @@ function toKey(sid) {
   }
 }
 
-/** What a serializer returned, as the native store takes it. */
+/** A result of the serializer, as the native store takes it. */
 function toBody(data) {
   if (typeof data === 'string') return data
   if (isUint8Array(data)) {
@@ -39,13 +39,13 @@ function toBody(data) {
   )
 }
 
-/** What `data`, of the serializer, is to the native store. */
+/** The kind of `data`, a result of the serializer, for the native store. */
 function bodyKind(serializer, data) {
   if (typeof data === 'string') return serializer === JSON ? JSON_TEXT : TEXT
   return Buffer.isBuffer(data) ? BUFFER : BYTES
 }
 
-/** What the native store gives back, as the serializer returned it. */
+/** What the native store gives back, as the serializer had returned it. */
 function toSerialized(data) {
   return typeof data === 'string' || Buffer.isBuffer(data) ? data : new Uint8Array(data)
 }

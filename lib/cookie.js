@@ -10,7 +10,7 @@ const MISSING = 0
 const RENEWED = 1
 const NEEDS_TEXT = 3
 
-/** How many kinds of cookies are remembered: more than an application has. */
+/** How many kinds of cookies are remembered: more than any application should need. */
 const MAX_KINDS = 4
 
 /** The length of what Date.prototype.toISOString gives for the years 0 to 9999. */
@@ -49,8 +49,8 @@ class Cookies {
   }
 
   /**
-   * Touches the session in place; if `isRenewal`, only where the cookie that is stored differs in
-   * its time and lives no longer. Returns false where the slow way has to: by reading, changing and
+   * Touches the session in place. If `isRenewal`, only if the stored cookie differs in its time
+   * alone and expires no later. Returns false if the slow way is needed: reading, changing and
    * writing the session.
    */
   touch(sid, session, now, ttl, isRenewal) {
@@ -79,8 +79,8 @@ class Cookies {
     } catch {
       return false
     }
-    // A kind that is met again is likely to be met more often. The first time it may be one of
-    // thousands, as where each session has an `originalMaxAge` of its own.
+    // A kind that is seen twice is likely to be seen again. One that is seen once may be one of
+    // thousands: each session may have an `originalMaxAge` of its own.
     if (kind) kind.template = this.#store.template(text)
     else if (flat !== undefined) this.#remember(new Kind(members))
     return isDone(this.#store.touch(sid, text, now, ttl, isRenewal ? 1 : 0))
@@ -128,7 +128,7 @@ function commonValue(name, value) {
   return name === 'expires' && timeOf(value) !== undefined ? ANY_TIME : value
 }
 
-/** The time that a member stands for, as the native touch takes it; undefined where it is none. */
+/** The time that a member stands for, as the native touch takes it; undefined if it is none. */
 function timeOf(value) {
   if (typeof value === 'string') return value.length === ISO_LENGTH ? value : undefined
   if (value === null || typeof value !== 'object' || !isPlainDate(value)) return undefined
@@ -145,11 +145,12 @@ function isPlainDate(value) {
   )
 }
 
+/** Whether a native touch has done all there is to do. */
 function isDone(touched) {
   return touched === MISSING || touched === RENEWED
 }
 
-/** What JSON writes the members of; undefined for what is not as flat as cookies ordinarily are. */
+/** The object whose members JSON writes; undefined if it is not as flat as cookies usually are. */
 function flatMembers(cookie) {
   if (hasPollutedPrototype()) return undefined
   const members = toJSON(cookie, 'cookie')
@@ -160,7 +161,7 @@ function flatMembers(cookie) {
   return members
 }
 
-/** The text of `{"cookie":...}`. Undefined where a member is no plain value. */
+/** The text of `{"cookie":...}`; undefined if a member is not a plain value. */
 function flatText(members) {
   let text = '{"cookie":{'
   let separator = ''
@@ -174,7 +175,7 @@ function flatText(members) {
   return text + '}}'
 }
 
-/** What a member is written as whose value is not written at all. */
+/** The text of a member that JSON leaves out. */
 const OMITTED = ''
 
 function valueText(value) {
@@ -196,7 +197,7 @@ function valueText(value) {
 function toJSON(value, name) {
   if (value === null || typeof value !== 'object') return value
   if (isPlainDate(value)) {
-    // What the built-in function comes to, which takes twice as long.
+    // The result of the built-in toJSON, which takes twice as long.
     return Number.isNaN(dateValueOf.call(value)) ? null : value.toISOString()
   }
   return typeof value.toJSON === 'function' ? value.toJSON(name) : value
@@ -208,4 +209,4 @@ function hasPollutedPrototype() {
   return false
 }
 
-module.exports = { Cookies }
+module.exports = { Cookies, isDone }

@@ -1,12 +1,12 @@
 'use strict'
 
 /**
- * Delivers results: to the callback, always in a later turn of the event loop, or by a promise
- * where there is none. A promise that is rejected need not be awaited.
+ * Delivers results: to the callback, always in a later turn of the event loop, or by a promise if
+ * there is no callback. A rejected promise need not be awaited.
  */
 
-// Those that nobody can fake: results are delivered whatever a faked clock does. And Jest's jsdom
-// environment has no global setImmediate.
+// Captured at load time, so fake timers do not affect delivery. Besides, Jest's jsdom environment
+// has no global setImmediate.
 const { setImmediate } = require('node:timers')
 const { ofThisRealm } = require('./errors.js')
 
@@ -18,13 +18,13 @@ function give(fn, value) {
   setImmediate(fn, null, value)
 }
 
-/** Delivers that it is done. */
+/** Delivers success without a value. */
 function done(fn) {
   if (typeof fn !== 'function') return promiseOf(undefined)
   setImmediate(fn, null)
 }
 
-/** Delivers that nothing was found: as in memorystore, the callback gets no arguments. */
+/** Delivers that there is no session: as in memorystore, the callback gets no arguments. */
 function giveNothing(fn) {
   if (typeof fn !== 'function') return promiseOf(undefined)
   setImmediate(fn)
@@ -47,15 +47,15 @@ function fail(fn, err, ...args) {
 }
 
 /**
- * Delivers an error that memorystore throws: to the callback, for what express-session's own
- * callers are thrown leaves the request without an answer; where there is none it is thrown.
+ * Delivers an error that memorystore throws. It goes to the callback, because an error thrown to
+ * express-session leaves the request without an answer. Without a callback it is thrown.
  */
 function failEarly(fn, err) {
   if (typeof fn !== 'function') throw err
   return fail(fn, err)
 }
 
-/** Delivers what `promise` comes to. */
+/** Delivers the result of `promise`. */
 function later(fn, promise) {
   if (typeof fn !== 'function') {
     promise.catch(() => {})

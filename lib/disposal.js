@@ -5,7 +5,7 @@
 const { setTimeout } = require('node:timers')
 const { toSerialized } = require('./body.js')
 
-/** How long to wait before looking what the background thread has removed, in milliseconds. */
+/** How long to wait before fetching what the background thread has removed, in milliseconds. */
 const DELAY = 5
 
 class Disposal {
@@ -18,7 +18,7 @@ class Disposal {
     this.#dispose = dispose
   }
 
-  /** Disposes of what the calls so far have removed. What is more than a few hundred follows. */
+  /** Disposes of what was removed so far: a few hundred now, the rest later. */
   ofRemoved() {
     const pairs = []
     const hasMore = this.#native.takeRemoved(pairs)

@@ -1,8 +1,8 @@
 'use strict'
 
 /**
- * The errors of a store, made in the realm that the package was loaded in: under Jest what native
- * code makes is no `Error` to the caller.
+ * The errors of a store, made in the realm that the package was loaded in: under Jest, an error
+ * made by native code is not an `Error` to the caller.
  */
 
 const { isNativeError } = require('node:util/types')
@@ -20,7 +20,7 @@ module.exports = {
 // Why a native write was refused; see src/node/ops.rs.
 const [TOO_LARGE, WRONG_SID] = [-1, -6]
 
-/** How the texts of the native store begin. */
+/** How messages of the native store begin. */
 const OURS = 'memorystore-rs: '
 
 function ofThisRealm(err) {
@@ -28,7 +28,7 @@ function ofThisRealm(err) {
   return errorOf(err.message, err.code)
 }
 
-/** Calls a native function whose errors go to whoever awaits. */
+/** Calls a native function; its errors are thrown as errors of this realm. */
 function inThisRealm(call) {
   try {
     return call()
@@ -37,7 +37,7 @@ function inThisRealm(call) {
   }
 }
 
-/** Why a store could not be opened, as the native `createStore` tells it; undefined if it was. */
+/** Why a store could not be opened, by what `createStore` answered; undefined if it was. */
 function openingError({ differing, error, code }, { name, path }) {
   if (error !== undefined) return errorOf(error, code)
   if (differing === undefined) return undefined
@@ -46,7 +46,7 @@ function openingError({ differing, error, code }, { name, path }) {
       ? [`the store named ${JSON.stringify(name)}`, 'NAME']
       : [`a store of this process on the path ${JSON.stringify(String(path))}`, 'PATH']
   return errorOf(
-    `${OURS}${store} is open with another \`${differing}\`; all that open it have to give the same. Close the other one first; one that nobody holds any more goes by itself, a moment later`,
+    `${OURS}${store} is open with another \`${differing}\`; all stores that share it have to give the same value. Close the other store first; one that is no longer referenced goes away once it is garbage-collected`,
     `ERR_MEMORYSTORE_${kind}`,
   )
 }
@@ -75,7 +75,7 @@ function tooLargeError({ path }) {
   return error
 }
 
-/** On a path a sid cannot have any length. */
+/** On a path the length of a sid is limited. */
 function sidLengthError(sid) {
   const [what, code] =
     sid === ''

@@ -19,6 +19,9 @@ const ABSENT = Symbol('absent')
 /** What says how long a cookie lives: these come from one request, together. */
 const LIFETIME = ['originalMaxAge', 'maxAge', 'expires']
 
+/** More milliseconds than a renewal of a cookie takes. */
+const MOST_LOST = 1000
+
 /**
  * Returns the session to write. A key that one request changed, added or deleted is as that one
  * left it. Where both did, plain objects are merged in turn; a key that one of them removed, or set
@@ -55,9 +58,18 @@ function lifetimeSide(base, theirs, mine) {
 
 /** Whether a cookie was given another lifetime, rather than renewed for the one that it had. */
 function hasNewLifetime(base, cookie) {
-  const isSame = (name) => isDeepStrictEqual(memberOf(base, name), memberOf(cookie, name))
+  const isSame = (name) => isSameAge(memberOf(base, name), memberOf(cookie, name))
   if (!isSame('originalMaxAge') || !isSame('maxAge')) return true
   return Number.isNaN(timeOf(base)) !== Number.isNaN(timeOf(cookie))
+}
+
+/**
+ * Whether it is the same number of milliseconds, as far as can be told: when express-session renews
+ * a cookie it reads the clock twice, and what has passed in between is missing afterwards.
+ */
+function isSameAge(was, is) {
+  if (typeof was !== 'number' || typeof is !== 'number') return isDeepStrictEqual(was, is)
+  return was === is || (was > is && was - is < MOST_LOST)
 }
 
 /** When a cookie expires, in milliseconds; NaN where it does not say. */

@@ -12,7 +12,7 @@ function load() {
   const given = process.env.MEMORYSTORE_RS_BINARY
   const file = given ? resolve(given) : undefined
   try {
-    // A bundler would look for the file when it makes the bundle, and not find it.
+    // With a plain require, a bundler would look for the file when it makes the bundle.
     const binding = file ? createRequire(file)(file) : require('../binding.js')
     if (typeof binding.createStore !== 'function') throw new Error('it exports no createStore')
     return binding
@@ -36,11 +36,11 @@ function loadError(file, cause) {
   return error
 }
 
-/** What is said of each place where there is no binary. */
+/** Messages about a place where there is no binary. */
 const IS_MISSING =
   /^Cannot find (module|package|native binding)|^Unsupported|^Failed to load native/
 
-/** The error by which a binary that is there could not be loaded, among the causes of `error`. */
+/** Why a binary that is there could not be loaded, among the causes of `error`. */
 function failureOf(error) {
   for (let cause = error; cause; cause = cause.cause) {
     if (!IS_MISSING.test(cause.message)) return cause
@@ -48,12 +48,12 @@ function failureOf(error) {
   return undefined
 }
 
-/** What is wrong with a binary, and what to do: by the texts of glibc, musl, macOS and Windows. */
+/** What is wrong with a binary, and the fix: by the messages of glibc, musl, macOS and Windows. */
 const REASONS = [
   [
     /addons is disabled/,
     () =>
-      'is not loaded, because this process must not load addons: start Node.js without --no-addons, and with --allow-addons where it has --permission.',
+      'was not loaded, because this process must not load addons: start Node.js without --no-addons, and with --allow-addons where it has --permission.',
   ],
   [
     /(GLIBC(?:XX)?_[\d.]+)'? not found/,
@@ -66,11 +66,11 @@ const REASONS = [
   ],
   [
     /failed to map segment|Operation not permitted/,
-    () => 'must not be executed: it lies on a file system that is mounted noexec.',
+    () => 'cannot be executed: it is on a file system that is mounted noexec.',
   ],
   [
     /permission|EACCES|access is denied|access to this API/i,
-    () => 'must not be read: give this process the permission to read it.',
+    () => 'cannot be read: give this process the permission to read it.',
   ],
   [
     /wrong ELF class|incompatible architecture|Exec format|not a valid Win32/,
@@ -78,7 +78,7 @@ const REASONS = [
   ],
   [
     /invalid ELF|file too short|ELF load command|not a mach-o|slice is not valid/i,
-    () => 'is damaged, and no library: install the package again.',
+    () => 'is damaged or not a library: install the package again.',
   ],
   [/exports no createStore/, () => 'is not that of memorystore-rs: it exports no createStore.'],
 ]

@@ -14,11 +14,11 @@ const { warn } = require('./warnings.js')
 
 module.exports = { kindOf, readOptions, warnOfOption }
 
-/** How large the file of a store on a path may become, and how large it has to be allowed to. */
+/** The default and the least size of the file of a path. */
 const MAP_SIZE = 4 * 1024 ** 3
 const LEAST_MAP_SIZE = 1024 ** 2
 
-/** How often what was written to that file is put on the disk, in milliseconds. */
+/** How often changes to that file are written to the disk, in milliseconds. */
 const SYNC_PERIOD = 1000
 
 const MILLISECONDS = 'a positive number of milliseconds'
@@ -95,15 +95,15 @@ const CHECKS = {
 
 const checkConflict = checkOneOf(['merge', 'overwrite'], 'a function')
 
-/** What an option should be that is for stores on a path. */
+/** What an option should be that only stores on a path use. */
 const WITHOUT_PATH = 'given together with `path` only; it is ignored'
 
 /**
  * Returns the `values` that become `store.options`, the options as the `native` store takes them,
- * and the `syncPeriod` in milliseconds, 0 where there is none.
+ * and the `syncPeriod` in milliseconds, 0 if there is none.
  *
- * @throws {TypeError} where `options` is null, or `name`, `path` or `mapSize` cannot be used
- * @throws {RangeError} where `mapSize` is too small
+ * @throws {TypeError} if `options` is null, or `name`, `path` or `mapSize` cannot be used
+ * @throws {RangeError} if `mapSize` is too small
  */
 function readOptions(options) {
   if (options === null) {
@@ -122,7 +122,7 @@ function readOptions(options) {
     stale: given.stale,
     noDisposeOnSet: given.noDisposeOnSet,
   }
-  // What memorystore does not know is there only if it was given.
+  // The options that memorystore does not know are there only if they were given.
   for (const name of BEYOND_MEMORYSTORE) {
     if (given[name] !== undefined) values[name] = given[name]
   }
@@ -237,7 +237,7 @@ function checkBoolean(value) {
   return `a boolean; it acts as ${Boolean(value)}`
 }
 
-/** For an option that is one of `words`, the first by default, or else something that is `other`. */
+/** A check for an option that is one of `words`, the first by default, or is `other`. */
 function checkOneOf(words, ...other) {
   const [byDefault] = words
   const list = [...words.map((word) => `'${word}'`), ...other].join(' or ')

@@ -1,5 +1,7 @@
 'use strict'
 
+const { inThisRealm } = require('./errors.js')
+
 /** The names of the figures that the native `stats` gives, in its order. */
 const STATS = [
   'sessions',
@@ -17,4 +19,11 @@ const STATS = [
   'lastPruneMs',
 ]
 
-module.exports = { STATS }
+/** The figures of a native store, by their names. */
+function readStats(native) {
+  const figures = []
+  inThisRealm(() => native.stats(figures))
+  return Object.fromEntries(STATS.map((name, i) => [name, figures[i]]))
+}
+
+module.exports = { readStats }

@@ -1,9 +1,9 @@
 'use strict'
 
 /**
- * Remembers what a request read, so that what it writes can be compared with what is stored by
- * then. express-session hands each session that it loaded, and no other, to `createSession`: that
- * is where the Session object is tied to what was read.
+ * Remembers what a request read: the base version, with which its later writes are compared.
+ * express-session passes each session that it loaded, and no other, to `createSession`. There the
+ * Session object is tied to what was read.
  */
 
 /**
@@ -19,8 +19,8 @@
  */
 
 /**
- * Where a session has its tie: not enumerable, so nothing that goes through its properties meets
- * it, and a property, so that a Proxy of the session has it too.
+ * The property that holds the tie of a session. It is not enumerable, so nothing that lists the
+ * properties finds it. It is a property, so that a Proxy of the session has it too.
  */
 const TIE = Symbol('memorystore-rs')
 
@@ -32,8 +32,8 @@ class Return {
 }
 
 /**
- * What `get` gave out, with its tie in a private field: nothing can see it, and it costs next to
- * nothing, where a WeakMap costs a third of a `get` (its entries are a burden to the collector).
+ * What `get` returned, with its tie in a private field. Nothing can see the field, and it costs
+ * next to nothing. A WeakMap costs a third of a `get`, because the collector has to visit it.
  */
 class Read extends Return {
   #tie
@@ -55,7 +55,7 @@ class Read extends Return {
   }
 }
 
-/** The ties of what can get no field: a `parse` may give frozen objects. */
+/** The ties of objects that cannot get a field: a `parse` may return frozen ones. */
 const frozen = new WeakMap()
 
 class Ties {
@@ -69,7 +69,7 @@ class Ties {
   tie(session, read) {
     const tie = Read.tieOf(read)
     if (tie?.owner !== this) return
-    // Of one object two sessions can be made, which then go ways of their own.
+    // Two sessions can be made of one object. From then on each has a tie of its own.
     attach(session, tie.isTaken ? { ...tie } : tie)
     tie.isTaken = true
   }

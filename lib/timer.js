@@ -1,11 +1,12 @@
 'use strict'
 
 /**
- * The timers behind `checkPeriod` and `syncPeriod`: they keep neither the process nor its store alive.
+ * The timers behind `checkPeriod` and `syncPeriod`. They keep neither the process nor its store
+ * alive.
  *
- * They are JavaScript timers, and not the native thread's, so that fake timers rule `checkPeriod`
- * as they rule memorystore's, and so that `Date.now()` says what has expired. A disk knows of no
- * fake time, so `syncPeriod` goes by real ones.
+ * They are JavaScript timers, not the native thread's, so that fake timers control `checkPeriod` as
+ * in memorystore, and `Date.now()` decides what has expired. Fake time means nothing to a disk, so
+ * `syncPeriod` uses real timers.
  */
 
 const { clearInterval, setInterval } = require('node:timers')
@@ -13,10 +14,10 @@ const { clearInterval, setInterval } = require('node:timers')
 /** Node fires at once, over and over, where a delay is longer than this. */
 const MAX_DELAY = 2 ** 31 - 1
 
-/** Those that nobody can fake. */
+/** Captured at load time, so fake timers do not affect them. */
 const REAL = { setInterval, clearInterval }
 
-/** Stops the timers of stores that were collected. */
+/** Stops the timers of stores that were garbage-collected. */
 const dropped = new FinalizationRegistry((stop) => stop())
 
 /**
@@ -34,10 +35,10 @@ function every(period, target, tick, timers = globalThis) {
     const held = weak.deref()
     if (lap === 0 && held !== undefined) tick(held)
   }
-  // What fake timers start they have to stop, whoever rules by then.
+  // A timer that fake timers started has to be stopped by them, even if they are gone by then.
   const { setInterval, clearInterval } = timers
   const timer = setInterval(lapse, Math.floor(period / laps))
-  // Fake timers may be numbers.
+  // A fake timer may be a number.
   timer.unref?.()
 
   dropped.register(target, () => clearInterval(timer), weak)

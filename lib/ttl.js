@@ -1,23 +1,23 @@
 'use strict'
 
-/** How long a session is to live, by the option `ttl` or its cookie. */
+/** How long a session lives, by the option `ttl` or its cookie. */
 
 const { kindOf, warnOfOption } = require('./options.js')
 
 module.exports = { ttlOf }
 
-/** What a session without a lifetime of its own gets, in milliseconds. */
+/** The lifetime of a session that has none of its own, in milliseconds. */
 const ONE_DAY = 86400000
 
-/** The lifetime of what is expired from the start. */
+/** The lifetime of a session that is expired from the start. */
 const NO_TIME = -Infinity
 
 let hasWarned = false
 
 /**
- * How long `session` is to live, in milliseconds; `Infinity` is for ever.
+ * How long `session` lives, in milliseconds; `Infinity` is for ever.
  *
- * @throws {TypeError} where the option or what its function returns is no number
+ * @throws {TypeError} if the option, or what its function returns, is not a number
  */
 function ttlOf(options, session, sid) {
   const { ttl } = options

@@ -4,7 +4,7 @@
  * Work that takes longer than the event loop should be held: done in slices, a slice a turn.
  */
 
-// Those that nobody can fake: a faked clock does not stop work that is under way.
+// Captured at load time, so fake timers do not stop work that is under way.
 const { setImmediate, setTimeout } = require('node:timers')
 
 module.exports = { eachSlice, listInto, until, whenOver }
@@ -30,13 +30,13 @@ async function until(probe) {
   }
 }
 
-/** Waits until what the background thread does is over. */
+/** Waits until the background thread has finished. */
 function whenOver(isUnderWay) {
   return until(() => (isUnderWay() ? undefined : null)).then(() => undefined)
 }
 
 /**
- * Gives the sids of a native listing in slices of `size`, each in a turn of its own. `take` is
+ * Yields the sids of a native listing in slices of `size`, each in a turn of its own. `take` is
  * what the native `list` returned.
  */
 async function* eachSlice(take, size) {
@@ -49,7 +49,7 @@ async function* eachSlice(take, size) {
   }
 }
 
-/** Appends all of the sids to `list`, `size` of them a turn. */
+/** Appends all sids to `list`, `size` per turn. */
 async function listInto(list, take, size) {
   while ((await until(() => take(list, size))) > 0) await turn()
 }

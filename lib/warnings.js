@@ -1,6 +1,6 @@
 'use strict'
 
-/** Process warnings: what a store has to tell where no call is there to fail. */
+/** Process warnings: for problems that no call can report by failing. */
 
 module.exports = { warn, warnOfDamage, warnOfReplacement, warnOfSync }
 
@@ -11,11 +11,11 @@ function warn(code, message) {
 function warnOfDamage(path, setAside) {
   warn(
     'MEMORYSTORE_RS_DAMAGED',
-    `the file of the sessions in ${path} is damaged, or of another version. It is now ${setAside}, and the store is empty.`,
+    `the file of the sessions in ${path} was damaged, or of another version. It was renamed to ${setAside}, and the store is empty.`,
   )
 }
 
-/** @param notice what became of the files, as the native store tells it */
+/** @param notice what happened to the files, in the words of the native store */
 function warnOfReplacement(notice) {
   warn('MEMORYSTORE_RS_REPLACED', notice)
 }
@@ -23,6 +23,6 @@ function warnOfReplacement(notice) {
 function warnOfSync(err) {
   warn(
     'MEMORYSTORE_RS_SYNC',
-    `${err.message.replace('memorystore-rs: ', '')}. What was written since the last time may not survive a power failure.`,
+    `${err.message.replace('memorystore-rs: ', '')}. What was written since the last sync may not survive a power failure.`,
   )
 }

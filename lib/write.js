@@ -1,14 +1,16 @@
 'use strict'
 
 /**
- * Writes and touches of sessions that a request has read: compared with what is stored and written
- * in one native step, and merged with what other requests made of them meanwhile.
+ * Writes and touches of sessions. One that a request has read is compared with what is stored and
+ * written in one native step, and merged with what other requests made of it meanwhile.
  */
 
 const { isDeepStrictEqual } = require('node:util')
 const { isDate } = require('node:util/types')
 const { bodyKind, parse, toBody } = require('./body.js')
-const { closedError, refusalError } = require('./errors.js')
+const { isDone } = require('./cookie.js')
+const { refusalError } = require('./errors.js')
+const { debug, tag } = require('./log.js')
 const { lifetimeSide, merge, mergeCookies } = require('./merge.js')
 const { kindOf } = require('./options.js')
 
@@ -31,10 +33,59 @@ const LAST_VERSION = Number.MAX_SAFE_INTEGER
 const MAX_ATTEMPTS = 1000
 
 /**
- * Writes a session that was read before, unless it was destroyed since. Returns what the native
- * write answered, and whether what others wrote was merged into it.
+ * Writes a session that nobody is known to have read. Returns its version; undefined if it was not
+ * written because it had been destroyed.
  */
+function writeNew(state, serializer, key, data, ttl) {
+  const now = timeOfOpen(state, 'set')
+  const written = state.native.set(key, data, now, ttl, bodyKind(serializer, data))
+  const refusal = refusalError(written, key, state.options)
+  if (refusal) throw refusal
+  if (written !== DESTROYED) return written
+  debugRefused(key)
+  return undefined
+}
+
+/** Writes a session that was read before, unless it was destroyed since. */
 function writeTied(state, serializer, tie, session, data, ttl) {
+  const { conflict } = state.options
+  const areMerged = conflict !== 'overwrite' && typeof conflict !== 'function'
+  const isJson = serializer === JSON && typeof tie.body === 'string'
+  const { written, isMerge } =
+    areMerged && isJson
+      ? writeJson(state, tie, data, ttl)
+      : writeCompared(state, serializer, tie, session, data, ttl)
+  if (written === DESTROYED) {
+    debugRefused(tie.key)
+    return
+  }
+  state.ties.noteWritten(tie, data, written, !isMerge)
+  if (debug.enabled && isMerge) debug('MERGE %s', tag(tie.key))
+}
+
+function debugRefused(key) {
+  if (debug.enabled) debug('REFUSED %s: it was destroyed', tag(key))
+}
+
+/**
+ * Writes JSON, which the native store merges itself. Returns what the native write answered, and
+ * whether what others wrote was merged into it.
+ */
+function writeJson(state, { key, version, isWhole, body }, data, ttl) {
+  const { native, options } = state
+  const now = timeOfOpen(state, 'set')
+  const expected = isWhole ? version : NO_VERSION
+  const hasFixedLifetime = hasFixedTtl(options)
+  const answer = native.merge(key, data, now, ttl, version, expected, body, hasFixedLifetime)
+  const refusal = refusalError(answer, key, options)
+  if (refusal) throw refusal
+  // A half more stands for a merge.
+  const written = Math.floor(answer)
+  return { written, isMerge: written !== answer }
+}
+
+/** As `writeJson`, for what only JavaScript can merge. */
+function writeCompared(state, serializer, tie, session, data, ttl) {
   const { native, options } = state
   const given = { body: data, ttl, isMerge: false }
   let write = given
@@ -58,6 +109,22 @@ function writeTied(state, serializer, tie, session, data, ttl) {
   }
 }
 
+/**
+ * Touches a session that was read before, and of which another request may have changed the cookie
+ * since. Returns false where `rewrite` has to.
+ */
+function mergeCookie({ native, options }, key, session, now, ttl, tie) {
+  if (typeof tie.body !== 'string') return false
+  const holder = JSON.stringify({ cookie: session.cookie })
+  const touched = native.mergeCookie(key, holder, now, ttl, tie.body, hasFixedTtl(options))
+  return isDone(touched)
+}
+
+/** Whether all sessions have one lifetime: 1 or 0, as the native store takes it. */
+function hasFixedTtl({ ttl }) {
+  return typeof ttl === 'number' ? 1 : 0
+}
+
 /** Touches by reading the session, giving it the new cookie, and writing it. */
 function rewrite(state, serializer, key, session, ttl, tie) {
   const { native, disposal, options } = state
@@ -71,8 +138,8 @@ function rewrite(state, serializer, key, session, ttl, tie) {
     const stored = parse(serializer, data)
     const renewed = tie && renewal(serializer, tie, stored, session)
     const isChange = renewed ? renewed.isChange : true
-    stored.cookie = renewed ? renewed.cookie : session.cookie
-    const body = toBody(serializer.stringify(stored))
+    const touched = withCookie(stored, renewed ? renewed.cookie : session.cookie)
+    const body = toBody(serializer.stringify(touched))
     const kind = bodyKind(serializer, body)
     const newTtl = renewed ? ttlOfMerge(options, renewed.side, ttl, life) : ttl
     const times = [timeOfOpen(state, 'touch'), newTtl, kind, version, Number(isChange)]
@@ -85,10 +152,16 @@ function rewrite(state, serializer, key, session, ttl, tie) {
   }
 }
 
+/** The session with another cookie: a copy where `parse` gave what cannot be changed. */
+function withCookie(session, cookie) {
+  if (Reflect.set(session, 'cookie', cookie)) return session
+  return Object.assign(Object.create(Object.getPrototypeOf(session)), session, { cookie })
+}
+
 /** The time, for a native call that comes next: whatever gives it may have closed the store. */
 function timeOfOpen(state, method) {
   const now = Date.now()
-  if (!state.isOpen) throw closedError(method)
+  state.assertOpen(method)
   return now
 }
 
@@ -153,7 +226,7 @@ function plain(cookie) {
  * numeric option `ttl` is the same for all requests.
  */
 function ttlOfMerge(options, side, ttl, life) {
-  if (side === 'mine' || typeof options.ttl === 'number') return ttl
+  if (side === 'mine' || hasFixedTtl(options)) return ttl
   return side === 'theirs' ? life : Math.max(ttl, life)
 }
 
@@ -176,4 +249,4 @@ function isObject(value) {
   return value !== null && typeof value === 'object' && !isDate(value)
 }
 
-module.exports = { DESTROYED, rewrite, writeTied }
+module.exports = { mergeCookie, rewrite, writeNew, writeTied }

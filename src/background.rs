@@ -41,6 +41,8 @@ pub static BACKGROUND: Worker = Worker::new();
 pub struct Worker {
     state: Mutex<State>,
     wake: Condvar,
+    /// How the thread rests.
+    rest: fn(Duration),
 }
 
 struct State {
@@ -79,6 +81,7 @@ impl Worker {
                 era: 0,
             }),
             wake: Condvar::new(),
+            rest: std::thread::sleep,
         }
     }
 
@@ -176,7 +179,7 @@ impl Worker {
                 freed += job.weight();
                 let unfinished = MutexGuard::unlocked(&mut state, || {
                     if began.elapsed() > BURST {
-                        std::thread::sleep(REST);
+                        (self.rest)(REST);
                         began = stopwatch();
                     }
                     run(job)

@@ -64,6 +64,16 @@ impl Gate {
 /// Tells when it is dropped, and on which thread.
 struct Garbage(Sender<ThreadId>);
 
+/// Takes long to drop, and tells when that is done.
+struct LongEnd(Sender<()>);
+
+impl Drop for LongEnd {
+    fn drop(&mut self) {
+        thread::sleep(Duration::from_millis(50));
+        let _ = self.0.send(());
+    }
+}
+
 impl Drop for Garbage {
     fn drop(&mut self) {
         let _ = self.0.send(thread::current().id());
@@ -90,8 +100,8 @@ fn await_end(worker: &'static Worker) {
 }
 
 /// Lets the thread that runs this drop `garbage` when it ends.
-fn drop_at_thread_end(garbage: Box<Garbage>) {
-    thread_local!(static KEPT: RefCell<Option<Box<Garbage>>> = const { RefCell::new(None) });
+fn drop_at_thread_end(garbage: Box<dyn Send>) {
+    thread_local!(static KEPT: RefCell<Option<Box<dyn Send>>> = const { RefCell::new(None) });
     KEPT.set(Some(garbage));
 }
 
@@ -136,6 +146,32 @@ fn a_prune_is_stepped_to_its_end_on_another_thread() {
     // A job behind it comes up, and it makes no further step.
     assert_eq!(thread_of(worker), ids[0]);
     assert!(step.try_recv().is_err());
+    worker.detach();
+}
+
+#[test]
+fn the_thread_rests_after_each_burst() {
+    static RESTS: AtomicUsize = AtomicUsize::new(0);
+    let rest = |_: Duration| {
+        RESTS.fetch_add(1, Ordering::Relaxed);
+    };
+    let worker: &'static Worker = Box::leak(Box::new(Worker { rest, ..Worker::new() }));
+    worker.attach();
+    let _open = worker.open();
+    let (sender, ended) = channel();
+    let left = AtomicUsize::new(10);
+    let store = steps(move || {
+        let began = stopwatch();
+        while began.elapsed() <= BURST {}
+        let has_more = left.fetch_sub(1, Ordering::Relaxed) > 1;
+        if !has_more {
+            sender.send(()).unwrap();
+        }
+        has_more
+    });
+    worker.maintain(Arc::downgrade(&store));
+    wait(&ended);
+    assert_eq!(RESTS.load(Ordering::Relaxed), 9, "in between");
     worker.detach();
 }
 
@@ -273,11 +309,11 @@ fn the_last_detach_waits_until_the_thread_is_gone() {
     let worker = Worker::leaked();
     worker.attach();
     let _open = worker.open();
-    let (garbage, ended) = garbage();
-    let garbage = Mutex::new(Some(garbage));
+    let (sender, ended) = channel();
+    let end = Mutex::new(Some(Box::new(LongEnd(sender))));
     let keep = steps(move || {
-        garbage.lock().take().is_some_and(|garbage| {
-            drop_at_thread_end(garbage);
+        end.lock().take().is_some_and(|end| {
+            drop_at_thread_end(end);
             false
         })
     });

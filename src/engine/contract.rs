@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use super::error::Result;
 use super::rules::{Condition, Refused, Touch};
-use super::types::{NewCookie, Rank, Removed, Stats, Touched, Version};
+use super::types::{Merged, NewCookie, Rank, Removed, Stats, Touched, Version};
 use crate::background::Maintenance;
-use crate::session::{Body, BodyRef, BodyView, TemplateHandle};
+use crate::session::{Base, Body, BodyRef, BodyView, TemplateHandle};
 use crate::sid::Sid;
 use crate::time::Millis;
 
@@ -80,6 +80,35 @@ pub trait Engine: Maintenance {
         times: (Millis, Millis),
         removed: &mut Vec<Removed>,
     ) -> Result<Result<Version, Refused>>;
+
+    /// As [`Self::set`] for a session that was read, and that another request may have written
+    /// since: merges what both made of it. `body` is JSON, and so is the base, which comes with the
+    /// version at which it was read. What is stored is read, merged and written in one step.
+    ///
+    /// # Errors
+    /// See [`Engine`].
+    fn merge(
+        &self,
+        sid: Sid,
+        body: BodyRef<'_>,
+        base: (Base<'_>, Version),
+        times: (Millis, Millis),
+        removed: &mut Vec<Removed>,
+    ) -> Result<Result<Merged, Refused>>;
+
+    /// As [`Self::touch`] for a session that was read, and of which another request may have changed
+    /// the cookie since: merges both cookies.
+    ///
+    /// # Errors
+    /// See [`Engine`].
+    fn merge_cookie(
+        &self,
+        sid: &Sid,
+        cookie: BodyRef<'_>,
+        base: Base<'_>,
+        times: (Millis, Millis),
+        removed: &mut Vec<Removed>,
+    ) -> Result<Touched>;
 
     /// Counts what was just set as a merge.
     fn note_merge(&self);

@@ -34,6 +34,6 @@ pub use self::memory::MemoryEngine;
 pub use self::rules::{Condition, Refused, Touch};
 pub use self::shared::SharedEngine;
 pub use self::types::{
-    Counters, NewCookie, Options, REMOVED_AT_ONCE, Rank, Removed, Stats, Touched, Version,
+    Counters, Merged, NewCookie, Options, REMOVED_AT_ONCE, Rank, Removed, Stats, Touched, Version,
 };
-pub use crate::session::TemplateHandle;
+pub use crate::session::{Base, TemplateHandle};

@@ -94,6 +94,15 @@ pub struct Removed {
 /// There is no version 0.
 pub type Version = u64;
 
+/// What [`Engine::merge`](super::Engine::merge) wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Merged {
+    /// The version of what was written.
+    pub version: Version,
+    /// Whether it has what another request wrote.
+    pub is_merged: bool,
+}
+
 /// What an engine holds and has done.
 #[derive(Clone, Copy, Debug)]
 pub struct Stats {

@@ -13,7 +13,7 @@ use super::codes::{
 use super::listing::Listing;
 use super::raw::{self, Call, Failure, Value};
 use super::store::{Done, Store};
-use crate::engine::{self, Condition, Engine, NewCookie, Removed, Touch, Touched};
+use crate::engine::{self, Base, Condition, Engine, NewCookie, Refused, Removed, Touch, Touched};
 use crate::session::{Body, BodyRef, BodyView, Encoding};
 use crate::sid::Sid;
 use crate::time::{Millis, NEVER, expires_at, whole};
@@ -26,15 +26,17 @@ type Operation = fn(&Store, &Call) -> Done;
 impl Store {
     /// Gives `target` this store's functions.
     pub(super) fn bind(self: &Rc<Self>, env: Env, target: &Object) -> Result<()> {
-        let functions: [(&str, Operation); 25] = [
+        let functions: [(&str, Operation); 27] = [
             ("get", Store::get),
             ("fetch", Store::fetch),
             ("peek", Store::peek),
             ("version", Store::version),
             ("expires", Store::expires),
             ("set", Store::set),
+            ("merge", Store::merge),
             ("setTied", Store::set_tied),
             ("touch", Store::touch),
+            ("mergeCookie", Store::merge_cookie),
             ("touchByTemplate", Store::touch_by_template),
             ("template", Store::template),
             ("rewrite", Store::rewrite),
@@ -125,6 +127,37 @@ impl Store {
         self.write(call, Condition::None, false)
     }
 
+    /// `merge(sid, body, now, ttl, read, expected, base, hasFixedLifetime)`: as `set` with JSON, for
+    /// a session that was `base` at the version `read`. Where what is stored is later than the
+    /// version `expected`, it is merged. `hasFixedLifetime` is 1 where all sessions have one
+    /// lifetime, else 0. Gives the version, a half more if it was merged, or why it was not written.
+    fn merge(&self, call: &Call) -> Done {
+        let buffers = &mut *self.buffers.borrow_mut();
+        let sid = self.sid(call, &mut buffers.sid)?;
+        let now = whole(call.number(2)?);
+        let times = (now, expires_at(now, call.number(3)?));
+        let (read, expected) = (version_of(call, 4)?, version_of(call, 5)?);
+        let encoding = call.string(1, &mut buffers.text)?;
+        let body = BodyRef { bytes: buffers.text.as_bytes(), encoding, is_json: true };
+        let condition = Condition::Unchanged { read, expected };
+        let engine = self.engine();
+        let written =
+            self.removing(|removed| engine.set(sid.clone(), body, condition, times, removed))?;
+        let result = if written == Err(Refused::Changed) {
+            call.string(6, &mut buffers.base)?;
+            let has_fixed_lifetime = call.number(7)? > 0.0;
+            let base = Base { text: buffers.base.as_bytes(), has_fixed_lifetime };
+            let merged =
+                self.removing(|removed| engine.merge(sid, body, (base, read), times, removed))?;
+            merged.map(|merged| (merged.version, merged.is_merged))
+        } else {
+            written.map(|version| (version, false))
+        };
+        buffers.trim();
+        let half = if matches!(result, Ok((_, true))) { 0.5 } else { 0.0 };
+        call.double(written_code(result.map(|(version, _)| version)) + half)
+    }
+
     /// `setTied(sid, body, now, ttl, kind, read, expected, isMerge)`: as `set`, unless the session was
     /// destroyed since the version `read`, or what is stored is later than the version
     /// `expected`. A negative `expected` is for whatever is stored. `isMerge` is 1 for a body that
@@ -186,6 +219,29 @@ impl Store {
         };
         let cookie = NewCookie::Text(BodyRef { bytes, encoding, is_json: true });
         self.touch_with(call, 4, &sid, cookie, (now, expires))
+    }
+
+    /// `mergeCookie(sid, holder, now, ttl, base, hasFixedLifetime)`: as `touch`, for a session that
+    /// was `base` when it was read, and of which another request may have changed the cookie.
+    fn merge_cookie(&self, call: &Call) -> Done {
+        let buffers = &mut *self.buffers.borrow_mut();
+        let sid = self.sid(call, &mut buffers.sid)?;
+        let now = whole(call.number(2)?);
+        let times = (now, expires_at(now, call.number(3)?));
+        let encoding = call.string(1, &mut buffers.text)?;
+        call.string(4, &mut buffers.base)?;
+        let base =
+            Base { text: buffers.base.as_bytes(), has_fixed_lifetime: call.number(5)? > 0.0 };
+        let touched = match held_cookie(&buffers.text) {
+            Some(bytes) => {
+                let cookie = BodyRef { bytes, encoding, is_json: true };
+                let engine = self.engine();
+                self.removing(|removed| engine.merge_cookie(&sid, cookie, base, times, removed))?
+            }
+            None => Touched::NeedsRewrite,
+        };
+        buffers.trim();
+        call.integer(touched_code(touched))
     }
 
     /// `touchByTemplate(sid, template, time, now, ttl, isRenewal)`: as `touch`, for a cookie that has the

@@ -54,6 +54,7 @@ pub(super) struct Store {
 pub(super) struct Buffers {
     pub(super) sid: Text,
     pub(super) text: Text,
+    pub(super) base: Text,
     pub(super) body: Vec<u8>,
 }
 
@@ -183,6 +184,7 @@ impl Buffers {
     /// Gives back what one large session made the buffers grow to.
     pub(super) fn trim(&mut self) {
         self.text.trim();
+        self.base.trim();
         if self.body.capacity() > BUFFER_TO_KEEP {
             self.body = Vec::new();
         }

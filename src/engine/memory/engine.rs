@@ -15,9 +15,9 @@ use crate::engine::contract::{Engine, Listing};
 use crate::engine::error::Result;
 use crate::engine::rules::{Condition, Refused, Touch, Write};
 use crate::engine::types::{
-    NewCookie, Options, REMOVED_AT_ONCE, Rank, Removed, Stats, Touched, Version,
+    Merged, NewCookie, Options, REMOVED_AT_ONCE, Rank, Removed, Stats, Touched, Version,
 };
-use crate::session::{Body, BodyRef, BodyView, TemplateHandle};
+use crate::session::{Base, Body, BodyRef, BodyView, TemplateHandle};
 use crate::sid::Sid;
 use crate::time::Millis;
 
@@ -133,6 +133,28 @@ impl Engine for MemoryEngine {
     ) -> Result<Result<Version, Refused>> {
         let write = Write { condition, now: times.0, expires: times.1 };
         Ok(self.with_table(|table| table.set(sid, body, write, removed)))
+    }
+
+    fn merge(
+        &self,
+        sid: Sid,
+        body: BodyRef<'_>,
+        base: (Base<'_>, Version),
+        times: (Millis, Millis),
+        removed: &mut Vec<Removed>,
+    ) -> Result<Result<Merged, Refused>> {
+        Ok(self.with_table(|table| table.merge(sid, body, base, times, removed)))
+    }
+
+    fn merge_cookie(
+        &self,
+        sid: &Sid,
+        cookie: BodyRef<'_>,
+        base: Base<'_>,
+        times: (Millis, Millis),
+        removed: &mut Vec<Removed>,
+    ) -> Result<Touched> {
+        Ok(self.with_table(|table| table.merge_cookie(sid, cookie, base, times, removed)))
     }
 
     fn note_merge(&self) {

@@ -15,11 +15,12 @@ use super::lmdb::{Environment, Lmdb, count_of};
 use super::open::NOTICING;
 use super::schema::{Session, view};
 use super::session::NewBody;
+use super::writing::Writing;
 use crate::engine::contract::{Durable, Engine, Listing};
 use crate::engine::error::Result;
 use crate::engine::rules::{Condition, Refused, Touch, Write};
-use crate::engine::types::{NewCookie, Removed, Stats, Touched, Version};
-use crate::session::{Body, BodyRef, BodyView, TemplateHandle};
+use crate::engine::types::{Merged, NewCookie, Removed, Stats, Touched, Version};
+use crate::session::{Base, Body, BodyRef, BodyView, TemplateHandle};
 use crate::sid::Sid;
 use crate::time::{Millis, has_expired};
 
@@ -85,6 +86,15 @@ impl SharedEngine {
             return Ok(Touched::Renewed);
         }
         self.writing(key, cookie.bytes.len(), removed, |writing| writing.touch(key, cookie, touch))
+    }
+
+    /// How long the body is that is stored, for the room that one merged with it may need.
+    fn stored_length(&self, key: &[u8]) -> error::Result<usize> {
+        self.reading(|snapshot| {
+            let head = snapshot.sessions.heads.get(snapshot.transaction, key)?;
+            let head = head.and_then(|head| Head::read(key, head));
+            Ok(head.map_or(0, |head| head.cookie.len() + head.body as usize))
+        })
     }
 
     /// Whether a touch is to be left out, told without waiting for those that write.
@@ -226,6 +236,39 @@ impl Engine for SharedEngine {
             return Ok(Err(Refused::TooLarge));
         }
         Ok(self.writing(key, new.len(), removed, |writing| writing.set(key, &new, write))?)
+    }
+
+    fn merge(
+        &self,
+        sid: Sid,
+        body: BodyRef<'_>,
+        base: (Base<'_>, Version),
+        times: (Millis, Millis),
+        removed: &mut Vec<Removed>,
+    ) -> Result<Result<Merged, Refused>> {
+        self.backlog.lock().note_time(times.0);
+        let Some(key) = layout::key_of(&sid) else {
+            return Ok(Err(Refused::Sid));
+        };
+        let size = body.bytes.len() + self.stored_length(key)?;
+        Ok(self.writing(key, size, removed, |writing| writing.merge(key, body, base, times))?)
+    }
+
+    fn merge_cookie(
+        &self,
+        sid: &Sid,
+        cookie: BodyRef<'_>,
+        base: Base<'_>,
+        times: (Millis, Millis),
+        removed: &mut Vec<Removed>,
+    ) -> Result<Touched> {
+        self.backlog.lock().note_time(times.0);
+        let Some(key) = layout::key_of(sid) else {
+            return Ok(Touched::Missing);
+        };
+        let size = cookie.bytes.len() + self.stored_length(key)?;
+        let merge = |writing: &mut Writing<'_>| writing.merge_cookie(key, cookie, base, times);
+        Ok(self.writing(key, size, removed, merge)?)
     }
 
     fn note_merge(&self) {

@@ -191,6 +191,10 @@ impl Display for Unsafe {
             Self::Link => text.write_str(
                 "is a symbolic link, which could lead to somebody else's file; remove it",
             ),
+            Self::HardLink => text.write_str(
+                "has another name somewhere (a hard link), so it could be somebody else's file; \
+                 replace it by a copy, or remove it",
+            ),
         }
     }
 }

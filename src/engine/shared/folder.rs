@@ -32,6 +32,8 @@ pub(super) enum Unsafe {
     Writable,
     /// A symbolic link is in the place of a file.
     Link,
+    /// The file has another name.
+    HardLink,
 }
 
 /// Tells a file from all others, whatever its name.
@@ -132,6 +134,9 @@ fn judge(file: &Metadata, user: u32) -> Option<Unsafe> {
 
     if file.is_symlink() {
         return Some(Unsafe::Link);
+    }
+    if file.is_file() && file.nlink() > 1 {
+        return Some(Unsafe::HardLink);
     }
     if file.uid() != user && file.uid() != 0 {
         return Some(Unsafe::Owner(file.uid()));

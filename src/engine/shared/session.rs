@@ -2,14 +2,14 @@
 
 use super::layout::{self, Cookie, Due, Head, MAX_COOKIE, Owner};
 use super::lmdb::Lmdb;
-use super::schema::Session;
+use super::schema::{Session, view};
 use super::space::Limits;
 use super::writing::{Stored, Writing};
-use crate::engine::rules::{Alive, Refused, Touch, Write};
-use crate::engine::types::{Touched, Version};
+use crate::engine::rules::{Alive, Condition, Refused, Touch, Write};
+use crate::engine::types::{Merged, Touched, Version};
 use crate::session::cookie::{BEFORE_COOKIE, is_renewal};
-use crate::session::json;
-use crate::session::{Body, BodyRef, Encoding};
+use crate::session::{Base, Body, BodyRef, Encoding};
+use crate::session::{json, merge};
 use crate::time::Millis;
 
 /// A body in pieces, as it is to be stored.
@@ -115,6 +115,58 @@ impl Writing<'_> {
         }
         self.evict(key)?;
         Ok(Ok(next))
+    }
+
+    /// As [`Self::set`], with what another request has made of the session since.
+    pub(super) fn merge(
+        &mut self,
+        key: &[u8],
+        body: BodyRef<'_>,
+        (base, read): (Base<'_>, Version),
+        (now, expires): (Millis, Millis),
+    ) -> Lmdb<Result<Merged, Refused>> {
+        let stored = self.alive(key, now)?;
+        let theirs = stored.as_ref().map(|(body, expires)| (body.bytes(), *expires));
+        let resolved = merge::resolve(&base, theirs, body.bytes, expires);
+        let new = NewBody::new(resolved.body());
+        if !new.fits(key, &self.limits) {
+            return Ok(Err(Refused::TooLarge));
+        }
+        let condition = Condition::NotDestroyed { read };
+        let write = Write { condition, now, expires: resolved.expires };
+        let written = self.set(key, &new, write)?;
+        let is_merged = resolved.is_merged;
+        self.counters.merges += u64::from(is_merged && written.is_ok());
+        Ok(written.map(|version| Merged { version, is_merged }))
+    }
+
+    /// As [`Self::touch`], with what another request has made of the cookie since.
+    pub(super) fn merge_cookie(
+        &mut self,
+        key: &[u8],
+        cookie: BodyRef<'_>,
+        base: Base<'_>,
+        (now, expires): (Millis, Millis),
+    ) -> Lmdb<Touched> {
+        let Some((body, stored)) = self.alive(key, now)? else {
+            return Ok(Touched::NeedsRewrite);
+        };
+        let theirs = (body.bytes(), stored);
+        let Some((text, expires)) = merge::resolve_cookie(&base, theirs, cookie.bytes, expires)
+        else {
+            return Ok(Touched::NeedsRewrite);
+        };
+        let cookie = merge::body_of(&text);
+        self.touch(key, cookie, Touch { now, expires, is_renewal: false })
+    }
+
+    /// The body of a session that is alive, and until when it lives.
+    fn alive(&self, key: &[u8], now: Millis) -> Lmdb<Option<(Body, Millis)>> {
+        let Session::Found(head, body) = self.sessions.get(&self.transaction, key)? else {
+            return Ok(None);
+        };
+        let alive = view(key, &head, &body, 0).filter(|_| now <= head.due.expires);
+        Ok(alive.map(|view| (view.to_body(), view.expires())))
     }
 
     /// Whether the cookie of `new` is the stored one with an earlier time.

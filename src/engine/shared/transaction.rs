@@ -190,6 +190,7 @@ impl Counters {
     /// Adds what one transaction has done.
     fn add(&mut self, other: &Self) {
         self.sets += other.sets;
+        self.merges += other.merges;
         self.refused += other.refused;
         self.touches += other.touches;
         self.evictions_by_count += other.evictions_by_count;

@@ -12,7 +12,7 @@ use proptest::test_runner::Config;
 use crate::engine::shared::tests::{Folder, START, body_ref};
 use crate::engine::tombstones::REMEMBERED;
 use crate::engine::{
-    Condition, Engine, MemoryEngine, NewCookie, Options, Refused, Touch, Touched, Version,
+    Base, Condition, Engine, MemoryEngine, NewCookie, Options, Refused, Touch, Touched, Version,
 };
 use crate::session::BodyView;
 use crate::sid::Sid;
@@ -331,6 +331,35 @@ fn where_destroyed_is_final_nobody_writes_the_sid_for_minutes() {
 }
 
 #[test]
+fn where_destroyed_is_final_a_clock_that_was_far_ahead_locks_nobody_out() {
+    const AHEAD: Millis = START + 365 * 24 * 60 * 60 * 1000;
+    let options = Options { destroyed_is_final: true, ..Options::default() };
+    for Store { engine, _folder } in &Store::of_each_kind(options) {
+        let engine = &**engine;
+        let [sid, other] = [b"a", b"b"].map(|sid| engine.sid(sid));
+        let set = |sid: &Sid, condition, now| write(engine, sid, "{}", condition, (now, NEVER));
+        engine.destroy(&sid, AHEAD, &mut Vec::new()).unwrap();
+        assert_eq!(set(&sid, Condition::None, AHEAD - REMEMBERED), Err(Refused::Destroyed));
+        set(&sid, Condition::None, AHEAD - REMEMBERED - 1).unwrap();
+
+        engine.destroy(&sid, AHEAD, &mut Vec::new()).unwrap();
+        let of_one = bytes_of(engine);
+        engine.destroy(&other, START, &mut Vec::new()).unwrap();
+        assert_eq!(bytes_of(engine), of_one, "and what it left is forgotten");
+        assert_eq!(set(&other, Condition::None, START), Err(Refused::Destroyed));
+        let late = Condition::NotDestroyed { read: 0 };
+        assert_eq!(set(&sid, late, START), Err(Refused::Destroyed));
+        set(&sid, Condition::None, START).unwrap();
+
+        // Nor does one that comes after others which are not over.
+        engine.destroy(&sid, START + REMEMBERED, &mut Vec::new()).unwrap();
+        assert_eq!(set(&other, Condition::None, START - 1), Err(Refused::Destroyed));
+        set(&sid, Condition::None, START - 1).unwrap();
+        engine.validate();
+    }
+}
+
+#[test]
 fn a_destroyed_sid_is_forgotten_after_minutes_and_what_was_read_before_it_is_not() {
     for Store { engine, _folder } in &Store::of_each_kind(Options::default()) {
         let engine = &**engine;
@@ -508,6 +537,72 @@ fn a_write_does_not_take_from_the_time_of_the_cookie_either() {
             assert_eq!(set(seconds), expected);
         }
     });
+}
+
+#[test]
+fn threads_that_merge_json_into_one_session_keep_what_each_of_them_wrote() {
+    const THREADS: usize = 4;
+    const WRITES: usize = 50;
+    for Store { engine, _folder } in &Store::of_each_kind(Options::default()) {
+        let sid = engine.sid(b"sid");
+        write(&**engine, &sid, "{}", Condition::None, (START, NEVER)).unwrap();
+        std::thread::scope(|scope| {
+            for thread in 0..THREADS {
+                let (engine, sid) = (&**engine, &sid);
+                scope.spawn(move || {
+                    for number in 0..WRITES {
+                        let (text, version) = read(engine, sid, START).unwrap();
+                        let separator = if text == "{}" { "" } else { "," };
+                        let key = format!(r#"{separator}"{thread}-{number}":1}}"#);
+                        let mine = format!("{}{key}", text.strip_suffix('}').unwrap());
+                        let base = Base { text: text.as_bytes(), has_fixed_lifetime: true };
+                        let (base, times) = ((base, version), (START, NEVER));
+                        let body = body_ref(&mine);
+                        let merged = engine.merge(sid.clone(), body, base, times, &mut Vec::new());
+                        assert!(merged.unwrap().is_ok());
+                    }
+                });
+            }
+        });
+        let (text, _) = read(&**engine, &sid, START).unwrap();
+        for (thread, number) in (0..THREADS).flat_map(|it| (0..WRITES).map(move |at| (it, at))) {
+            assert!(text.contains(&format!(r#""{thread}-{number}":1"#)), "{thread}-{number}");
+        }
+        engine.validate();
+    }
+}
+
+#[test]
+fn a_merge_writes_nothing_that_was_destroyed_and_what_was_evicted_as_it_stands() {
+    for Store { engine, _folder } in &Store::of_each_kind(Options::default()) {
+        let sid = engine.sid(b"sid");
+        let base = Base { text: b"{}", has_fixed_lifetime: false };
+        let merge = |read| {
+            let body = body_ref(r#"{"mine":1}"#);
+            let times = (START, START + 50);
+            engine.merge(sid.clone(), body, (base, read), times, &mut Vec::new()).unwrap()
+        };
+        let first = write(&**engine, &sid, "{}", Condition::None, (START, NEVER)).unwrap();
+        write(&**engine, &sid, r#"{"theirs":1}"#, Condition::None, (START, NEVER)).unwrap();
+        let merged = merge(first).unwrap();
+        assert!(merged.is_merged);
+        assert_eq!(read(&**engine, &sid, START).unwrap().0, r#"{"mine":1,"theirs":1}"#);
+        assert_eq!(expires_of(&**engine, &sid, START), Some(START + 50));
+        engine.destroy(&sid, START, &mut Vec::new()).unwrap();
+        assert_eq!(merge(first), Err(Refused::Destroyed));
+        assert_eq!(read(&**engine, &sid, START), None);
+        let after = read_version(&**engine);
+        assert_eq!(merge(after).map(|merged| merged.is_merged), Ok(false));
+        assert_eq!(read(&**engine, &sid, START).unwrap().0, r#"{"mine":1}"#);
+        let stats = engine.stats().unwrap().counters;
+        assert_eq!((stats.sets, stats.merges, stats.refused), (5, 1, 1));
+    }
+}
+
+/// The version at which something is read now.
+fn read_version(engine: &dyn Engine) -> Version {
+    let sid = engine.sid(b"another");
+    write(engine, &sid, "{}", Condition::None, (START, NEVER)).unwrap()
 }
 
 #[test]

@@ -124,6 +124,25 @@ fn what_is_over_is_forgotten_bit_by_bit() {
 }
 
 #[test]
+fn room_follows_what_is_remembered_and_is_kept_for_twice_as_many() {
+    let sids = hashes(5000);
+    let mut destroyed = unlimited();
+    for (version, sid) in (1..).zip(&sids) {
+        destroyed.add(*sid, version, 0);
+    }
+    while destroyed.bytes() > 0 {
+        let before = destroyed.order.capacity();
+        destroyed.forget_old(REMEMBERED + 1);
+        let (len, room) = (destroyed.order.len(), destroyed.order.capacity());
+        assert!(room <= 4 * len + 64, "{room} for {len}");
+        assert!(room >= before.min(2 * len), "no more is taken than grows back soon");
+        assert!(room == before || before > 4 * len + 64, "not for each that is forgotten");
+        // Rounded up to a power of two, of which an eighth stays free.
+        assert!(destroyed.by_sid.capacity() <= 10 * len + 130);
+    }
+}
+
+#[test]
 fn a_small_budget_leaves_room_for_few() {
     let sids = hashes(100);
     let mut destroyed = Tombstones::new(SHARE * COST * 3, false);

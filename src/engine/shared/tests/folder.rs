@@ -67,6 +67,20 @@ fn a_link_in_place_of_a_file_is_refused_and_what_it_leads_to_is_left_alone() {
 }
 
 #[test]
+fn a_file_that_has_another_name_is_refused_and_left_alone() {
+    for file in FILES {
+        let folder = closed();
+        let path = folder.path().join(file);
+        let target = Folder::new();
+        fs::write(target.path(), "somebody's").unwrap();
+        fs::remove_file(&path).unwrap();
+        fs::hard_link(target.path(), &path).unwrap();
+        is_refused(folder.path(), &path, "another name");
+        assert_eq!(fs::read(target.path()).unwrap(), b"somebody's");
+    }
+}
+
+#[test]
 fn what_belongs_to_somebody_else_is_refused() {
     const NOBODY: u32 = 65534;
 
