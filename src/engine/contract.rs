@@ -15,9 +15,10 @@ use crate::time::Millis;
 
 /// A store of sessions. See [`engine`](super) for the rules.
 ///
-/// Any number of threads may use it. `now` is the caller's time. Operations append what they
-/// removed to `removed`, in the order in which it is to be disposed of. An engine in memory never
-/// fails; see [`SharedEngine`](super::SharedEngine) for what the errors of the other one say.
+/// What an engine guarantees: any number of threads may use it, and each operation happens in one
+/// step. It has no clock: `now` is the caller's time. Operations append what they removed to
+/// `removed`, in the order in which the caller has to dispose of it. They do a bounded amount of
+/// work and leave the rest to steps. An engine in memory never fails; see [`SharedEngine`](super::SharedEngine) for what the errors of the other one say.
 pub trait Engine: Maintenance {
     /// The sid that `bytes` stand for, for use with this engine.
     fn sid(&self, bytes: &[u8]) -> Sid;
@@ -25,8 +26,9 @@ pub trait Engine: Maintenance {
     /// Whether dropping the engine takes so long that it is better left to the background thread.
     fn takes_long_to_drop(&self) -> bool;
 
-    /// Reads and uses the record of `sid`. Returns whether there was one. `read` is called if there
-    /// was, maybe under a lock: it should only copy. Where it is called again, the last time counts.
+    /// Reads and uses the record of `sid`. Returns whether there was one, and calls `read` if there
+    /// was. An engine may call it under a lock, so it should only copy, and more than once: the last
+    /// call counts.
     ///
     /// # Errors
     /// See [`Engine`].
@@ -176,14 +178,15 @@ pub trait Engine: Maintenance {
     fn clear(&self, now: Millis, removed: &mut Vec<Removed>) -> Result<()>;
 
     /// Begins to remove what has expired by `now`, in place of a prune that is under way, and
-    /// does the first few hundred. The rest is left to [`Maintenance::maintenance_step`]. If somebody
-    /// comes with an earlier time meanwhile, that is what it goes by from then on.
+    /// removes the first few hundred. The rest is left to [`Maintenance::maintenance_step`]. A call
+    /// with an earlier time meanwhile sets the time of the prune back.
     ///
     /// # Errors
     /// See [`Engine`]. The prune is over then.
     fn begin_prune(&self, now: Millis) -> Result<()>;
 
-    /// Whether [`Maintenance::maintenance_step`] has anything to do, or [`Self::take_pruned`] to give.
+    /// Whether [`Maintenance::maintenance_step`] has anything to do, or [`Self::take_pruned`] has
+    /// anything to give.
     ///
     /// # Errors
     /// Why a prune has ended early, once.

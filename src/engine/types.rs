@@ -12,9 +12,9 @@ use crate::time::Millis;
 /// what was done to it last.
 pub type Rank = (Millis, u64);
 
-/// How many sessions an operation evicts or prunes itself. What is more than that it leaves to
-/// [`Maintenance::maintenance_step`](crate::background::Maintenance::maintenance_step); until that has been called often enough there may be more than `max`
-/// and `max_bytes` allow.
+/// How many sessions an operation evicts or prunes itself. It leaves the rest to
+/// [`Maintenance`](crate::background::Maintenance); until that has been called often enough there
+/// may be more than `max` and `max_bytes` allow.
 pub const REMOVED_AT_ONCE: usize = 256;
 
 /// How an engine is to behave.

@@ -2,8 +2,8 @@
 //!
 //! `engine` is the contract: a lock around a `table`, which has the operations. The table spreads
 //! its records over `shards`; a `shard` has a map of records and a queue of expiry entries.
-//! `listing` and `steps` are operations of the table on many
-//! records. `eviction` finds what is evicted next, `expiry` what has expired; `clearing` has what was
+//! `merging` merges into it, and `listing` and `steps` are its
+//! operations on many records. `eviction` finds what is evicted next, `expiry` what has expired; `clearing` has what was
 //! cleared, `tombstones` the sids that were destroyed. Only `engine` has a lock, and nothing here
 //! has a clock or a thread.
 
@@ -12,6 +12,7 @@ mod engine;
 mod eviction;
 mod expiry;
 mod listing;
+mod merging;
 #[cfg(test)]
 mod model_tests;
 mod shard;

@@ -16,7 +16,7 @@ use super::open::Files;
 use super::writing::Buffers;
 use crate::engine::types::{Counters, Options};
 
-/// A store of sessions in a file. See the [module's description](self).
+/// A store of sessions in a file. See the [module's description](crate::engine::shared).
 ///
 /// Any number of threads and processes may use it. The errors it gives say what LMDB or the system
 /// says, or that this process was forked off the one that opened the file; nothing has been done

@@ -10,7 +10,7 @@ use crate::engine::types::{Merged, Touched, Version};
 use crate::session::cookie::{BEFORE_COOKIE, is_renewal};
 use crate::session::{Base, Body, BodyRef, Encoding};
 use crate::session::{json, merge};
-use crate::time::Millis;
+use crate::time::{Millis, has_expired};
 
 /// A body in pieces, as it is to be stored.
 #[derive(Clone, Copy)]
@@ -165,7 +165,7 @@ impl Writing<'_> {
         let Session::Found(head, body) = self.sessions.get(&self.transaction, key)? else {
             return Ok(None);
         };
-        let alive = view(key, &head, &body, 0).filter(|_| now <= head.due.expires);
+        let alive = view(key, &head, &body, 0).filter(|_| !has_expired(head.due.expires, now));
         Ok(alive.map(|view| (view.to_body(), view.expires())))
     }
 
