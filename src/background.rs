@@ -2,7 +2,7 @@
 //!
 //! It removes what has expired, in small steps between which a store's callers go first, and
 //! frees large amounts of memory. It has no clock: a store's owner tells it when there is
-//! something to do, and by which time to judge (see CONTRIBUTING.md for why).
+//! something to do, and by which time to judge (see docs/design.md for why).
 //!
 //! The thread is started by the first job and ends when no store is left. An addon can be
 //! unloaded when the last JavaScript environment that loaded it ends, and a thread that still

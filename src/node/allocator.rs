@@ -1,7 +1,7 @@
 //! The allocator of the addon's own memory, jemalloc; V8 and Node.js keep theirs.
 //!
 //! Where sessions are freed by the million, on another thread than they were made on, it costs
-//! the other threads nothing (CONTRIBUTING.md tells what others did).
+//! the other threads nothing (docs/design.md tells what others did).
 
 use std::ffi::c_char;
 use std::ptr::null_mut;

@@ -2,7 +2,7 @@
 //! call, and the values given back.
 //!
 //! A `#[napi]` class method costs about ten times as much as what is done here (see
-//! CONTRIBUTING.md), which is why the hot path is written against N-API itself.
+//! docs/design.md), which is why the hot path is written against N-API itself.
 //!
 //! Rules that hold for all of it:
 //! - A [`Call`] lives while its JavaScript function runs. The environment and the values in it
