@@ -9,69 +9,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 
-use crate::engine::shared::tests::{Folder, START, body_ref};
+use super::{Store, clear, expires_of, read, write};
+use crate::engine::shared::tests::{START, body_ref};
 use crate::engine::tombstones::REMEMBERED;
 use crate::engine::{
     Base, Condition, Engine, MemoryEngine, NewCookie, Options, Refused, Touch, Touched, Version,
 };
-use crate::session::BodyView;
 use crate::sid::Sid;
 use crate::time::{Millis, NEVER};
-
-/// An engine, and the folder that it is in, if it is in one.
-struct Store {
-    engine: Arc<dyn Engine>,
-    _folder: Option<Folder>,
-}
-
-impl Store {
-    fn in_memory(options: Options) -> Self {
-        Self { engine: Arc::new(MemoryEngine::new(options)), _folder: None }
-    }
-
-    fn in_a_file(options: Options) -> Self {
-        let folder = Folder::new();
-        Self { engine: folder.open(options), _folder: Some(folder) }
-    }
-
-    fn of_each_kind(options: Options) -> [Self; 2] {
-        [Self::in_memory(options), Self::in_a_file(options)]
-    }
-}
-
-fn read(engine: &dyn Engine, sid: &Sid, now: Millis) -> Option<(String, Version)> {
-    let mut value = None;
-    let mut keep = |body: BodyView<'_>| {
-        let bytes = body.to_body().bytes().to_vec();
-        value = Some((String::from_utf8(bytes).unwrap(), body.read()));
-    };
-    let is_found = engine.get(sid, now, &mut Vec::new(), &mut keep).unwrap();
-    assert_eq!(is_found, value.is_some());
-    value
-}
-
-fn expires_of(engine: &dyn Engine, sid: &Sid, now: Millis) -> Option<Millis> {
-    let mut expires = None;
-    let mut keep = |body: BodyView<'_>| expires = Some(body.expires());
-    engine.peek(sid, now, &mut Vec::new(), &mut keep).unwrap();
-    expires
-}
-
-pub(in crate::engine) fn write(
-    engine: &dyn Engine,
-    sid: &Sid,
-    body: &str,
-    condition: Condition,
-    times: (Millis, Millis),
-) -> Result<Version, Refused> {
-    engine.set(sid.clone(), body_ref(body), condition, times, &mut Vec::new()).unwrap()
-}
-
-/// Clears the store, and gives back what that left.
-fn clear(engine: &Arc<dyn Engine>, now: Millis) {
-    engine.clear(now, &mut Vec::new()).unwrap();
-    while engine.maintenance_step() {}
-}
 
 fn bytes_of(engine: &dyn Engine) -> usize {
     engine.stats().unwrap().bytes
