@@ -13,8 +13,8 @@ export = createMemoryStore
  * app.use(session({ secret, store: new MemoryStore({ checkPeriod: 86400000 }) }))
  * ```
  *
- * The type of a session is what the module's `Store` takes. With `@types/express-session` this is
- * `SessionData`, with everything that declaration merging added to it.
+ * The session type is the one that the module's `Store` takes. With `@types/express-session` this
+ * is `SessionData`, with everything that declaration merging added to it.
  *
  * @param session the express-session module
  * @throws {TypeError} if `session` is given and has no class `Store`
@@ -32,7 +32,8 @@ declare function createMemoryStore<Module extends createMemoryStore.SessionModul
  *
  * ```ts
  * const MemoryStore = createMemoryStore<Fastify.Session>()
- * app.register(fastifySession, { secret, store: new MemoryStore({ checkPeriod: 86400000 }) })
+ * const store = new MemoryStore({ checkPeriod: 86400000, destroyed: 'final' })
+ * app.register(fastifySession, { secret, store })
  * ```
  */
 declare function createMemoryStore<Session = any>(
@@ -74,12 +75,13 @@ declare namespace createMemoryStore {
      * How long a session lives after `set` and `touch`, in milliseconds, or a function that returns
      * this. 0, `undefined` and `NaN` mean for ever; a negative number means expired at once.
      *
-     * Any other value is a TypeError to the callback of `set` and `touch`. So is any other result
-     * of the function, except a number as text, which counts as that number. What the function
-     * throws goes to the callback too. Without a callback, `set` and `touch` throw these errors.
+     * For any other value, and for any other result of the function, `set` and `touch` pass a
+     * TypeError to the callback. The exception is a result that is a number as text: that number is
+     * used. An error that the function throws also goes to the callback. Without a callback, `set`
+     * and `touch` throw these errors.
      *
-     * Default: the `maxAge` of the session's cookie, without fractions (0 or less means expired at
-     * once), or one day if that is not a number.
+     * Default: the `maxAge` of the session's cookie, without its fraction (0 or less means expired
+     * at once), or one day if `maxAge` is not a number.
      */
     ttl?: number | TtlFunction<Session> | undefined
 
@@ -88,12 +90,12 @@ declare namespace createMemoryStore {
      * was evicted, destroyed, cleared, or dropped by `close`. Also called for a body that `set` or
      * `touch` overwrote (but see `noDisposeOnSet`). It may use the store.
      *
-     * It runs inside the call that removed the session. For what the background thread removed, it
-     * runs a few milliseconds later.
+     * It runs inside the call that removed the session. For sessions that the background thread
+     * removed, it runs a few milliseconds later.
      *
-     * What it throws is thrown from the call that caused it, once that call has done all its work;
-     * in `touch` and `all` it goes to the callback. If no call caused it, it is an uncaught
-     * exception.
+     * An error that it throws is thrown from the call that removed the session, once that call has
+     * done all its work; in `touch` and `all` it goes to the callback. If no call removed the
+     * session, the error is an uncaught exception.
      *
      * Default: none.
      *
@@ -110,7 +112,7 @@ declare namespace createMemoryStore {
     stale?: boolean | undefined
 
     /**
-     * Whether `dispose` is not called for a body that `set` or `touch` overwrites.
+     * With `true`, `dispose` is not called for a body that `set` or `touch` overwrites.
      *
      * Default: `false`.
      */
@@ -118,24 +120,24 @@ declare namespace createMemoryStore {
 
     /**
      * What `set` does with a session that express-session loaded and that another request has
-     * written since.
+     * written since then.
      *
      * `'merge'` keeps the changes of both, by key, at every depth of plain objects. A key that only
      * one of them changed, added or deleted is as that request left it. If both changed the same
      * key, the later write wins, unless the values are plain objects, which are merged in turn. An
      * array is one value. An object that one of them deleted, or set to null or `{}`, stays so if
-     * the other only changed it inside. The cookie is merged member by member, in `touch` too: a
-     * lifetime that one of them set stays, and of two renewals the later wins. Sessions that are
-     * not plain objects after `serializer.parse` are overwritten.
+     * the other only changed keys inside it. The cookie is merged member by member, in `touch` too:
+     * a lifetime that one of them set stays, and of two renewals the later expiry wins. Sessions
+     * that are not plain objects after `serializer.parse` are overwritten.
      *
      * `'overwrite'` lets the later request win.
      *
      * A function returns the session to write. It is called only if another request wrote the
-     * session in between, and possibly more than once for a write. What it throws goes to the
-     * callback of `set`, and nothing is written. The cookie is merged as above unless the function
-     * returns one of its own.
+     * session in between, and possibly more than once for one write. If it throws, the error goes
+     * to the callback of `set`, and nothing is written. The cookie is merged as above unless the
+     * function returns one of its own.
      *
-     * Whichever it is, a session that was destroyed since it was loaded is not written.
+     * With any of these, a session that was destroyed since it was loaded is not written.
      *
      * Default: `'merge'`.
      */
@@ -143,8 +145,9 @@ declare namespace createMemoryStore {
 
     /**
      * What `set` does with a destroyed sid, for a session that express-session did not load.
-     * `'forgotten'`: writes it. `'final'`: writes nothing for ten minutes, and gives no error. Of
-     * what `clear` removes, this holds for up to 10,000 sessions.
+     * `'forgotten'`: it writes the session. `'final'`: for ten minutes it writes nothing, and gives
+     * no error. If one `clear` removes more than 10,000 sessions, this protects only 10,000 of
+     * them.
      *
      * Use `'final'` with frameworks that do not call `createSession`, such as `@fastify/session`.
      * Then a request that ends after a logout does not undo it.
@@ -156,9 +159,10 @@ declare namespace createMemoryStore {
     /**
      * A touch that would extend the expiry of a session by less than this, in milliseconds, is
      * skipped; its cookie is not stored either. It still counts as a use of the session. Choose a
-     * value well below the lifetime, because a session in use can expire that much earlier.
+     * value well below the lifetime, because a session in use can expire earlier by up to this
+     * much.
      *
-     * Default: 0, no touch is skipped.
+     * Default: 0; no touch is skipped.
      */
     touchAfter?: number | undefined
 
@@ -171,53 +175,54 @@ declare namespace createMemoryStore {
      * `destroyed`, `touchAfter`, and in whether there is a `dispose`. Otherwise the constructor
      * throws an error with the code `ERR_MEMORYSTORE_NAME`. They also have to use the same
      * `serializer`, which is not checked. `dispose` is called in the thread that removed the
-     * session; for what the background thread removed, in any of them.
+     * session; for sessions that the background thread removed, in any of them.
      *
-     * Default: none, the store has sessions of its own.
+     * Default: none; the store has its own sessions.
      */
     name?: string | undefined
 
     /**
      * A folder (or its `file:` URL) in which the sessions are kept in a file. All stores of the
      * machine with this folder, in all processes and worker threads, have the same sessions. The
-     * sessions outlive the processes: a restart, a deploy or a process that is killed loses none
-     * that `set` or `touch` has called back for. `close` and the end of the process keep them.
+     * sessions outlive the processes: a restart, a deploy or a killed process loses no write that
+     * `set` or `touch` has called back for. `close` and the end of the process keep the sessions.
      *
-     * The folder is made if there is none (mode 0700; the files have 0600). It has to be on a local
-     * disk. If it cannot be written, or is on a network file system, the constructor throws an
-     * error that names the path and the cause and has a `code`. On Unix, no other user may own it
-     * or write to it. A file that is damaged is renamed, the store starts empty, and a process
-     * warning with the code `MEMORYSTORE_RS_DAMAGED` has both names.
+     * The folder is created if it does not exist (mode 0700; the files have 0600). It has to be on
+     * a local disk. If it cannot be written, or is on a network file system, the constructor throws
+     * an error that names the path and the cause and has a `code`. On Unix, no other user may own
+     * it or write to it. A damaged file is renamed, the store starts empty, and a process warning
+     * with the code `MEMORYSTORE_RS_DAMAGED` has both names.
      *
      * What differs from a store in memory:
      * - `ids`, `all`, `keys` and `entries` list the session that expires last first, and the
      *   session that expires soonest is evicted first. Of sessions that expire in the same
-     *   millisecond, the one written or touched longest ago goes first. If all sessions have one
-     *   lifetime and are touched when they are used, this is the least recently used order.
-     * - A sid has between 1 and 503 bytes; `set` refuses others.
-     * - The counts of `stats`, and what `dispose` is called for, are those of this process.
+     *   millisecond, the one written or touched longest ago goes first. If all sessions have the
+     *   same lifetime and are touched when used, this is the order of least recent use.
+     * - A sid must have between 1 and 503 bytes; `set` refuses others.
+     * - The counts of `stats` are those of this process, and `dispose` is called for what this
+     *   process removed.
      *
      * The stores of one process have to agree in the options that `name` lists, and in `mapSize`.
      * Otherwise the constructor throws an error with the code `ERR_MEMORYSTORE_PATH`. All processes
-     * should use the same options and the same `serializer`. `path` and `name` exclude each other.
-     * A process made by the system call `fork(2)` itself, not by `node:child_process` or
-     * `node:cluster`, has to open a store of its own.
+     * should use the same options and the same `serializer`. `path` and `name` cannot be combined.
+     * If native code calls `fork(2)` directly, the new process has to open its own store; this does
+     * not concern `node:child_process` and `node:cluster`.
      *
      * If the folder or its files are removed or replaced while they are open, the store notices
-     * within a second and goes on with what is there then. A process warning with the code
-     * `MEMORYSTORE_RS_REPLACED` says so.
+     * within a second and continues with the files then at the path. A process warning with the
+     * code `MEMORYSTORE_RS_REPLACED` says so.
      *
-     * Default: none, the sessions are in memory.
+     * Default: none; the sessions are in memory.
      */
     path?: string | URL | undefined
 
     /**
-     * How large the file of `path` may become, in bytes: a whole number, 1 MiB or more. The file
-     * takes that much of the address space, but of the disk only what it has used. Sessions take at
+     * How large the file in `path` may become, in bytes: a whole number, 1 MiB or more. The file
+     * takes that much address space, but only as much disk space as it has used. Sessions take at
      * most half of it; beyond that, those that expire soonest are evicted. By default there is room
      * for about 2.3 million sessions of 400 bytes, or 475,000 of 4 kB. One session may be as long
-     * as an eighth of it, and 256 MiB at most; such a session always finds room. The smallest size
-     * is 256 pages of the system that makes the file; a smaller value counts as that.
+     * as an eighth of it, and 256 MiB at most; such a session always fits. The smallest size is 256
+     * memory pages of the system that creates the file; a smaller value counts as that size.
      *
      * Default: 4 GiB.
      */
@@ -225,10 +230,10 @@ declare namespace createMemoryStore {
 
     /**
      * How often changes to the file of `path` are written to the disk, in milliseconds; 0 leaves it
-     * to the operating system. This happens in the background, if this process has written
-     * anything, and once more in `close`. It matters only for power failures and crashes of the
-     * operating system. A process that crashes or is killed loses nothing: what it wrote is in the
-     * memory of the system at once.
+     * to the operating system. This happens in the background if this process has written anything,
+     * and once more in `close`. It matters only for power failures and crashes of the operating
+     * system. A process that crashes or is killed loses nothing: what it wrote is in the operating
+     * system's memory at once.
      *
      * After a power failure the file is as it was when the last sync began, or later. If the system
      * had written only some of the later changes, it may be damaged; then the store starts empty.
@@ -240,7 +245,7 @@ declare namespace createMemoryStore {
     syncPeriod?: number | undefined
 
     /**
-     * How a session becomes the text or bytes that are stored, and a session again.
+     * Turns a session into the text or bytes that are stored, and back into a session.
      *
      * Default: `JSON`.
      */
@@ -279,11 +284,12 @@ declare namespace createMemoryStore {
    */
   type ConflictFunction<Session = any> = (base: Session, theirs: Session, mine: Session) => Session
 
-  /** How sessions become what is stored, and back. What it throws goes to the callback. */
+  /** Turns sessions into what is stored, and back. An error that it throws goes to the callback. */
   interface Serializer<Session = any> {
     /**
-     * Returns the session as text or bytes. Anything else is a TypeError to the callback of `set`
-     * or `touch`, and what was stored stays as it was. An empty text counts as no session.
+     * Returns the session as text or bytes. If it returns anything else, a TypeError goes to the
+     * callback of `set` or `touch`, and what was stored stays as it was. An empty string counts as
+     * no session.
      */
     stringify(session: Session): string | Buffer | Uint8Array
 
@@ -314,11 +320,11 @@ declare namespace createMemoryStore {
     noDisposeOnSet: boolean | undefined
   }
 
-  /** What `store.stats()` returns. Counts are since the store was made. */
+  /** What `store.stats()` returns. Counts start when the store is made. */
   interface Stats {
     /** Sessions in the store. Expired sessions count until they are removed. */
     sessions: number
-    /** What they take, in bytes, as `maxBytes` counts it. */
+    /** The memory that the sessions take, in bytes, as `maxBytes` counts it. */
     bytes: number
     /** Calls of `get` that found a session. */
     hits: number
@@ -326,7 +332,7 @@ declare namespace createMemoryStore {
     misses: number
     /** Sessions written by `set`. */
     sets: number
-    /** Those in which the changes of two requests were merged. */
+    /** How many of the `sets` merged the changes of two requests. */
     merges: number
     /** Calls of `set` that wrote nothing, because the session had been destroyed. */
     refusedWrites: number
@@ -351,16 +357,16 @@ declare namespace createMemoryStore {
    * order of the calls. The exceptions to this order are `ids` and `all` of more than 2000
    * sessions, which work in slices between which the event loop turns, and calls that wait for the
    * background thread, such as `prune`: they call back when they are done. Without a callback, the
-   * method returns a promise; a rejected promise that nobody awaits is ignored. The result is that
-   * of the moment of the call.
+   * method returns a promise; a rejected promise that nobody awaits causes no unhandled rejection.
+   * The result is that of the moment of the call.
    *
    * Errors that go to the callback or reject the promise:
    * - a TypeError with the code `ERR_INVALID_ARG_TYPE` for a sid that is not a string. A number,
-   *   boolean or bigint counts as its text.
+   *   boolean or bigint is converted to a string.
    * - a RangeError with the code `ERR_MEMORYSTORE_TOO_LARGE` for a session larger than `maxBytes`.
    *   On a `path` also for a session longer than an eighth of `mapSize` or than 256 MiB, and for a
    *   sid of more than 503 bytes; `ERR_INVALID_ARG_VALUE` for an empty sid.
-   * - an Error with the code `ERR_MEMORYSTORE_CLOSED` from every method after `close`.
+   * - an Error with the code `ERR_MEMORYSTORE_CLOSED` from every method that is called after `close`, but `close` and `stopInterval`.
    * - on a `path`, an Error that names the path and the cause if the file cannot be read or
    *   written. The operation that failed has changed nothing. The `code` is that of the system
    *   (`ENOSPC`, `EIO`) or:
@@ -379,7 +385,7 @@ declare namespace createMemoryStore {
     /** The native store. Do not call it. */
     store: object
 
-    /** The timer behind `checkPeriod`; undefined while there is none. */
+    /** The `checkPeriod` timer; undefined while there is none. */
     _checkInterval: NodeJS.Timeout | undefined
 
     /**
@@ -429,23 +435,25 @@ declare namespace createMemoryStore {
 
     /**
      * Reads all sessions, the most recently used first, into an object by sid. The object has no
-     * prototype. If there are more than 2000, it has each session that was there from the call to
-     * the callback, and may have others. For very many sessions prefer `entries`. Removes expired
-     * sessions. Fails with what `serializer.parse` or `dispose` throws.
+     * prototype. If there are more than 2000, it has every session that was in the store from the
+     * call to the callback, and may have others. For very many sessions prefer `entries`. Removes
+     * expired sessions. Fails with what `serializer.parse` or `dispose` throws.
      */
     all(): Promise<{ [sid: string]: Session }>
     all(callback: (err?: any, sessions?: { [sid: string]: Session }) => void): void
 
     /**
      * Iterates over the sids, the most recently used first, including expired ones that are still
-     * stored. Every sid that is there all the while comes once. The event loop turns in between.
+     * stored. Every sid that is in the store during the whole iteration comes exactly once. The
+     * event loop turns in between.
      */
     keys(): AsyncGenerator<string, void, undefined>
 
     /**
      * Iterates over the sessions, as `[sid, session]`, the most recently used first. Every session
-     * that is there all the while comes once, as it is when it comes. Reading it does not count as
-     * use. Removes expired sessions. Throws what `serializer.parse` or `dispose` throws.
+     * that is in the store during the whole iteration comes exactly once, in its state at that
+     * moment. Reading it does not count as use. Removes expired sessions. Throws what
+     * `serializer.parse` or `dispose` throws.
      *
      * ```js
      * for await (const [sid, session] of store.entries()) console.log(session.user)
@@ -484,19 +492,19 @@ declare namespace createMemoryStore {
     prune(callback: (err?: any) => void): void
 
     /**
-     * Starts the timer behind `checkPeriod`, or restarts it if it runs. The constructor does this.
+     * Starts the `checkPeriod` timer, or restarts it if it is running. The constructor does this.
      * Does nothing if `checkPeriod` is not a finite number above 0.
      *
      * @throws an Error with the code `ERR_MEMORYSTORE_CLOSED` after `close`
      */
     startInterval(): void
 
-    /** Stops the timer behind `checkPeriod`. */
+    /** Stops the `checkPeriod` timer. */
     stopInterval(): void
 
     /**
      * Stops the timers and frees the store. The sessions of a store on a `path` stay: they are
-     * written to the disk, and when the last store of the process is closed, so is the file.
+     * written to the disk. The file is closed with the last store that the process has on it.
      * Methods called later fail with the code `ERR_MEMORYSTORE_CLOSED`; a second `close` does
      * nothing.
      *
@@ -509,10 +517,10 @@ declare namespace createMemoryStore {
   /** The class that `createMemoryStore` returns. */
   interface MemoryStoreClass<Session, Base> {
     /**
-     * Makes a store. It is empty, unless there are sessions of its `name` or `path` already.
+     * Makes a store. It is empty, unless its `name` or `path` already has sessions.
      *
-     * An option whose value makes no sense acts as in memorystore 1.6.8, and a process warning with
-     * the code `MEMORYSTORE_OPTION` names it.
+     * An invalid option value acts as in memorystore 1.6.8, and a process warning with the code
+     * `MEMORYSTORE_OPTION` names the option.
      *
      * @param options the options, or the `checkPeriod` in milliseconds
      * @throws {TypeError} if `options` is null, or `name`, `path` or `mapSize` cannot be used
@@ -553,7 +561,7 @@ declare namespace createMemoryStore {
       ? Session
       : any
 
-  /** What the module's `Store` makes. If the module is `any`, what express-session needs. */
+  /** An instance of the module's `Store`. If the module is `any`, what express-session needs. */
   type BaseOf<Module extends SessionModule> = 0 extends 1 & InstanceType<Module['Store']>
     ? EventEmitter & ExpressStore
     : InstanceType<Module['Store']>

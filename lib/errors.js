@@ -82,7 +82,7 @@ function sidLengthError(sid) {
       ? ['is empty', 'ERR_INVALID_ARG_VALUE']
       : ['has more than 503 bytes', 'ERR_MEMORYSTORE_TOO_LARGE']
   const error = new RangeError(
-    `memorystore-rs: the sid ${what}; on a \`path\` it has between 1 and 503 bytes, so the session was not stored`,
+    `memorystore-rs: the sid ${what}; on a \`path\` it must have between 1 and 503 bytes; the session was not stored`,
   )
   error.code = code
   return error

@@ -53,7 +53,7 @@ const REASONS = [
   [
     /addons is disabled/,
     () =>
-      'was not loaded, because this process must not load addons: start Node.js without --no-addons, and with --allow-addons where it has --permission.',
+      'was not loaded, because this process must not load addons: start Node.js without --no-addons, and with --allow-addons if you use --permission.',
   ],
   [
     /(GLIBC(?:XX)?_[\d.]+)'? not found/,

@@ -148,7 +148,7 @@ function nativeOptions(values) {
   if (name !== undefined) assertText('name', name)
   if (name !== undefined && path !== undefined) {
     throw new TypeError(
-      'memorystore-rs: of the options `name` and `path` only one can be given; all stores on one path have the same sessions',
+      'memorystore-rs: the options `name` and `path` cannot be combined; all stores with the same `path` already share their sessions',
     )
   }
   return {

@@ -11,7 +11,7 @@ function warn(code, message) {
 function warnOfDamage(path, setAside) {
   warn(
     'MEMORYSTORE_RS_DAMAGED',
-    `the file of the sessions in ${path} was damaged, or of another version. It was renamed to ${setAside}, and the store is empty.`,
+    `the session file in ${path} was damaged, or made by another version. It was renamed to ${setAside}, and the store is empty.`,
   )
 }
 
