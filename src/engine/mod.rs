@@ -4,8 +4,8 @@
 //! - A record is alive while `now <= expires`.
 //! - `get`, `fetch` and `set` use a record, as does `touch` if it is alive: it becomes the most
 //!   recently used. Nothing else changes the order.
-//! - An expired record stays, and counts, until something removes it: `get`, `touch` and `all`,
-//!   which never find it, a prune, or an eviction.
+//! - An expired record stays, and counts, until something removes it: an operation that meets it, a
+//!   prune, or an eviction. Only a `stale` store still reads it, once.
 //! - An operation does a bounded amount of work: the background thread does the rest, in steps.
 //! - Whatever an operation removes it hands to its caller, who frees it or disposes of it.
 //!

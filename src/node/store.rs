@@ -20,7 +20,7 @@ use crate::named::Lease;
 use crate::sid::Sid;
 use crate::time::Millis;
 
-/// Room for so many sessions that a call has removed is kept for the next.
+/// The room for so many removed sessions is kept from one call to the next.
 const REMOVED_TO_KEEP: usize = 16;
 
 /// A buffer that has grown beyond this many bytes is not kept.
@@ -67,7 +67,7 @@ pub(super) enum Place {
     Own,
     /// In memory, for all stores of the process that are given the name.
     Name(String),
-    /// In a file in the folder, which is not to outgrow so many bytes.
+    /// In a file in the folder, which must not outgrow so many bytes.
     Path(String, usize),
 }
 

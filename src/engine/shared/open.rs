@@ -235,7 +235,7 @@ fn open_env(folder: &Path, map_size: usize) -> Lmdb<Environment> {
     // is not its own. NO_LOCK, which would not be, is not among them.
     unsafe { options.flags(flags) };
     // SAFETY: only LMDB changes the file, and its locks keep processes apart. The folder is this
-    // store's own: its mode is 0700 where it makes it. The process opens it once.
+    // store's own: its mode is 0700 if the store made it. The process opens the file once.
     unsafe { options.open(folder) }
 }
 
