@@ -1,7 +1,7 @@
 //! The contract of an engine: what storage does for the store.
 //!
-//! It names no engine. The rules that engines have in common are in `rules` and `tombstones`, and
-//! an engine applies them by calling these.
+//! Its code does not depend on an engine. The rules that engines have in common are in `rules` and
+//! `tombstones`, and an engine applies them by calling these.
 
 use std::sync::Arc;
 
@@ -184,13 +184,15 @@ pub trait Engine: Maintenance {
     /// the first few hundred. The rest is left to [`Maintenance::maintenance_step`]. A call of the
     /// engine with an earlier time meanwhile sets the prune's time back to it.
     ///
-    /// # Errors See [`Engine`]. The prune then ends.
+    /// # Errors
+    /// See [`Engine`]. The prune then ends.
     fn begin_prune(&self, now: Millis) -> Result<()>;
 
     /// Whether [`Maintenance::maintenance_step`] has anything to do, or [`Self::take_pruned`] has
     /// anything to give.
     ///
-    /// # Errors Why a prune ended early, reported once.
+    /// # Errors
+    /// Why a prune ended early, reported once.
     fn is_busy(&self) -> Result<bool>;
 
     /// Moves up to `limit` of the sessions that were removed in steps into `removed`. Returns
@@ -223,7 +225,8 @@ pub trait Durable {
 
     /// Opens the file that is in its place now. Other operations wait meanwhile.
     ///
-    /// # Errors See [`Engine`]. All operations then fail too, until a later call succeeds.
+    /// # Errors
+    /// See [`Engine`]. All operations then fail too, until a later call succeeds.
     fn follow(&self) -> Result<()>;
 
     /// A message about what happened to the file, for whoever runs the process. Given once.
