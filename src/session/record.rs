@@ -102,7 +102,7 @@ pub(crate) struct Record {
     cookie_at: u16,
     place: Place,
     encoding: Encoding,
-    /// The number of the last use that changed more than the cookie's time: its lower six bytes,
+    /// The number of the last use that wrote more than the cookie's time: its lower six bytes,
     /// which a million uses a second take nine years to run through.
     version: [u8; 6],
     /// The time in a cookie that was cut out.
@@ -137,7 +137,7 @@ impl Record {
         record
     }
 
-    /// The number of the last use that changed more than the cookie's time.
+    /// The number of the last use that wrote more than the cookie's time.
     pub(crate) fn version(&self) -> u64 {
         let mut bytes = [0; 8];
         bytes[..6].copy_from_slice(&self.version);
