@@ -48,7 +48,8 @@ function createMemoryStore(session) {
     )
   }
 
-  // Only express-session's own stores are told which session object was made of what was read.
+  // Only a subclass of express-session's Store learns which session object was made of what was
+  // read.
   const isTelling = typeof Base.prototype.createSession === 'function'
   const Session = typeof session?.Session === 'function' ? session.Session : undefined
 

@@ -9,7 +9,7 @@ const { kindOf } = require('./options.js')
 
 module.exports = { bodyKind, parse, toBody, toKey, toSerialized }
 
-// What a native body is; see src/node/ops.rs.
+// The kinds of a native body; see src/node/codes.rs.
 const [TEXT, JSON_TEXT, BUFFER, BYTES] = [0, 1, 2, 3]
 
 /** A sid as text; undefined if it cannot be one. */

@@ -1,11 +1,11 @@
 'use strict'
 
 /**
- * Hands a session's cookie to the native touch, as the JSON that JSON.stringify gives, in far
- * less than its time: a cookie is a flat object, and all but its time is what the last one had.
+ * Hands a session's cookie to the native touch as the JSON that JSON.stringify gives, but far
+ * faster: a cookie is a flat object, and all but its time is as in the last one.
  */
 
-// What the native touch answers; see src/node/ops.rs.
+// What the native touch answers; see src/node/codes.rs.
 const MISSING = 0
 const RENEWED = 1
 const NEEDS_TEXT = 3
@@ -93,7 +93,7 @@ class Cookies {
   }
 }
 
-/** What cookies have in common that differ in `expires` only. */
+/** What cookies that differ in `expires` only have in common. */
 class Kind {
   /** The native store's number for it; 0 while there is none. */
   template = 0
@@ -105,7 +105,7 @@ class Kind {
     this.#values = this.#names.map((name) => commonValue(name, members[name]))
     /** Whether `expires` is a time, in which cookies of this kind differ. */
     this.hasTime = this.#values.includes(ANY_TIME)
-    /** Whether equal values make equal text: an object may have changed. */
+    /** Whether equal values make equal text: not so for an object, which may have changed. */
     this.isComparable = this.#values.every((value) => value === null || typeof value !== 'object')
   }
 

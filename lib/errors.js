@@ -17,7 +17,7 @@ module.exports = {
   sidError,
 }
 
-// Why a native write was refused; see src/node/ops.rs.
+// Why a native write was refused; see src/node/codes.rs.
 const [TOO_LARGE, WRONG_SID] = [-1, -6]
 
 /** How messages of the native store begin. */

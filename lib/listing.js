@@ -1,11 +1,13 @@
 'use strict'
 
-/** Lists of very many sids and sessions: made by the background thread, taken a slice a turn. */
+/**
+ * Lists of very many sids and sessions: made by the background thread, taken one slice per turn.
+ */
 
 const { inThisRealm } = require('./errors.js')
 const { eachSlice, listInto } = require('./turns.js')
 
-/** Up to this many sessions are listed at once, as they are at the moment of the call. */
+/** Up to this many sessions are listed during the call, as they are at that moment. */
 const AT_ONCE = 2000
 
 /** How many sids are listed in one turn of the event loop. */

@@ -4,8 +4,8 @@
  * Merges what two requests made of one session: a three-way merge by key, at every depth of plain
  * objects.
  *
- * In all of this `base` is what this request read, `theirs` what another request has made of it
- * and is stored, and `mine` what this request made of it and is to be written.
+ * `base` is what this request read, `theirs` what is stored because another request wrote it since,
+ * and `mine` what this request wants to write.
  */
 
 const { isDeepStrictEqual } = require('node:util')
@@ -13,21 +13,21 @@ const { isDate } = require('node:util/types')
 
 module.exports = { lifetimeSide, merge, mergeCookies }
 
-/** In place of the value of a key that an object does not have. */
+/** Stands for the value of a key that an object does not have. */
 const ABSENT = Symbol('absent')
 
-/** What says how long a cookie lives: these come from one request, together. */
+/** What says how long a cookie lives: these are all taken from the same request. */
 const LIFETIME = ['originalMaxAge', 'maxAge', 'expires']
 
 /** More milliseconds than a renewal of a cookie takes. */
 const MOST_LOST = 1000
 
 /**
- * Returns the session to write. A key that one request changed, added or deleted is as that one
- * left it. Where both did, plain objects are merged in turn; a key that one of them removed, or set
- * to null or `{}`, stays so if the other only changed what is inside; anything else is mine.
+ * Returns the session to write. A key that only one request changed, added or deleted is as that
+ * one left it. If both did, plain objects are merged in turn; an object that one of them removed,
+ * or set to null or `{}`, stays so if the other only changed what is inside; otherwise `mine` wins.
  *
- * Undefined where one of the three is no plain object, so that there are no keys to go by.
+ * Undefined if one of the three is no plain object, so that there are no keys to compare.
  */
 function merge(base, theirs, mine) {
   if (![base, theirs, mine].every(isPlainObject)) return undefined
@@ -37,7 +37,7 @@ function merge(base, theirs, mine) {
   return merged
 }
 
-/** As `merge`, for cookies: what a request shortened itself stays, else the longer life does. */
+/** As `merge`, for cookies: the lifetime that a request set stays, else the longer one does. */
 function mergeCookies(base, theirs, mine) {
   const merged = mergeObjects(base, theirs, mine)
   const from = lifetimeSide(base, theirs, mine) === 'mine' ? mine : theirs
@@ -46,8 +46,8 @@ function mergeCookies(base, theirs, mine) {
 }
 
 /**
- * Whose lifetime a merged cookie has: 'mine' where this request set it or nobody renewed it later,
- * 'theirs' where another one set it, 'longer' where another one renewed it later.
+ * Whose lifetime a merged cookie has: 'mine' if this request set a new one or nobody renewed it for
+ * longer, 'theirs' if another one set a new one, 'longer' if another one renewed it for longer.
  */
 function lifetimeSide(base, theirs, mine) {
   if (hasNewLifetime(base, mine)) return 'mine'
@@ -64,15 +64,15 @@ function hasNewLifetime(base, cookie) {
 }
 
 /**
- * Whether it is the same number of milliseconds, as far as can be told: when express-session renews
- * a cookie it reads the clock twice, and what has passed in between is missing afterwards.
+ * Whether both are the same number of milliseconds, give or take a renewal: when express-session
+ * renews a cookie it reads the clock twice, and the time in between is lost.
  */
 function isSameAge(was, is) {
   if (typeof was !== 'number' || typeof is !== 'number') return isDeepStrictEqual(was, is)
   return was === is || (was > is && was - is < MOST_LOST)
 }
 
-/** When a cookie expires, in milliseconds; NaN where it does not say. */
+/** When a cookie expires, in milliseconds; NaN if it does not say. */
 function timeOf({ expires }) {
   if (typeof expires === 'string') return Date.parse(expires)
   return isDate(expires) ? expires.getTime() : NaN
@@ -99,7 +99,7 @@ function mergeValues(base, theirs, mine) {
   return mine
 }
 
-/** Whether it stands for no value: so do apps remove a key that they do not delete. */
+/** Whether it stands for no value: some apps clear a key like this instead of deleting it. */
 function isNothing(value) {
   if (value === ABSENT || value === undefined || value === null) return true
   return isPlainObject(value) && Object.keys(value).length === 0

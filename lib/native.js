@@ -12,7 +12,7 @@ function load() {
   const given = process.env.MEMORYSTORE_RS_BINARY
   const file = given ? resolve(given) : undefined
   try {
-    // With a plain require, a bundler would look for the file when it makes the bundle.
+    // With a plain require, a bundler would look for the file at build time.
     const binding = file ? createRequire(file)(file) : require('../binding.js')
     if (typeof binding.createStore !== 'function') throw new Error('it exports no createStore')
     return binding
@@ -36,7 +36,7 @@ function loadError(file, cause) {
   return error
 }
 
-/** Messages about a place where there is no binary. */
+/** Messages that say that there is no binary in a place. */
 const IS_MISSING =
   /^Cannot find (module|package|native binding)|^Unsupported|^Failed to load native/
 

@@ -95,7 +95,7 @@ const CHECKS = {
 
 const checkConflict = checkOneOf(['merge', 'overwrite'], 'a function')
 
-/** What an option should be that only stores on a path use. */
+/** What an option that only stores on a path use should be. */
 const WITHOUT_PATH = 'given together with `path` only; it is ignored'
 
 /**

@@ -1,7 +1,7 @@
 'use strict'
 
 /**
- * What a store has beside its public properties: the native store, what requests have read, and
+ * What a store has besides its public properties: the native store, what requests have read, and
  * the timers.
  */
 
@@ -15,7 +15,7 @@ const { every, REAL } = require('./timer.js')
 const { whenOver } = require('./turns.js')
 const { warnOfReplacement, warnOfSync } = require('./warnings.js')
 
-/** How often, at the least, a store looks whether the files of its path are still there, in ms. */
+/** A store checks at least this often whether the files of its path are still there, in ms. */
 const WATCH_PERIOD = 1000
 
 const nothing = () => {}
@@ -43,7 +43,7 @@ class State {
     if (!this.isOpen) throw closedError(method)
   }
 
-  /** Delivers why a call cannot be done: the store is closed, or the sid is none. */
+  /** Delivers why a call cannot be done: the store is closed, or the sid is not one. */
   refuse(method, sid, fn) {
     return fail(fn, this.isOpen ? sidError(method, sid) : closedError(method))
   }
@@ -70,7 +70,7 @@ class State {
     this.#stopPruning()
   }
 
-  /** Starts the timers of a store on a path. A `syncPeriod` of 0 is for no syncs. */
+  /** Starts the timers of a store on a path. With a `syncPeriod` of 0 there are no syncs. */
   startFileTimers(syncPeriod) {
     // Before the syncs, which may take long: nobody needs one of a file that is gone.
     const period = Math.min(syncPeriod || WATCH_PERIOD, WATCH_PERIOD)

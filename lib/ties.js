@@ -7,15 +7,15 @@
  */
 
 /**
- * What a session object was made of, or written as last.
+ * What a session object was made of, or what it was last written as.
  *
  * @typedef {object} Tie
  * @property {object} owner the ties of the store that it belongs to
  * @property {string} key under which it is stored
  * @property {string | Uint8Array} body as the serializer returned it
  * @property {number} version at which it was read or written
- * @property {boolean} isWhole whether just this was stored then, and nothing merged into it
- * @property {boolean} isTaken whether a session has it
+ * @property {boolean} isWhole whether exactly this was stored then, with nothing merged into it
+ * @property {boolean} isTaken whether a session has this tie
  */
 
 /**
@@ -65,7 +65,7 @@ class Ties {
     Read.note(session, { owner: this, key, body, version, isWhole: true, isTaken: false })
   }
 
-  /** Ties `session`, which was made of `read`, if `get` gave that out. */
+  /** Ties `session`, which was made of `read`, if `read` is what `get` gave out. */
   tie(session, read) {
     const tie = Read.tieOf(read)
     if (tie?.owner !== this) return
@@ -74,7 +74,7 @@ class Ties {
     tie.isTaken = true
   }
 
-  /** The tie of `session`, if it is to be written where it was read. */
+  /** The tie of `session`, if that was read from this store under `key`. */
   of(session, key) {
     const tie = session?.[TIE]
     return tie?.owner === this && tie.key === key ? tie : undefined

@@ -11,7 +11,7 @@
 
 const { clearInterval, setInterval } = require('node:timers')
 
-/** Node fires at once, over and over, where a delay is longer than this. */
+/** Node fires at once, over and over, if a delay is longer than this. */
 const MAX_DELAY = 2 ** 31 - 1
 
 /** Captured at load time, so fake timers do not affect them. */

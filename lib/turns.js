@@ -1,7 +1,7 @@
 'use strict'
 
 /**
- * Work that takes longer than the event loop should be held: done in slices, a slice a turn.
+ * Work that would hold up the event loop for too long: done in slices, one per turn.
  */
 
 // Captured at load time, so fake timers do not stop work that is under way.
@@ -30,7 +30,7 @@ async function until(probe) {
   }
 }
 
-/** Waits until the background thread has finished. */
+/** Waits until `isUnderWay` gives false. */
 function whenOver(isUnderWay) {
   return until(() => (isUnderWay() ? undefined : null)).then(() => undefined)
 }

@@ -1,8 +1,8 @@
 'use strict'
 
 /**
- * Writes and touches of sessions. One that a request has read is compared with what is stored and
- * written in one native step, and merged with what other requests made of it meanwhile.
+ * Writes and touches of sessions. A session that a request has read is compared with what is stored
+ * and written in one native step, and merged with what other requests wrote meanwhile.
  */
 
 const { isDeepStrictEqual } = require('node:util')
@@ -14,10 +14,10 @@ const { debug, tag } = require('./log.js')
 const { lifetimeSide, merge, mergeCookies } = require('./merge.js')
 const { kindOf } = require('./options.js')
 
-// What a native write answers; see src/node/ops.rs.
+// What a native write answers; see src/node/codes.rs.
 const [DESTROYED, CHANGED] = [-2, -3]
 
-/** In place of the version that is expected to be stored: any. */
+/** Stands for any version that may be stored. */
 const ANY_VERSION = -1
 
 /** A version that nothing stored has. */
@@ -27,8 +27,9 @@ const NO_VERSION = 0
 const LAST_VERSION = Number.MAX_SAFE_INTEGER
 
 /**
- * After so many writes that came between, what is stored is overwritten: no realistic number of
- * threads gets this far, but a serializer that writes the session itself would never let it end.
+ * After so many attempts, each beaten by another write, what is stored is overwritten. No realistic
+ * number of threads causes this, but a serializer that writes the session itself would make the
+ * loop endless.
  */
 const MAX_ATTEMPTS = 1000
 
@@ -69,7 +70,7 @@ function debugRefused(key) {
 
 /**
  * Writes JSON, which the native store merges itself. Returns what the native write answered, and
- * whether what others wrote was merged into it.
+ * whether others' changes were merged into the session.
  */
 function writeJson(state, { key, version, isWhole, body }, data, ttl) {
   const { native, options } = state
@@ -79,7 +80,7 @@ function writeJson(state, { key, version, isWhole, body }, data, ttl) {
   const answer = native.merge(key, data, now, ttl, version, expected, body, hasFixedLifetime)
   const refusal = refusalError(answer, key, options)
   if (refusal) throw refusal
-  // A half more stands for a merge.
+  // An added half stands for a merge.
   const written = Math.floor(answer)
   return { written, isMerge: written !== answer }
 }
@@ -100,7 +101,7 @@ function writeCompared(state, serializer, tie, session, data, ttl) {
     const refusal = refusalError(written, tie.key, options)
     if (refusal) throw refusal
     if (written !== CHANGED) return { written, isMerge }
-    // Another request wrote. Take in what it did, and write if nobody else does meanwhile.
+    // Another request wrote. Merge its changes, and write if nobody else does meanwhile.
     const stored = native.peek(tie.key, timeOfOpen(state, 'set'))
     const life = native.expires() - now
     expected = stored === undefined ? NO_VERSION : native.version()
@@ -110,8 +111,8 @@ function writeCompared(state, serializer, tie, session, data, ttl) {
 }
 
 /**
- * Touches a session that was read before, and of which another request may have changed the cookie
- * since. Returns false where `rewrite` has to.
+ * Touches a session that was read before and whose cookie another request may have changed since.
+ * Returns false if `rewrite` is needed.
  */
 function mergeCookie({ native, options }, key, session, now, ttl, tie) {
   if (typeof tie.body !== 'string') return false
@@ -147,18 +148,18 @@ function rewrite(state, serializer, key, session, ttl, tie) {
     const refusal = refusalError(written, key, options)
     if (refusal) throw refusal
     if (disposal) disposal.ofRemoved()
-    // Where another thread has written it meanwhile, that is to be touched.
+    // If another thread has written the session meanwhile, touch that one.
     if (written !== CHANGED) return
   }
 }
 
-/** The session with another cookie: a copy where `parse` gave what cannot be changed. */
+/** The session with another cookie: a copy if `parse` gave an object that cannot be changed. */
 function withCookie(session, cookie) {
   if (Reflect.set(session, 'cookie', cookie)) return session
   return Object.assign(Object.create(Object.getPrototypeOf(session)), session, { cookie })
 }
 
-/** The time, for a native call that comes next: whatever gives it may have closed the store. */
+/** The time, for the next native call. The serializer or a fake clock may have closed the store. */
 function timeOfOpen(state, method) {
   const now = Date.now()
   state.assertOpen(method)
@@ -167,7 +168,7 @@ function timeOfOpen(state, method) {
 
 /** What this request and another one have made of a session, if they can be merged. */
 function merged({ options }, serializer, tie, session, given, stored, life) {
-  // Only the lifetime was in question, and nobody else has changed that.
+  // Nobody else changed the session: only its lifetime was in question.
   if (isDeepStrictEqual(stored, tie.body)) return undefined
 
   const three = [tie.body, stored, given.body].map((body) => parse(serializer, body))
@@ -186,7 +187,7 @@ function merged({ options }, serializer, tie, session, given, stored, life) {
   }
 }
 
-/** What the function that is the option `conflict` makes of the three. */
+/** What the function `conflict` makes of the three. */
 function resultOf(conflict, base, theirs, mine) {
   const cookies = [base, theirs, mine].map((session) => session?.cookie)
   const cookie = cookies.every(isObject) ? mergeCookies(...cookies) : mine?.cookie
@@ -201,7 +202,7 @@ function resultOf(conflict, base, theirs, mine) {
   return isOwn || cookie === undefined ? { ...result } : { ...result, cookie }
 }
 
-/** The cookie to store by a touch, where a request read the session as `tie` has it. */
+/** The cookie that a touch is to store, if its request read the session as `tie` has it. */
 function renewal(serializer, tie, stored, session) {
   const base = parse(serializer, tie.body)
   const three = [base, stored, session].map((one) => plain(one?.cookie))
@@ -216,14 +217,14 @@ function renewal(serializer, tie, stored, session) {
   }
 }
 
-/** The members of a cookie, as JSON has them. */
+/** The members of a cookie, as they are after a round trip through JSON. */
 function plain(cookie) {
   return isObject(cookie) ? JSON.parse(JSON.stringify(cookie)) : undefined
 }
 
 /**
- * How long a merged session lives, where this request gives it `ttl` and it was to live `life`. A
- * numeric option `ttl` is the same for all requests.
+ * How long a merged session lives, if this request gives it `ttl` and what is stored lives `life`
+ * more. A numeric option `ttl` is the same for all requests.
  */
 function ttlOfMerge(options, side, ttl, life) {
   if (side === 'mine' || hasFixedTtl(options)) return ttl
@@ -231,8 +232,8 @@ function ttlOfMerge(options, side, ttl, life) {
 }
 
 /**
- * A merged cookie as `stringify` knows it from any other session: for JSON its members, otherwise
- * one of the class that the request's own cookie has.
+ * A merged cookie as `stringify` expects it: for JSON its members, otherwise an object of the class
+ * of the request's own cookie.
  */
 function cookieFor(serializer, own, cookie, mine) {
   if (serializer === JSON || !isObject(own) || !isObject(cookie)) return cookie
@@ -240,7 +241,7 @@ function cookieFor(serializer, own, cookie, mine) {
   const made = Object.assign(Object.create(Object.getPrototypeOf(own)), own)
   for (const name of Object.keys(cookie)) made[name] = cookie[name]
   if (typeof cookie.expires === 'string') made.expires = new Date(cookie.expires)
-  // An express-session Cookie derives this from `expires` where that is set.
+  // An express-session Cookie derives this from `expires` if that is set.
   if (Object.hasOwn(cookie, 'originalMaxAge')) made.originalMaxAge = cookie.originalMaxAge
   return made
 }

@@ -1,8 +1,8 @@
 //! The one background thread of the process, shared by all stores.
 //!
-//! It removes what has expired, in small steps between which a store's callers go first, and
-//! frees large amounts of memory. It has no clock: a store's owner tells it when there is
-//! something to do, and by which time to judge (see docs/design.md for why).
+//! It removes what has expired, in small steps between which a store's callers go first, and frees
+//! large amounts of memory. It has no clock: a store's owner tells it when there is something to
+//! do, and which time it is (see docs/design.md for why).
 //!
 //! The thread is started by the first job and ends when no store is left. An addon can be
 //! unloaded when the last JavaScript environment that loaded it ends, and a thread that still
@@ -19,9 +19,9 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::time::stopwatch;
 
-/// How long the thread does steps in one go, and how long it rests then. Where the system has put
-/// it on the processor of a JavaScript thread, that one is held up for no longer than a burst and
-/// a step; without rests it was for 8 ms, the system's time slices.
+/// How long the thread works in one go, and how long it then rests. If it shares a processor with a
+/// JavaScript thread, that one waits for no longer than a burst and a step; without rests it waited
+/// 8 ms, the system's time slice.
 const BURST: Duration = Duration::from_micros(500);
 const REST: Duration = Duration::from_micros(150);
 
@@ -55,7 +55,7 @@ struct State {
     thread: Option<JoinHandle<()>>,
     tidy: Option<fn()>,
     /// How often the last environment has detached. A thread takes jobs in one era only: an
-    /// environment that comes while another waits for the thread to end gets a new one.
+    /// environment that attaches while another waits for the thread to end gets a new thread.
     era: u64,
 }
 
@@ -96,7 +96,8 @@ impl Worker {
     }
 
     /// An environment is about to unload the addon. The last one waits for the thread to end:
-    /// prunes stop after the step they are at, memory is freed and work finished to the end.
+    /// prunes stop after the current step, but memory is freed and work given to [`Self::finish`]
+    /// is done.
     pub fn detach(&self) {
         let mut state = self.state.lock();
         state.environments -= 1;
@@ -117,7 +118,7 @@ impl Worker {
         }
     }
 
-    /// A store begins to use the thread. It ends when the guard is dropped.
+    /// Notes that a store uses the thread, until the guard is dropped.
     pub fn open(&'static self) -> OpenStore {
         self.state.lock().stores += 1;
         OpenStore { worker: self }
@@ -154,12 +155,12 @@ impl Worker {
         self.wake.notify_one();
     }
 
-    /// Starts the thread if it does not run. Returns whether it does now.
+    /// Starts the thread if it is not running. Returns whether it is now.
     fn ensure_thread(&'static self, state: &mut MutexGuard<'_, State>) -> bool {
         if state.running {
             return true;
         }
-        // The last thing the former thread did was to say that it does not run any more.
+        // The former thread ended right after it cleared `running`, so this does not wait.
         join(state.thread.take());
         let era = state.era;
         #[expect(clippy::disallowed_methods, reason = "this is the one place that starts a thread")]
@@ -187,7 +188,7 @@ impl Worker {
                 if state.era == era {
                     state.jobs.extend(unfinished);
                 } else {
-                    // What it still has may be much to free.
+                    // Dropping it may free much memory, so not under the lock.
                     MutexGuard::unlocked(&mut state, || drop(unfinished));
                 }
             } else if freed >= WORTH_TIDYING {
@@ -260,7 +261,7 @@ fn run_to_end(job: Job) {
 
 fn join(thread: Option<JoinHandle<()>>) {
     if let Some(thread) = thread {
-        // It ends with a panic only where `run` has already dealt with it.
+        // `run` has dealt with the panics of jobs.
         let _ = thread.join();
     }
 }

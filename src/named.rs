@@ -28,7 +28,7 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// Opens the engine called `name`, which the first one makes.
+    /// Opens the engine called `name`, and makes it if there is none.
     ///
     /// # Errors
     /// The option, as JavaScript names it, in which `options` differ from those that the engine
@@ -53,8 +53,8 @@ impl Lease {
         &self.engine
     }
 
-    /// Gives the lease back. Returns whether it was the last: nobody else has the engine then,
-    /// and whoever opens the name next gets another.
+    /// Gives the lease back. Returns whether it was the last: if so nobody else has the engine, and
+    /// the next to open the name gets a new one.
     #[must_use]
     pub fn end(mut self) -> bool {
         self.leave()

@@ -61,9 +61,9 @@ impl Hash for Sid {
 /// The keyed 64-bit hash of a sid (SipHash-1-3 with a random key, so that sids chosen by an
 /// attacker cannot be made to collide).
 ///
-/// The expiry tickets name a record by it: eight bytes instead of the sid. Should two sids
-/// ever share a hash, such a look-up finds either of them, which is why whoever looks a
-/// record up by hash decides by what that record says of itself.
+/// The entries of the expiry queue name a record by it: eight bytes instead of the sid. Should two
+/// sids ever share a hash, such a look-up finds either of them, which is why whoever looks a record
+/// up by hash decides by what that record says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct SidHash(u64);
 

@@ -1,7 +1,7 @@
 //! Time as the store sees it: milliseconds that the caller passes in.
 //!
-//! No module of the core goes by a clock of its own. Every operation gets the `Date.now()` of the
-//! JavaScript that called it, so a faked clock rules expiry just as a real one does.
+//! No module of the core reads a clock to decide anything. Every operation gets the `Date.now()` of
+//! the JavaScript that called it, so a faked clock rules expiry just as a real one does.
 
 use std::ops::RangeInclusive;
 use std::time::{Instant, SystemTime};
@@ -26,7 +26,8 @@ pub fn expires_at(now: Millis, ttl: f64) -> Millis {
     now.saturating_add(whole(ttl))
 }
 
-/// The beginning of something whose duration is to be told. Nothing is decided by it.
+/// Starts to time something for the statistics, or for how long to wait. No session's life depends
+/// on it.
 #[expect(clippy::disallowed_methods, reason = "durations for the statistics come from here alone")]
 pub(crate) fn stopwatch() -> Instant {
     Instant::now()
@@ -50,7 +51,7 @@ pub fn whole(millis: f64) -> Millis {
         reason = "`as` saturates, which is what is wanted; what is compared lost its fraction only"
     )]
     {
-        // `f64::floor` is a call into libm where SSE4.1 may be missing; this is not.
+        // Without SSE4.1 `f64::floor` is a call into libm; this is not.
         let truncated = millis as Millis;
         truncated.saturating_sub(Millis::from(truncated as f64 > millis))
     }
@@ -99,7 +100,7 @@ pub(crate) fn iso(millis: Millis) -> Option<[u8; ISO_LENGTH]> {
     Some(text)
 }
 
-/// The time that `Date.prototype.toISOString` writes as `text`; `None` where it never writes that.
+/// The time that `Date.prototype.toISOString` writes as `text`; `None` if it never writes that.
 #[must_use]
 pub fn from_iso(text: &[u8]) -> Option<Millis> {
     let text: &[u8; ISO_LENGTH] = text.try_into().ok()?;

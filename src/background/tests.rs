@@ -143,7 +143,7 @@ fn a_prune_is_stepped_to_its_end_on_another_thread() {
     worker.maintain(Arc::downgrade(&store));
     let ids: Vec<_> = (0..5).map(|_| wait(&step)).collect();
     assert!(ids.iter().all(|id| *id != thread::current().id()));
-    // A job behind it comes up, and it makes no further step.
+    // A later job has its turn, and the finished one makes no further step.
     assert_eq!(thread_of(worker), ids[0]);
     assert!(step.try_recv().is_err());
     worker.detach();

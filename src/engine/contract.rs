@@ -1,7 +1,7 @@
 //! The contract of an engine: what storage does for the store.
 //!
-//! It names no engine. The rules that engines have in common are in `rules` and `tombstones`, and
-//! an engine applies them by calling these.
+//! Its code does not depend on an engine. The rules that engines have in common are in `rules` and
+//! `tombstones`, and an engine applies them by calling these.
 
 use std::sync::Arc;
 
@@ -17,8 +17,9 @@ use crate::time::Millis;
 ///
 /// What an engine guarantees: any number of threads may use it, and each operation happens in one
 /// step. It has no clock: `now` is the caller's time. Operations append what they removed to
-/// `removed`, in the order in which the caller has to dispose of it. They do a bounded amount of
-/// work and leave the rest to steps. An engine in memory never fails; see [`SharedEngine`](super::SharedEngine) for what the errors of the other one say.
+/// `removed`, in the order in which the caller has to dispose of it. Each does a bounded amount of
+/// work and leaves the rest to the background thread. [`MemoryEngine`](super::MemoryEngine) never
+/// fails; [`SharedEngine`](super::SharedEngine) tells what its errors mean.
 pub trait Engine: Maintenance {
     /// The sid that `bytes` stand for, for use with this engine.
     fn sid(&self, bytes: &[u8]) -> Sid;
@@ -26,9 +27,9 @@ pub trait Engine: Maintenance {
     /// Whether dropping the engine takes so long that it is better left to the background thread.
     fn takes_long_to_drop(&self) -> bool;
 
-    /// Reads and uses the record of `sid`. Returns whether there was one, and calls `read` if there
-    /// was. An engine may call it under a lock, so it should only copy, and more than once: the last
-    /// call counts.
+    /// Reads and uses the record of `sid`. Returns whether there was one, and if so calls `read`
+    /// with its body. `read` may run under a lock, so it should only copy; it may be called more
+    /// than once, and the last call counts.
     ///
     /// # Errors
     /// See [`Engine`].
@@ -66,11 +67,12 @@ pub trait Engine: Maintenance {
     ) -> Result<bool>;
 
     /// Writes the record of `sid`, if `condition` holds, and evicts down to the limits. `times` are
-    /// when it is now and until when the record is alive. The condition is judged and the record
-    /// written in one step: no other write comes between. Returns the version of what was written,
-    /// or why it was not; but for its place in the order nothing has changed then.
+    /// the caller's time and the record's expiry. The condition is checked and the record written
+    /// in one step: no other write comes between. Returns the version of the write, or why it was
+    /// refused; a refused write changes nothing but the record's place in the order.
     ///
-    /// A new record may have expired when it is written: it counts until an operation accesses it.
+    /// A new record may already be expired when it is written: it then counts until something
+    /// removes it.
     ///
     /// # Errors
     /// See [`Engine`].
@@ -83,9 +85,9 @@ pub trait Engine: Maintenance {
         removed: &mut Vec<Removed>,
     ) -> Result<Result<Version, Refused>>;
 
-    /// As [`Self::set`] for a session that was read, and that another request may have written
-    /// since: merges what both made of it. `body` is JSON, and so is the base, which comes with the
-    /// version at which it was read. What is stored is read, merged and written in one step.
+    /// As [`Self::set`], for a session that was read and that another request may have written
+    /// since: merges the changes of both. `body` and `base` are JSON; `base` comes with the version
+    /// at which it was read. Reading what is stored, merging and writing happen in one step.
     ///
     /// # Errors
     /// See [`Engine`].
@@ -98,8 +100,8 @@ pub trait Engine: Maintenance {
         removed: &mut Vec<Removed>,
     ) -> Result<Result<Merged, Refused>>;
 
-    /// As [`Self::touch`] for a session that was read, and of which another request may have changed
-    /// the cookie since: merges both cookies.
+    /// As [`Self::touch`], for a session that was read and whose cookie another request may have
+    /// changed since: merges both cookies.
     ///
     /// # Errors
     /// See [`Engine`].
@@ -112,11 +114,11 @@ pub trait Engine: Maintenance {
         removed: &mut Vec<Removed>,
     ) -> Result<Touched>;
 
-    /// Counts what was just set as a merge.
+    /// Counts a merge that the caller did itself, with [`Self::set`].
     fn note_merge(&self);
 
-    /// Gives the record of `sid` a new cookie and expiry. The rest of the session stays as it
-    /// stands. An engine does what [`Touch`] lets it do, in one step.
+    /// Gives the record of `sid` a new cookie and expiry. The rest of the session stays as it is.
+    /// Happens in one step; [`Touch`] says what is allowed.
     ///
     /// # Errors
     /// See [`Engine`].
@@ -128,12 +130,13 @@ pub trait Engine: Maintenance {
         removed: &mut Vec<Removed>,
     ) -> Result<Touched>;
 
-    /// The handle by which [`Self::touch`] takes cookies that differ from `cookie`, JSON text,
-    /// in their `expires` only. `None` where it takes them as text alone.
+    /// A handle for cookies that differ from `cookie`, JSON text, in `expires` only:
+    /// [`Self::touch`] takes it in place of their text. `None` if the engine takes cookies as text
+    /// only.
     fn template(&self, cookie: &[u8]) -> Option<TemplateHandle>;
 
-    /// Removes the record of `sid`. Returns whether there was one. From here on, nobody who has
-    /// read it before can write it.
+    /// Removes the record of `sid`. Returns whether there was one. Requests that read it before can
+    /// no longer write it.
     ///
     /// # Errors
     /// See [`Engine`].
@@ -170,49 +173,48 @@ pub trait Engine: Maintenance {
     /// See [`Engine`].
     fn all(&self, now: Millis, removed: &mut Vec<Removed>) -> Result<Vec<(Sid, Body)>>;
 
-    /// Removes all records. From here on, nobody who has read one before can write it. Of very
+    /// Removes all records. Requests that read one before can no longer write it. If there are very
     /// many, freeing them or handing them out is left to [`Maintenance::maintenance_step`].
     ///
     /// # Errors
     /// See [`Engine`].
     fn clear(&self, now: Millis, removed: &mut Vec<Removed>) -> Result<()>;
 
-    /// Begins to remove what has expired by `now`, in place of a prune that is under way, and
-    /// removes the first few hundred. The rest is left to [`Maintenance::maintenance_step`]. A call
-    /// with an earlier time meanwhile sets the time of the prune back.
+    /// Begins to remove what has expired by `now`, replacing a prune that is under way, and removes
+    /// the first few hundred. The rest is left to [`Maintenance::maintenance_step`]. A call of the
+    /// engine with an earlier time meanwhile sets the prune's time back to it.
     ///
     /// # Errors
-    /// See [`Engine`]. The prune is over then.
+    /// See [`Engine`]. The prune then ends.
     fn begin_prune(&self, now: Millis) -> Result<()>;
 
     /// Whether [`Maintenance::maintenance_step`] has anything to do, or [`Self::take_pruned`] has
     /// anything to give.
     ///
     /// # Errors
-    /// Why a prune has ended early, once.
+    /// Why a prune ended early, reported once.
     fn is_busy(&self) -> Result<bool>;
 
     /// Moves up to `limit` of the sessions that were removed in steps into `removed`. Returns
     /// whether there are more, or may be soon. Only an engine with `keep_removed` has any.
     fn take_pruned(&self, limit: usize, removed: &mut Vec<Removed>) -> bool;
 
-    /// Where the sessions stay when the engine goes: what there is to do for that.
+    /// The engine, if its sessions outlive the process.
     fn durable(&self) -> Option<&dyn Durable> {
         None
     }
 
-    /// Checks that all that is kept belongs together.
+    /// Checks the engine's invariants.
     #[cfg(test)]
     fn validate(&self);
 }
 
-/// What an engine does whose sessions outlive the process.
+/// The operations of an engine whose sessions outlive the process.
 pub trait Durable {
     /// Whether this process has written something that [`Self::sync`] is to put on the disk.
     fn is_dirty(&self) -> bool;
 
-    /// Writes to the disk what the system has not yet written: what comes before this call
-    /// survives a power failure.
+    /// Flushes to the disk: what was written before this call survives a power failure.
     ///
     /// # Errors
     /// See [`Engine`].
@@ -221,20 +223,20 @@ pub trait Durable {
     /// Whether the file that the sessions are in was removed or replaced. Takes two system calls.
     fn is_replaced(&self) -> bool;
 
-    /// Goes on with what is in the file's place now. Others wait meanwhile.
+    /// Opens the file that is in its place now. Other operations wait meanwhile.
     ///
     /// # Errors
-    /// See [`Engine`]. All operations fail as well then, until this is called again and succeeds.
+    /// See [`Engine`]. All operations then fail too, until a later call succeeds.
     fn follow(&self) -> Result<()>;
 
-    /// What whoever runs the process should know of what became of the file, told once.
+    /// A message about what happened to the file, for whoever runs the process. Given once.
     fn take_notice(&self) -> Option<String>;
 }
 
 /// The sids of an engine, listed a few at a time.
 pub trait Listing: Send {
-    /// Appends a few to `listed`, each with its rank: larger the earlier it comes in the order.
-    /// Returns whether there are more. Each that is there all the while is listed once.
+    /// Appends a few sids to `listed`, each with its rank: the earlier in the order, the larger.
+    /// Returns whether there are more. A session that exists throughout the listing is listed once.
     ///
     /// # Errors
     /// See [`Engine`].

@@ -1,18 +1,16 @@
-//! What an engine is: keeps one session per [`Sid`](crate::sid::Sid),
-//! in order of use, until it expires, is evicted or is destroyed.
+//! An engine keeps one session per [`Sid`](crate::sid::Sid), in order of use, until it expires, is
+//! evicted or is destroyed.
 //!
 //! - A record is alive while `now <= expires`.
-//! - `get` and `set` use a record, as does `touch` if it is alive: it becomes the most recently
-//!   used. Nothing else changes the order.
-//! - An expired record stays, and counts, until something removes it: `get`, `touch` and `all`,
-//!   which never find it, a prune, or an eviction.
-//! - An operation does a bounded amount of work: what is more is left to steps, which the
-//!   background thread does.
+//! - `get`, `fetch` and `set` use a record, as does `touch` if it is alive: it becomes the most
+//!   recently used. Nothing else changes the order.
+//! - An expired record stays, and counts, until something removes it: an operation that meets it, a
+//!   prune, or an eviction. Only a `stale` store still reads it, once.
+//! - An operation does a bounded amount of work: the background thread does the rest, in steps.
 //! - Whatever an operation removes it hands to its caller, who frees it or disposes of it.
 //!
 //! [`MemoryEngine`] keeps its records in this process. [`SharedEngine`] keeps them in a file that
-//! all processes of a machine share, and tells where its rules differ.
-
+//! all processes of a machine share, and its documentation tells where its rules differ.
 //!
 //! This file only lists what there is. `contract` is the trait, `types` the data that it takes and
 //! gives, `rules` and `tombstones` are the rules that every engine applies. `memory` and `shared`

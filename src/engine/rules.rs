@@ -1,6 +1,7 @@
 //! Which write is done, and which is refused: the rules that all engines apply.
 //!
-//! It knows of a stored session what the caller tells, and nothing of where it is stored.
+//! The rules see a stored session only as the caller describes it, and do not know where it is
+//! stored.
 
 use super::tombstones::History;
 use super::types::{Counters, Options, Touched, Version};
@@ -16,18 +17,17 @@ pub enum Condition {
         /// When the writer read the session, or wrote it itself.
         read: Version,
     },
-    /// As that, and what is stored must not be later than the version `expected`. Where that is
-    /// `read` or earlier, the session must not live shorter than it does: another request may
-    /// have renewed it.
+    /// As [`Self::NotDestroyed`], and what is stored must not be later than the version `expected`.
+    /// If that is `read` or earlier, the write must not shorten the session's life either: another
+    /// request may have renewed it.
     Unchanged {
         /// When the writer read the session, or wrote it itself.
         read: Version,
-        /// Up to when the writer's body takes in what others wrote: later than `read` after a
+        /// The latest version whose changes the writer's body includes: later than `read` after a
         /// merge.
         expected: Version,
     },
-    /// What is stored must not be later than the version `read`, and does not become so: the
-    /// write is the second half of a touch.
+    /// For the second half of a touch: what is stored must not be later than the version `read`.
     Touch {
         /// When the session was fetched.
         read: Version,
@@ -42,7 +42,7 @@ impl Condition {
         matches!(self, Self::Touch { .. })
     }
 
-    /// Whether the write must leave the session all of its lifetime.
+    /// Whether the write must not shorten the session's life.
     fn keeps_lifetime(self) -> bool {
         matches!(self, Self::Unchanged { read, expected } if expected <= read)
     }
@@ -62,16 +62,16 @@ pub enum Refused {
     Sid,
     /// It was destroyed since the writer read it.
     Destroyed,
-    /// What is stored is later.
+    /// A later version is stored.
     Changed,
-    /// There is none, and a touch makes none.
+    /// There is no such session, and a touch does not create one.
     Missing,
     /// The touch would have moved the expiry by less than
     /// [`Options::touch_after`](super::Options::touch_after).
     TooSoon,
 }
 
-/// A session that is stored and alive, as far as the rules ask.
+/// What the rules need to know of a stored session that is alive.
 #[derive(Clone, Copy)]
 pub(super) struct Alive {
     pub(super) version: Version,
@@ -90,8 +90,8 @@ pub(super) struct Write {
 impl Write {
     /// Whether the write may be done in place of `stored`.
     ///
-    /// What an engine has to look up is asked for where it decides: `history` is that of the sid,
-    /// and `shortens_cookie` tells whether the new cookie would expire before the stored one.
+    /// The closures are called only if their answer matters: `history` gives that of the sid, and
+    /// `shortens_cookie` tells whether the new cookie would expire before the stored one.
     #[inline]
     pub(super) fn check<E>(
         self,
@@ -126,7 +126,8 @@ impl Write {
         })
     }
 
-    /// Compares versions: what the writer has read, what is stored, and when what was destroyed.
+    /// Compares the version that the writer read with that of what is stored and with the sid's
+    /// history.
     fn compare(self, stored: Option<Version>, history: History) -> Result<(), Refused> {
         let (read, expected) = match self.condition {
             Condition::None => return Ok(()),
@@ -143,7 +144,7 @@ impl Write {
         Ok(())
     }
 
-    /// Counts what has come of the write.
+    /// Counts the outcome of the write.
     pub(super) fn count(self, done: &Result<Version, Refused>, counters: &mut Counters) {
         match done {
             Ok(_) if self.condition.is_touch() => counters.touches += 1,
@@ -161,14 +162,15 @@ pub struct Touch {
     pub now: Millis,
     /// Until when the session is to be alive.
     pub expires: Millis,
-    /// Whether the request has read the session. Then the touch must take from it neither lifetime
-    /// nor a member of its cookie, which others may have changed.
+    /// Whether the request has read the session. If so, the touch must neither shorten its life nor
+    /// undo a change that another request made to its cookie.
     pub is_renewal: bool,
 }
 
 impl Touch {
-    /// What comes of a touch of a session that expires at `stored`, where that can be told without
-    /// looking at the cookie. An engine removes what is [`Touched::Missing`] because it has expired.
+    /// The outcome of a touch of a session that expires at `stored`, if it can be told without
+    /// looking at the cookie. On [`Touched::Missing`] the session has expired, and the engine
+    /// removes it.
     #[inline]
     pub(super) fn answer(self, options: &Options, stored: Millis) -> Option<Touched> {
         if has_expired(stored, self.now) {
@@ -181,7 +183,7 @@ impl Touch {
     }
 
     /// Whether the cookie may be replaced in place. `is_renewed` tells whether the new one is the
-    /// stored one with the same or a later time; only then the session keeps its version.
+    /// stored one with the same or a later time; only then does the session keep its version.
     #[inline]
     pub(super) fn may_replace(self, is_renewed: bool) -> bool {
         is_renewed || !self.is_renewal

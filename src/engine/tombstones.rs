@@ -1,12 +1,11 @@
 //! Which sids were destroyed lately, so that a request that read a session before it was
 //! destroyed does not bring it back when it ends.
 //!
-//! What is remembered is bounded: in number, and in time by [`REMEMBERED`]. What had to be
-//! forgotten errs on the safe side: a session that was read before that, and is gone by now,
-//! counts as destroyed, though it may have expired or been evicted.
-
+//! Tombstones are bounded in number, and in age by [`REMEMBERED`]. Forgetting one errs on the safe
+//! side: a session that was read before its version, and is gone by now, counts as destroyed,
+//! though it may have expired or been evicted.
 //!
-//! This is the rule, for all engines. Each keeps its tombstones in its own way.
+//! These are the rules for all engines. Each keeps its tombstones in its own way.
 
 use super::types::Version;
 use crate::time::Millis;
@@ -14,14 +13,14 @@ use crate::time::Millis;
 /// How long a destroyed sid is remembered: longer than a request takes.
 pub(super) const REMEMBERED: Millis = 10 * 60 * 1000;
 
-/// The most sids to remember: more than log out in that time, and 7 MB.
+/// The most tombstones to keep: more than users log out in that time. They take 7 MB.
 pub(super) const MOST: usize = 100_000;
 
-/// The part of the budget that the sids may take.
+/// Tombstones may take `max_bytes` divided by this.
 pub(super) const SHARE: usize = 16;
 
-/// Of how many sessions that are cleared it is remembered that they were destroyed, where that
-/// is final: some milliseconds' work.
+/// How many sessions `clear` makes tombstones for if a destroyed sid is final: some milliseconds'
+/// work.
 pub(super) const FINAL_AT_ONCE: usize = 10_000;
 
 /// When a sid was destroyed.
@@ -34,21 +33,21 @@ pub(super) struct Tombstone {
 }
 
 impl Tombstone {
-    /// Whether it is not remembered any more. A clock that was far ahead when the sid was
-    /// destroyed has been set back since.
+    /// Whether the tombstone is too old to matter. One that lies far ahead is over too: the clock
+    /// has been set back since.
     pub(super) fn is_over(self, now: Millis) -> bool {
         self.at.saturating_add(REMEMBERED) < now || self.at > now.saturating_add(REMEMBERED)
     }
 }
 
-/// What is known of what happened to a sid.
+/// What is known of the destruction of a sid.
 #[derive(Clone, Copy)]
 pub(super) struct History {
-    /// Its tombstone, as far as that is remembered.
+    /// Its tombstone, if that was not forgotten.
     pub(super) tombstone: Option<Tombstone>,
-    /// The version at which all sessions were destroyed at once.
+    /// The version of the last `clear`.
     pub(super) cleared: Version,
-    /// The version at which the latest of those that were forgotten had been destroyed.
+    /// The version of the latest tombstone that was forgotten.
     pub(super) forgotten: Version,
 }
 

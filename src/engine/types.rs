@@ -1,6 +1,6 @@
 //! What goes into an engine and comes out of it: options, removed sessions, figures.
 //!
-//! Plain data. It knows no engine and no rule, but for what an option says of itself.
+//! Plain data. It has no rules beyond what a single option implies.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use crate::session::{Body, BodyRef, TemplateHandle};
 use crate::sid::Sid;
 use crate::time::Millis;
 
-/// The place of a session in the order: when it expires, where that matters, and the number of
-/// what was done to it last.
+/// The place of a session in the order: its expiry (0 if the engine orders by use), then the number
+/// of its last use or write.
 pub type Rank = (Millis, u64);
 
 /// How many sessions an operation evicts or prunes itself. It leaves the rest to
-/// [`Maintenance`](crate::background::Maintenance); until that has been called often enough there
-/// may be more than `max` and `max_bytes` allow.
+/// [`Maintenance`](crate::background::Maintenance); until that has caught up, the store may exceed
+/// `max` and `max_bytes`.
 pub const REMOVED_AT_ONCE: usize = 256;
 
 /// How an engine is to behave.
@@ -27,8 +27,8 @@ pub struct Options {
     pub max_bytes: usize,
     /// Whether an expired record is read once more by the operation that removes it.
     pub stale: bool,
-    /// Whether the caller wants what is removed, to dispose of it. Without it, what a prune
-    /// removes is freed at once, where it is removed.
+    /// Whether the caller wants what is removed, to dispose of it. Without it, what a prune removes
+    /// is freed at once.
     pub keep_removed: bool,
     /// Whether a body that `set` overwrites counts as removed.
     pub keep_replaced: bool,
@@ -53,7 +53,7 @@ impl Options {
         same.into_iter().find(|(_, is_same)| !is_same).map(|(option, _)| option)
     }
 
-    /// Whether a touch that moves the expiry from one moment to another is left out.
+    /// Whether a touch that moves the expiry from `from` to `to` is skipped.
     pub(super) fn is_too_soon(self, from: Millis, to: Millis) -> bool {
         to >= from && to.saturating_sub(from) < self.touch_after
     }
@@ -77,21 +77,21 @@ impl Default for Options {
     }
 }
 
-/// A session that left the store, or a body that another took the place of.
+/// A session that left the store, or a body that was overwritten.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Removed {
     /// Whose it was.
     pub sid: Sid,
-    /// What the serializer had returned. Without [`Options::keep_removed`] nobody reads it: it
-    /// may be in pieces.
+    /// What the serializer had returned. Without [`Options::keep_removed`] nobody reads it, and it
+    /// may be incomplete.
     pub body: Body,
     /// The number of its last use.
     pub(super) last_use: u64,
 }
 
-/// Numbers what happens to an engine's records, reads too: larger is later. A record has that of
-/// its last write, so what was read at a version is unchanged where its record's is not larger.
-/// There is no version 0.
+/// Numbers an engine's operations: larger is later. A record has the version of its last write, so
+/// what was read at a version is unchanged if the record's version is not larger. There is no
+/// version 0.
 pub type Version = u64;
 
 /// What [`Engine::merge`](super::Engine::merge) wrote.
@@ -99,7 +99,7 @@ pub type Version = u64;
 pub struct Merged {
     /// The version of what was written.
     pub version: Version,
-    /// Whether it has what another request wrote.
+    /// Whether another request's changes were merged into it.
     pub is_merged: bool,
 }
 
@@ -146,11 +146,11 @@ pub struct Counters {
 pub enum NewCookie<'a> {
     /// JSON text in UTF-8.
     Text(BodyRef<'a>),
-    /// The text of a template.
+    /// A template, and the time that completes it.
     Cut {
         /// What [`Engine::template`](super::Engine::template) gave.
         template: TemplateHandle,
-        /// The time that belongs into it, where it has a place for one.
+        /// The time to insert, if the template has a place for one.
         time: Option<Millis>,
     },
 }
@@ -162,10 +162,10 @@ pub enum Touched {
     Missing,
     /// The cookie and the expiry are new, or it is too soon for new ones.
     Renewed,
-    /// Neither cookie nor expiry was changed, because only reading, changing and writing the
-    /// session can do it. Its place in the order may have been: that call comes next.
+    /// The cookie and the expiry are unchanged: the caller has to read, change and write the
+    /// session. Its place in the order may have changed.
     NeedsRewrite,
-    /// Nothing: there is no such template any more, or not for such a time. The cookie's text
-    /// is needed.
+    /// Nothing was done: the template is gone, or does not take this time. The caller has to pass
+    /// the cookie's text.
     NeedsText,
 }

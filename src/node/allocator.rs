@@ -1,7 +1,7 @@
 //! The allocator of the addon's own memory, jemalloc; V8 and Node.js keep theirs.
 //!
-//! Where sessions are freed by the million, on another thread than they were made on, it costs
-//! the other threads nothing (docs/design.md tells what others did).
+//! Freeing millions of sessions on another thread than the one that made them does not slow the
+//! other threads down (see docs/design.md for other allocators).
 
 use std::ffi::c_char;
 use std::ptr::null_mut;

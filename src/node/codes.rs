@@ -1,4 +1,4 @@
-//! What `index.js` is told in numbers and tells in numbers.
+//! The numbers that pass between `index.js` and this module: kinds, versions, outcomes.
 
 use super::raw::{Call, Failure, Text};
 use crate::engine::{Refused, Touched, Version};
@@ -13,14 +13,14 @@ pub(super) enum Kind {
     Uint8Array,
 }
 
-/// The kinds by the numbers by which `index.js` knows them.
+/// The kinds, indexed by the numbers that `index.js` uses for them.
 pub(super) const KINDS: [Kind; 4] = [Kind::Text, Kind::Json, Kind::Buffer, Kind::Uint8Array];
 
 pub(super) fn version_of(call: &Call, index: usize) -> std::result::Result<Version, Failure> {
     Ok(whole_count(call.number(index)?) as Version)
 }
 
-/// What `index.js` is told of a write: the version, or a negative number.
+/// The outcome of a write for `index.js`: the version, or a negative number.
 #[expect(clippy::cast_precision_loss, reason = "versions are counted from 1")]
 pub(super) fn written_code(written: std::result::Result<Version, Refused>) -> f64 {
     match written {
@@ -39,7 +39,7 @@ pub(super) fn held_cookie(holder: &Text) -> Option<&[u8]> {
     holder.as_bytes().strip_prefix(b"{\"cookie\":")?.strip_suffix(b"}")
 }
 
-/// The time that `touchByTemplate` is given: `None` where it is not one.
+/// The time given to `touchByTemplate`: `Some(None)` if none was given, `None` if it is not a time.
 #[expect(clippy::option_option, reason = "no time is not a wrong one")]
 pub(super) fn cookie_time(call: &Call, text: &mut Text) -> Option<Option<Millis>> {
     if let Ok(number) = call.number(2) {
@@ -51,7 +51,7 @@ pub(super) fn cookie_time(call: &Call, text: &mut Text) -> Option<Option<Millis>
     }
 }
 
-/// What `index.js` is told of a touch.
+/// The outcome of a touch for `index.js`.
 pub(super) fn touched_code(touched: Touched) -> i32 {
     match touched {
         Touched::Missing => 0,

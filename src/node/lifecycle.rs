@@ -18,8 +18,8 @@ impl Store {
         Ok(Value::UNDEFINED)
     }
 
-    /// `close(now)`: clears the store, unless others have it by its name still, or its sessions
-    /// are in a file: that is released. Gives whether it cleared the store.
+    /// `close(now)`: clears the store, unless others still share it by name. If its sessions are in
+    /// a file, releases the file instead. Gives whether it cleared the store.
     pub(super) fn close(&self, call: &Call) -> Done {
         let is_last = self.lease.take().is_none_or(Lease::end);
         if self.engine().durable().is_some() {
@@ -36,14 +36,14 @@ impl Store {
         let engine = self.engine.replace(nothing());
         let left = Arc::clone(&self.pruned_at_close);
         self.closing.begin(move || {
-            // Nothing prunes meanwhile: that is done by the same thread.
+            // No prune runs meanwhile: this same thread does them.
             engine.take_pruned(usize::MAX, &mut left.lock());
             engine.durable().filter(|durable| durable.is_dirty()).map_or(Ok(()), Durable::sync)
         });
     }
 
-    /// `isClosing()`: whether the background thread still has to release the file. When it has,
-    /// `takeRemoved` gives what it had removed.
+    /// `isClosing()`: whether the background thread still has to release the file. Once it has,
+    /// `takeRemoved` gives what that thread had removed.
     pub(super) fn is_closing(&self, call: &Call) -> Done {
         let is_closing = self.closing.is_under_way()?;
         if !is_closing {
@@ -52,8 +52,8 @@ impl Store {
         call.truth(is_closing)
     }
 
-    /// `syncLater()`: has the background thread put on the disk what was written, if anything was.
-    /// Gives whether there is anything that is not there yet. Throws what the last time failed with.
+    /// `syncLater()`: has the background thread sync the file, if anything was written. Gives
+    /// whether something is not on the disk yet. Throws the error of the last sync.
     pub(super) fn sync_later(&self, call: &Call) -> Done {
         let is_under_way = self.sync.is_under_way()?;
         let is_dirty = self.engine().durable().is_some_and(Durable::is_dirty);
@@ -67,14 +67,14 @@ impl Store {
         call.truth(is_dirty || is_under_way)
     }
 
-    /// `watch()`: where the files of the path were replaced, has the background thread open those
-    /// that are there now. Gives what has become of it, once, when there is something to tell.
+    /// `watch()`: if the files of the path were replaced, has the background thread open the new
+    /// ones. Gives each notice of what happened once.
     pub(super) fn watch(&self, call: &Call) -> Done {
         let engine = self.engine();
         let Some(durable) = engine.durable() else {
             return Ok(Value::UNDEFINED);
         };
-        // Where it failed the notice says so, and it is tried again.
+        // If it failed, the notice says so, and it is tried again.
         let is_following = self.following.is_under_way().unwrap_or(false);
         if !is_following && durable.is_replaced() {
             let engine = Arc::downgrade(&engine);

@@ -14,7 +14,7 @@ use crate::sid::Sid;
 /// The sids of a store, listed by the background thread.
 #[derive(Default)]
 pub(super) struct Listing {
-    /// The last of them in the order, first, so that the next is taken from the end.
+    /// In reverse order, so that the next is taken from the end. `None` until all are listed.
     listed: Arc<Mutex<Option<engine::Result<Vec<Sid>>>>>,
 }
 
@@ -23,7 +23,7 @@ impl Listing {
         let listed = Arc::downgrade(&self.listed);
         let mut sids = Vec::new();
         BACKGROUND.run(Box::new(move || {
-            // It is gone where nobody can ask for the sids any more.
+            // Gone if nobody can take the sids any more.
             let Some(listed) = listed.upgrade() else {
                 return false;
             };

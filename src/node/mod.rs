@@ -38,7 +38,7 @@ pub(crate) struct StoreOptions {
     pub no_dispose_on_set: bool,
     /// Whether `destroyed` is `'final'`.
     pub is_final: bool,
-    /// Milliseconds; 0 where every touch is done.
+    /// Milliseconds; 0 if every touch is done.
     pub touch_after: f64,
     /// The name by which the process's threads share the store.
     pub name: Option<String>,
@@ -51,12 +51,12 @@ pub(crate) struct StoreOptions {
 #[napi(object, object_from_js = false)]
 #[derive(Default)]
 pub(crate) struct Opening {
-    /// The option in which it differs from another store of the process that has its sessions.
+    /// The option in which it differs from another store of the process with the same sessions.
     pub differing: Option<&'static str>,
     /// What is wrong with its path.
     pub error: Option<String>,
     pub code: Option<&'static str>,
-    /// What its file, which was damaged, is called now.
+    /// The new name of its file, if that was damaged.
     pub set_aside: Option<String>,
 }
 
@@ -97,8 +97,8 @@ pub(crate) fn create_store(env: Env, target: Object, options: StoreOptions) -> R
 /// More than V8 lets any process have outside of its heap.
 const VERY_MUCH: i64 = 1 << 40;
 
-/// The store that stands in the way may be one that nobody holds any more. V8 collects garbage
-/// when it is told of much memory, so that whoever tries again finds it gone.
+/// The store that stands in the way may be one that nobody holds any more. Reporting much memory
+/// makes V8 collect garbage, so that a second try can succeed.
 fn have_dropped_stores_collected(env: Env) -> Result<()> {
     env.adjust_external_memory(VERY_MUCH)?;
     env.adjust_external_memory(-VERY_MUCH)?;

@@ -1,5 +1,5 @@
-//! The functions of a store, one for each operation: read the arguments, call the engine,
-//! give back the result. What they mean is told in `index.js` and in [`crate::engine`].
+//! The functions of a store, one for each operation: read the arguments, call the engine, give back
+//! the result. See `index.js` and [`crate::engine`] for what they mean.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -108,13 +108,14 @@ impl Store {
         value
     }
 
-    /// `version()`: at which `get`, `fetch` or `peek` has read last.
+    /// `version()`: the version at which `get`, `fetch` or `peek` last read.
     #[expect(clippy::cast_precision_loss, reason = "they are counted from 1")]
     fn version(&self, call: &Call) -> Done {
         call.double(self.version.get() as f64)
     }
 
-    /// `expires()`: the last moment at which that is alive; `Infinity` where it is for ever.
+    /// `expires()`: the last moment at which the session last read is alive; `Infinity` if it never
+    /// expires.
     #[expect(clippy::cast_precision_loss, reason = "JavaScript's numbers are doubles")]
     fn expires(&self, call: &Call) -> Done {
         let expires = self.expires.get();
@@ -127,10 +128,11 @@ impl Store {
         self.write(call, Condition::None, false)
     }
 
-    /// `merge(sid, body, now, ttl, read, expected, base, hasFixedLifetime)`: as `set` with JSON, for
-    /// a session that was `base` at the version `read`. Where what is stored is later than the
-    /// version `expected`, it is merged. `hasFixedLifetime` is 1 where all sessions have one
-    /// lifetime, else 0. Gives the version, a half more if it was merged, or why it was not written.
+    /// `merge(sid, body, now, ttl, read, expected, base, hasFixedLifetime)`: as `set` with JSON,
+    /// for a session that was `base` at the version `read`. If what is stored is later than the
+    /// version `expected`, the two are merged. `hasFixedLifetime` is 1 if all sessions have one
+    /// lifetime, else 0. Gives the version, plus a half if it was merged, or why it was not
+    /// written.
     fn merge(&self, call: &Call) -> Done {
         let buffers = &mut *self.buffers.borrow_mut();
         let sid = self.sid(call, &mut buffers.sid)?;
@@ -158,10 +160,10 @@ impl Store {
         call.double(written_code(result.map(|(version, _)| version)) + half)
     }
 
-    /// `setTied(sid, body, now, ttl, kind, read, expected, isMerge)`: as `set`, unless the session was
-    /// destroyed since the version `read`, or what is stored is later than the version
-    /// `expected`. A negative `expected` is for whatever is stored. `isMerge` is 1 for a body that
-    /// has what others wrote, else 0.
+    /// `setTied(sid, body, now, ttl, kind, read, expected, isMerge)`: as `set`, unless the session
+    /// was destroyed since the version `read`, or what is stored is later than the version
+    /// `expected`. A negative `expected` allows any version. `isMerge` is 1 if others' changes were
+    /// merged into the body, else 0.
     fn set_tied(&self, call: &Call) -> Done {
         let read = version_of(call, 5)?;
         let condition = if call.number(6)? < 0.0 {
@@ -173,9 +175,9 @@ impl Store {
         self.write(call, condition, is_merge)
     }
 
-    /// `rewrite(sid, body, now, ttl, kind, read, isChange)`: the second half of a touch whose
-    /// first half fetched at the version `read`. `isChange` is 1 where more of the cookie changes
-    /// than its time, else 0.
+    /// `rewrite(sid, body, now, ttl, kind, read, isChange)`: the second half of a touch whose first
+    /// half fetched at the version `read`. `isChange` is 1 if more of the cookie changes than its
+    /// time, else 0.
     fn rewrite(&self, call: &Call) -> Done {
         let (read, is_change) = (version_of(call, 5)?, call.number(6)? > 0.0);
         self.write(call, Condition::Touch { read, is_change }, false)
@@ -203,9 +205,9 @@ impl Store {
     }
 
     /// `touch(sid, holder, now, ttl, isRenewal)`, where `holder` is the JSON text of an object that
-    /// has the new cookie and nothing else. `isRenewal` is 1 where the stored cookie must differ in
-    /// its time only, and the session live no shorter, else 0. Gives 0 where the session is missing,
-    /// 1 where it was renewed, and 2 where JavaScript has to read, change and write it.
+    /// has the new cookie and nothing else. `isRenewal` is 1 if the stored cookie must differ in
+    /// its time only, and the session must not live shorter, else 0. Gives 0 if the session is
+    /// missing, 1 if it was renewed, and 2 if JavaScript has to read, change and write it.
     fn touch(&self, call: &Call) -> Done {
         let buffers = &mut *self.buffers.borrow_mut();
         let sid = self.sid(call, &mut buffers.sid)?;
@@ -222,7 +224,7 @@ impl Store {
     }
 
     /// `mergeCookie(sid, holder, now, ttl, base, hasFixedLifetime)`: as `touch`, for a session that
-    /// was `base` when it was read, and of which another request may have changed the cookie.
+    /// was `base` when it was read, and whose cookie another request may have changed since.
     fn merge_cookie(&self, call: &Call) -> Done {
         let buffers = &mut *self.buffers.borrow_mut();
         let sid = self.sid(call, &mut buffers.sid)?;
@@ -244,10 +246,9 @@ impl Store {
         call.integer(touched_code(touched))
     }
 
-    /// `touchByTemplate(sid, template, time, now, ttl, isRenewal)`: as `touch`, for a cookie that has the
-    /// text of a template. `time` is what stands in its place for one: a number, or text as
-    /// `toISOString` gives it, or undefined where there is none. Gives 3 where `touch` has to be
-    /// called instead.
+    /// `touchByTemplate(sid, template, time, now, ttl, isRenewal)`: as `touch`, for a cookie that
+    /// matches a template. `time` is when it expires: a number, or text as `toISOString` gives it,
+    /// or undefined if the template has no time. Gives 3 if `touch` has to be called instead.
     fn touch_by_template(&self, call: &Call) -> Done {
         let buffers = &mut *self.buffers.borrow_mut();
         let sid = self.sid(call, &mut buffers.sid)?;
@@ -276,8 +277,8 @@ impl Store {
         call.integer(touched_code(touched))
     }
 
-    /// `template(holder)`: the number by which `touchByTemplate` takes cookies that are as the
-    /// one in `holder` but for the time they expire at; 0 where it takes none such.
+    /// `template(holder)`: the number of a template, for `touchByTemplate`, of cookies that differ
+    /// from the one in `holder` only in when they expire; 0 if there is none.
     fn template(&self, call: &Call) -> Done {
         let text = &mut self.buffers.borrow_mut().text;
         call.string(0, text)?;

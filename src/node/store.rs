@@ -20,7 +20,7 @@ use crate::named::Lease;
 use crate::sid::Sid;
 use crate::time::Millis;
 
-/// Room for so many sessions that a call has removed is kept for the next.
+/// The room for so many removed sessions is kept from one call to the next.
 const REMOVED_TO_KEEP: usize = 16;
 
 /// A buffer that has grown beyond this many bytes is not kept.
@@ -28,14 +28,14 @@ const BUFFER_TO_KEEP: usize = 256 * 1024;
 
 /// A store as one JavaScript object has it. It is used by that object's thread only.
 pub(super) struct Store {
-    /// An empty one once the store is closed and its sessions are in a file, which is released.
+    /// When a store on a path is closed, an empty engine takes the place of its engine.
     pub(super) engine: RefCell<Arc<dyn Engine>>,
-    /// Of an engine that has a name, until the store is closed.
+    /// The lease of a named engine, until the store is closed.
     pub(super) lease: RefCell<Option<Lease>>,
-    /// A sync that goes on, and the closing of the file.
+    /// The sync that is under way, and the closing of the file.
     pub(super) sync: Task,
     pub(super) closing: Task,
-    /// The opening of other files where those of the path were replaced.
+    /// The opening of new files after those of the path were replaced.
     pub(super) following: Task,
     pub(super) dispose: bool,
     pub(super) buffers: RefCell<Buffers>,
@@ -58,7 +58,7 @@ pub(super) struct Buffers {
     pub(super) body: Vec<u8>,
 }
 
-/// What a function of a store comes to.
+/// The result of a store's function.
 pub(super) type Done = std::result::Result<Value, Failure>;
 
 /// Where a store's sessions are.
@@ -67,7 +67,7 @@ pub(super) enum Place {
     Own,
     /// In memory, for all stores of the process that are given the name.
     Name(String),
-    /// In a file in the folder, which is not to outgrow so many bytes.
+    /// In a file in the folder, which must not outgrow so many bytes.
     Path(String, usize),
 }
 

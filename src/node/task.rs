@@ -20,7 +20,7 @@ enum Progress {
 }
 
 impl Task {
-    /// Has the thread do `work`, even if the last environment goes before it comes to it.
+    /// Has the thread do `work`, even if the last environment detaches first.
     pub(super) fn begin(&self, work: impl FnOnce() -> Result<(), Error> + Send + 'static) {
         *self.0.lock() = Progress::UnderWay;
         let end = End(self.clone());
@@ -31,7 +31,7 @@ impl Task {
         }));
     }
 
-    /// Whether the work is not yet done. Fails, once, with what it failed with.
+    /// Whether the work is under way. If it failed, gives its error, once.
     pub(super) fn is_under_way(&self) -> Result<bool, Error> {
         let mut progress = self.0.lock();
         if matches!(*progress, Progress::UnderWay) {

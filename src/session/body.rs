@@ -78,8 +78,9 @@ pub struct BodyView<'a> {
 }
 
 impl<'a> BodyView<'a> {
-    /// A body without its cookie, in the text of which `cookie` belongs at `at`, read at the
-    /// version `read`.
+    /// A body that was stored without its cookie, read at the version `read`. `cookie` has the
+    /// offset at which the cookie's text belongs, and the text. `None` if the offset is out of
+    /// bounds.
     pub(crate) fn of_parts(
         bytes: &'a [u8],
         cookie: Option<(usize, &'a [u8])>,

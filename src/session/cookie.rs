@@ -5,8 +5,8 @@
 //! hole for the time, and a record keeps the template's number and that time: 90 bytes less, and
 //! a touch writes two numbers.
 //!
-//! Templates belong to a table, which holds as many as its records have. A cookie for which there
-//! is none stays in its session's text.
+//! A table has its own templates and counts the records that use each. A cookie without a template
+//! stays in its session's text.
 
 use std::collections::HashMap;
 use std::hash::BuildHasher;
@@ -15,8 +15,9 @@ use super::json;
 use crate::allocation::allocated;
 use crate::time::{ISO_LENGTH, Millis, from_iso, has_iso, iso};
 
-/// So many templates are kept though no record has them any more. They take 64 KB at most, and do
-/// not count for the store's size. Any other goes with the last record that has it.
+/// The first so many templates are kept even if no record has them any more. They take 64 KB at
+/// most, and do not count towards the store's size. Any other is dropped with the last record that
+/// has it.
 const KEPT: usize = 64;
 
 /// The most templates: what the number in a record can tell apart.
@@ -45,7 +46,7 @@ pub type TemplateHandle = u64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CutCookie {
     pub(crate) template: TemplateId,
-    /// 0 where the template has no hole.
+    /// 0 if the template has no hole.
     pub(crate) time: Millis,
 }
 
@@ -60,7 +61,7 @@ pub(crate) struct CutBody<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Pattern<'a> {
     before: &'a [u8],
-    /// What follows the time; `None` where there is no time in it.
+    /// What follows the time; `None` if there is no time in it.
     after: Option<&'a [u8]>,
 }
 
@@ -71,7 +72,7 @@ struct Template {
     hole: Option<usize>,
     /// How many records have it.
     uses: usize,
-    /// 0 where there is no template.
+    /// 0 if there is no template.
     handle: TemplateHandle,
 }
 
@@ -87,10 +88,10 @@ pub(crate) struct Templates {
     bytes: usize,
     /// The one behind the first [`KEPT`] that was made last: no record may have it yet.
     newest: Option<TemplateId>,
-    /// Where the last one was found: most often the next one is there too.
+    /// The slot of the template found last: most often the next cookie has the same one.
     latest: usize,
-    /// A cookie that was met once. It becomes a template when it is met again, so that cookies
-    /// that differ from session to session do not.
+    /// A cookie that was seen once. It becomes a template when it is seen again; cookies that
+    /// differ from session to session never do.
     candidate: Candidate,
     /// How many templates there have been, which numbers them.
     made: u64,
@@ -120,7 +121,7 @@ impl Pattern<'_> {
 }
 
 impl Template {
-    /// What it takes, its entry among the others included.
+    /// What it takes, its entry in `others` included.
     fn cost(&self) -> usize {
         allocated(self.text.len()) + size_of::<Self>() + 2 * size_of::<(u64, TemplateId)>()
     }
@@ -129,7 +130,7 @@ impl Template {
         self.text.split_at(self.hole.unwrap_or(self.text.len()))
     }
 
-    /// How long the cookie is that begins `text`, and its time, if it is one of these.
+    /// The length of the cookie that begins `text`, and its time, if it matches this template.
     fn matches(&self, text: &[u8]) -> Option<(usize, Millis)> {
         let (before, after) = self.parts();
         let rest = text.strip_prefix(before)?;
@@ -145,8 +146,8 @@ impl Template {
 }
 
 impl Templates {
-    /// Cuts the cookie out of `text`, JSON that `JSON.stringify` wrote, if there is a template
-    /// for it or comes to be one.
+    /// Cuts the cookie out of `text`, JSON that `JSON.stringify` wrote, if there is a template for
+    /// it or one is made now.
     pub(crate) fn cut<'a>(&mut self, text: &'a [u8]) -> Option<CutBody<'a>> {
         let rest = text.strip_prefix(BEFORE_COOKIE)?;
         let (length, cookie) = self.recognise(rest)?;
@@ -168,8 +169,8 @@ impl Templates {
         Some((length, CutCookie { template, time }))
     }
 
-    /// The handle of the template for `text`, a cookie alone, which is made if need be. `None`
-    /// where there cannot be one.
+    /// The handle of the template for `text`, a cookie alone, which is made if need be. `None` if
+    /// there cannot be one.
     pub(crate) fn intern(&mut self, text: &[u8]) -> Option<TemplateHandle> {
         let (length, pattern, _) = pattern_of(text)?;
         if length < text.len() {
@@ -203,7 +204,7 @@ impl Templates {
         self.vacate(template);
     }
 
-    /// What the templates take beyond those that are always allowed for.
+    /// What the templates behind the first [`KEPT`] take.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -312,7 +313,7 @@ impl Templates {
         }
     }
 
-    /// Checks that as many records as are given have each template.
+    /// Checks the counts of uses against `held`, the templates that the records have.
     #[cfg(test)]
     pub(crate) fn validate(&self, held: impl Iterator<Item = TemplateId>) {
         let mut uses = vec![0; self.slots.len()];
@@ -345,8 +346,8 @@ fn id_of(slot: usize) -> TemplateId {
     TemplateId((slot as u16).to_le_bytes())
 }
 
-/// The pattern and the time of the cookie that begins `text`, and its length. `None` for a
-/// cookie that is not as flat, short and plain as cookies are.
+/// The pattern and the time of the cookie that begins `text`, and its length. `None` unless it is a
+/// flat object, short and in ASCII.
 fn pattern_of(text: &[u8]) -> Option<(usize, Pattern<'_>, Millis)> {
     let flat = json::flat_object(text, b"expires")?;
     let cookie = &text[..flat.length];

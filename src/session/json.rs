@@ -1,16 +1,15 @@
 //! Finds the cookie in the text of a session, so that a touch can replace it in place.
 //!
-//! The text is one that `JSON.stringify` wrote: well-formed, without white space, and no object
-//! has a key twice. Of the rest of a session nothing else is asked. Numbers and strings that
-//! `JSON.rawJSON` spelled otherwise, and keys in the order in which a Proxy lists them, stay as
-//! they stand.
+//! The text is one that `JSON.stringify` wrote: well-formed, without white space, and no object has
+//! a key twice. Nothing else is required of a session. Numbers and strings that `JSON.rawJSON`
+//! spelled otherwise, and keys in the order in which a Proxy lists them, stay as they are.
 
 use std::ops::Range;
 
 use memchr::memchr2;
 
-/// Where the value of the top-level member `cookie` stands in `text`; `None` where `text` is no
-/// object or has no such member.
+/// Where the value of the top-level member `cookie` stands in `text`; `None` if `text` is no object
+/// or has no such member.
 pub(crate) fn cookie_value(text: &[u8]) -> Option<Range<usize>> {
     let mut scanner = Scanner { text, at: 0 };
     scanner.eat(b'{')?;
@@ -29,7 +28,7 @@ pub(crate) fn cookie_value(text: &[u8]) -> Option<Range<usize>> {
 pub(crate) struct FlatObject {
     /// How long its text is.
     pub(crate) length: usize,
-    /// Where the string is, without its quotes, that the member asked for has as its value.
+    /// Where the value of the requested member is, without its quotes, if it is a string.
     pub(crate) string: Option<Range<usize>>,
 }
 
@@ -54,8 +53,8 @@ pub(crate) fn flat_object(text: &[u8], member: &[u8]) -> Option<FlatObject> {
     }
 }
 
-/// Reads one JSON text. Each method consumes what it is named after, or gives `None` where that is
-/// not there.
+/// Reads one JSON text. Each method consumes what it is named after, or gives `None` if that is not
+/// there.
 struct Scanner<'a> {
     text: &'a [u8],
     at: usize,

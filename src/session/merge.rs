@@ -1,15 +1,15 @@
 //! Merges what two requests made of one session, as JSON text: a three-way merge by key, at every
 //! depth of objects.
 //!
-//! `base` is what a request read, `theirs` what another one has made of it and is stored, and
-//! `mine` what the first one made of it and is to be written. The rules are told at [`merge`];
-//! `lib/merge.js` has the same ones, for what other serializers than JSON make of a session.
+//! `base` is what a request read, `theirs` what is stored because another request wrote it since,
+//! and `mine` what the first request wants to write. See [`merge`] for the rules; `lib/merge.js`
+//! has the same ones, for serializers other than JSON.
 //!
-//! [`resolve`] and [`resolve_cookie`] apply it to what an engine has stored.
+//! [`resolve`] and [`resolve_cookie`] apply the merge to what an engine has stored.
 //!
-//! What is not merged keeps its text byte for byte. Keys are compared by their text, for
-//! `JSON.stringify` writes each in one way only; of a key that is there twice the last counts, as
-//! for `JSON.parse`.
+//! What is not merged keeps its text byte for byte. Keys are compared by their text, because
+//! `JSON.stringify` writes each in one way only; if a key occurs twice the last counts, as for
+//! `JSON.parse`.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -21,7 +21,7 @@ use serde_json::value::RawValue;
 use super::body::{BodyRef, Encoding};
 use crate::time::{Millis, from_iso};
 
-/// Objects nested deeper than this are one value.
+/// Objects nested deeper than this are not merged but compared as one value.
 const MAX_DEPTH: usize = 64;
 
 /// The key of a session's cookie, and those of its lifetime, as JSON has them.
@@ -43,20 +43,21 @@ pub(crate) struct Merged {
 /// Whose lifetime a merged session has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lifetime {
-    /// That of the request that writes: it set it, or nobody has renewed it later.
+    /// That of the request that writes: it set a new lifetime, or nobody has renewed the session
+    /// for longer.
     Mine,
-    /// That which is stored: another request set it.
+    /// The stored one: another request set a new lifetime.
     Theirs,
-    /// The longer one: another request has renewed it later.
+    /// The longer one: another request has renewed the session for longer.
     Longer,
 }
 
-/// Merges two sessions. A key that one side changed, added or deleted is as that one left it.
-/// Where both did, objects are merged in turn; an object that one side removed, or set to `null` or
-/// `{}`, stays so if the other only changed what is inside; anything else is `mine`. A cookie
-/// has the lifetime that one side set, or else the later one.
+/// Merges two sessions. A key that only one side changed, added or deleted is as that side left it.
+/// If both did, objects are merged in turn; an object that one side removed, or set to `null` or
+/// `{}`, stays so if the other only changed what is inside; otherwise `mine` wins. A cookie has the
+/// lifetime that one side set, or else the later one.
 ///
-/// `None` where one of the three is no object.
+/// `None` if one of the three is no object.
 pub(crate) fn merge(base: &str, theirs: &str, mine: &str) -> Option<Merged> {
     let three = [Object::read(base)?, Object::read(theirs)?, Object::read(mine)?];
     let cookies = three.each_ref().map(|session| session.get(COOKIE).and_then(Object::read));
@@ -70,7 +71,7 @@ pub(crate) fn merge(base: &str, theirs: &str, mine: &str) -> Option<Merged> {
     Some(Merged { text: written(&members), lifetime })
 }
 
-/// What a request that wrote a session has to go by.
+/// What a request that writes a session knows of what it read.
 #[derive(Clone, Copy, Debug)]
 pub struct Base<'a> {
     /// The session as the request read it, JSON in UTF-8.
@@ -83,7 +84,7 @@ pub struct Base<'a> {
 pub(crate) struct Resolved<'a> {
     text: Cow<'a, [u8]>,
     pub(crate) expires: Millis,
-    /// Whether it has what another request wrote.
+    /// Whether another request's changes were merged into it.
     pub(crate) is_merged: bool,
 }
 
@@ -99,9 +100,9 @@ pub(crate) fn body_of(text: &[u8]) -> BodyRef<'_> {
     BodyRef { bytes: text, encoding, is_json: true }
 }
 
-/// What to write for `mine`, which is to live until `expires`, where `theirs` is stored and lives
-/// until then. It is `mine` as it stands where nobody else has changed the session, and where it
-/// cannot be merged.
+/// What to write for `mine`, which is to live until `expires`, if `theirs` is stored, each with its
+/// own expiry. It is `mine` unchanged if nobody else has changed the session, or if the two cannot
+/// be merged.
 pub(crate) fn resolve<'a>(
     base: &Base<'_>,
     theirs: Option<(&[u8], Millis)>,
@@ -109,7 +110,7 @@ pub(crate) fn resolve<'a>(
     expires: Millis,
 ) -> Resolved<'a> {
     let given = Resolved { text: Cow::Borrowed(mine), expires, is_merged: false };
-    // Where the texts are equal, only the lifetime was in question, which nobody else changed.
+    // If the texts are equal, nobody else changed the session: only its lifetime was in question.
     let Some((theirs, stored)) = theirs.filter(|(theirs, _)| *theirs != base.text) else {
         return given;
     };
@@ -124,8 +125,8 @@ pub(crate) fn resolve<'a>(
     }
 }
 
-/// The cookie to give to the session `theirs`, which lives until `stored`, and until when it is to
-/// live, where a request touches it with the cookie `mine`. `None` where there is none to merge.
+/// The cookie and the expiry to give to the session `theirs`, which lives until `stored`, if a
+/// request touches it with the cookie `mine`. `None` if one of the three cookies is no object.
 pub(crate) fn resolve_cookie(
     base: &Base<'_>,
     (theirs, stored): (&[u8], Millis),
@@ -161,9 +162,9 @@ struct Object<'a> {
 type Members<'a> = Vec<(&'a str, Cow<'a, str>)>;
 
 impl<'a> Object<'a> {
-    /// `None` where the text is no object.
+    /// `None` if the text is no object.
     fn read(text: &'a str) -> Option<Self> {
-        // Most values are none, and an error takes long to make.
+        // Most values are no objects, and an error takes long to make.
         if !text.starts_with('{') {
             return None;
         }
@@ -227,7 +228,7 @@ fn merge_values(values: [Option<&str>; 3], depth: usize) -> Option<Cow<'_, str>>
     let [was, their, my] = values.map(|value| value.and_then(Object::read));
     let are_objects = [&was, &their, &my].iter().all(|it| it.as_ref().is_some_and(Object::is_used));
     if !are_objects {
-        // Merging objects finds that out by itself.
+        // For three objects, merging their members does the same.
         if is_same(mine, base) {
             return their_value;
         }
@@ -269,7 +270,7 @@ fn is_same(one: Option<&str>, other: Option<&str>) -> bool {
             .is_ok_and(|one| serde_json::from_str(other).is_ok_and(|other: Value| one == other))
 }
 
-/// Whether it stands for no value: so do apps remove a key that they do not delete.
+/// Whether it stands for no value: some apps clear a key like this instead of deleting it.
 fn is_nothing(value: Option<&str>, object: Option<&Object<'_>>) -> bool {
     value.is_none_or(|value| value == "null") || object.is_some_and(|object| !object.is_used())
 }
@@ -302,8 +303,8 @@ fn has_new_lifetime(base: &Object<'_>, cookie: &Object<'_>) -> bool {
     MAX_AGES.iter().any(is_other) || time_of(base).is_none() != time_of(cookie).is_none()
 }
 
-/// Whether it is the same number of milliseconds, as far as can be told: when express-session renews
-/// a cookie it reads the clock twice, and what has passed in between is missing afterwards.
+/// Whether both are the same number of milliseconds, give or take a renewal: when express-session
+/// renews a cookie it reads the clock twice, and the time in between is lost.
 fn is_same_age(was: Option<&str>, is: Option<&str>) -> bool {
     let number = |age: Option<&str>| age.and_then(|age| age.parse::<f64>().ok());
     match (number(was), number(is)) {
@@ -312,7 +313,7 @@ fn is_same_age(was: Option<&str>, is: Option<&str>) -> bool {
     }
 }
 
-/// When a cookie expires; `None` where it does not say.
+/// When a cookie expires; `None` if it does not say.
 fn time_of(cookie: &Object<'_>) -> Option<i64> {
     let text = cookie.get(EXPIRES)?.strip_prefix('"')?.strip_suffix('"')?;
     from_iso(text.as_bytes())

@@ -69,20 +69,20 @@ impl<'a> NewBody<'a> {
     }
 }
 
-/// The length of a body that [`NewBody::fits`], or of one with a cookie more.
+/// The length of a body that [`NewBody::fits`], possibly with a longer cookie.
 fn length_of(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
 }
 
-/// Where the cookie of a session is, of which a touch replaces the value: at `cookie_at` of
-/// its record. Small, because every session has it.
+/// Where the cookie of a session is, which a touch replaces; its position is `cookie_at` of the
+/// record. Small, because every session has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     /// There is none that may be replaced in place.
     Nowhere,
     /// In the text, if there is one.
     NotLookedFor,
-    /// In the text, so many bytes.
+    /// In the text, with this length.
     Known { length: u8 },
     /// Cut out of the text.
     Cut { template: TemplateId },
@@ -94,22 +94,22 @@ enum Place {
 /// million sessions took a fifth longer.
 #[derive(Debug)]
 pub(crate) struct Record {
-    /// The body, without the cookie where that was cut out, and room behind it.
+    /// The body, without the cookie if that was cut out, and room behind it.
     bytes: Box<[u8]>,
     /// How much of `bytes` the body is.
     length: u32,
-    /// Where the cookie is or belongs, where `place` says that this is known.
+    /// Where the cookie is or belongs, if `place` says that this is known.
     cookie_at: u16,
     place: Place,
     encoding: Encoding,
-    /// The number of the use that wrote the body, but for the cookie: its lower six bytes, which
-    /// a million uses a second take nine years to run through.
+    /// The number of the last use that wrote more than the cookie's time: its lower six bytes,
+    /// which a million uses a second take nine years to run through.
     version: [u8; 6],
     /// The time in a cookie that was cut out.
     cookie_time: Millis,
     expires: Millis,
-    /// When its ticket in the expiry index comes up: never later than `expires`, and `NEVER`
-    /// where there is no ticket.
+    /// When its entry in the expiry queue comes up: never later than `expires`, and `NEVER` if
+    /// there is no entry.
     pub(crate) due: Millis,
     /// The number of its last use; larger is more recent.
     pub(crate) last_use: u64,
@@ -118,7 +118,7 @@ pub(crate) struct Record {
 const _: () = assert!(size_of::<Record>() == 64);
 
 impl Record {
-    /// A record of `body`, whose template the caller sees to.
+    /// A record of `body`. The caller counts the use of its template.
     pub(crate) fn new(body: &NewBody<'_>, expires: Millis, last_use: u64) -> Self {
         let mut record = Self {
             bytes: Box::default(),
@@ -137,7 +137,7 @@ impl Record {
         record
     }
 
-    /// The number of the use that wrote the body, but for the cookie.
+    /// The number of the last use that wrote more than the cookie's time.
     pub(crate) fn version(&self) -> u64 {
         let mut bytes = [0; 8];
         bytes[..6].copy_from_slice(&self.version);
@@ -153,8 +153,8 @@ impl Record {
         &self.bytes[..self.length as usize]
     }
 
-    /// Takes the body in the allocation at hand where it fits and does not waste more than it
-    /// uses, else in a new one.
+    /// Copies the body into the present allocation if it fits and does not waste more than it uses,
+    /// else into a new one.
     fn set_bytes(&mut self, body: &NewBody<'_>) {
         let (capacity, wanted) = (self.bytes.len(), allocated(body.len()));
         if capacity < body.len() || capacity / 2 > wanted {
@@ -252,7 +252,7 @@ impl Record {
 
     /// Gives the session the cookie `cookie`, as text in UTF-8, and renews the expiry.
     ///
-    /// Returns false, having changed nothing, where there is no cookie to replace, or where the body
+    /// Returns false, having changed nothing, if there is no cookie to replace, or if the body
     /// would take more than `room` bytes.
     pub(crate) fn set_cookie_text(
         &mut self,
@@ -297,8 +297,8 @@ impl Record {
         true
     }
 
-    /// Where the value of the session's cookie stands in `bytes`, if it can be replaced in
-    /// place; an empty range where it was cut out.
+    /// Where the value of the session's cookie stands in `bytes`, if it can be replaced in place;
+    /// an empty range if it was cut out.
     fn cookie_place(&mut self) -> Option<Range<usize>> {
         let at = usize::from(self.cookie_at);
         match self.place {

@@ -1,6 +1,6 @@
-//! What was cleared, until it is freed or handed out bit by bit.
+//! Cleared records, until they are freed or handed out bit by bit.
 //!
-//! It has nothing to do any more with the table that it was in.
+//! They are no longer part of the table.
 
 use std::cmp::Reverse;
 
@@ -13,7 +13,7 @@ use crate::session::cookie::Templates;
 pub(super) struct Cleared {
     templates: Templates,
     shards: Shards,
-    /// The shard to go on with.
+    /// The next shard to empty.
     shard: usize,
     /// How many there were.
     len: usize,
@@ -63,7 +63,7 @@ impl Cleared {
         removed
     }
 
-    /// What was removed, most recently used first.
+    /// All records, most recently used first.
     pub(super) fn into_removed(mut self) -> Vec<Removed> {
         let mut removed = self.hand_out(usize::MAX);
         removed.sort_by_key(|removed| Reverse(removed.last_use));

@@ -48,7 +48,7 @@ impl MemoryEngine {
         }
     }
 
-    /// As [`Engine::begin_prune`], but does the first `budget`.
+    /// As [`Engine::begin_prune`], but looks at the first `budget` expiry entries.
     pub(super) fn begin_prune_with(&self, now: Millis, budget: usize) {
         self.with_table(|table| {
             let known = table.pruned.len();
@@ -60,8 +60,8 @@ impl MemoryEngine {
         });
     }
 
-    /// The sids of one shard, with the numbers of their last use, are appended to `listed`. Returns
-    /// whether there are more shards.
+    /// Appends the sids of one shard, with their ranks, to `listed`. Returns whether there are more
+    /// shards.
     pub(super) fn list_shard(&self, shard: usize, listed: &mut Vec<(Rank, Sid)>) -> bool {
         self.table.lock().list_shard(shard, listed)
     }
@@ -234,7 +234,7 @@ impl Engine for MemoryEngine {
 
 /// Lists the sids shard by shard. A sid never moves from one shard to another.
 struct ShardListing {
-    /// Gone where nobody wants the sids any more.
+    /// Gone once the store is dropped.
     engine: Weak<MemoryEngine>,
     shard: usize,
 }
@@ -256,7 +256,7 @@ impl Maintenance for MemoryEngine {
         let shard = table.step(STEP);
         let more = table.has_steps();
         let garbage = self.take_garbage(&mut table);
-        // Whoever waits goes first, rather than this thread once more.
+        // A waiting caller gets the lock next, rather than this thread again.
         MutexGuard::unlock_fair(table);
         drop((shard, garbage));
         more
@@ -265,12 +265,12 @@ impl Maintenance for MemoryEngine {
 
 #[cfg(test)]
 impl MemoryEngine {
-    /// What the memory of destroyed sids takes.
+    /// What the tombstones take.
     pub(in crate::engine) fn destroyed(&self) -> usize {
         self.table.lock().destroyed_bytes()
     }
 
-    /// What the record of `sid` takes; `None` where there is none.
+    /// What the record of `sid` takes; `None` if there is none.
     pub(in crate::engine) fn cost_of(&self, sid: &Sid) -> Option<usize> {
         self.table.lock().cost_of(sid)
     }

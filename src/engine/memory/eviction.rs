@@ -1,6 +1,6 @@
 //! Which record is evicted next: the least recently used one of all shards.
 //!
-//! It does not know when there is too much.
+//! It does not decide when to evict.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -15,8 +15,8 @@ use crate::sid::Sid;
 /// Finds the least recently used record of all shards.
 ///
 /// Holds one entry for each shard that has records: a use number that is not above that of the
-/// shard's least recently used record. Numbers only grow, so an entry can be late but never
-/// wrong, and is put right when it comes up.
+/// shard's least recently used record. Numbers only grow, so an entry may be too low but never too
+/// high, and is corrected when it comes up.
 #[derive(Default)]
 pub(super) struct Tails {
     oldest: BinaryHeap<Reverse<(u64, usize)>>,
@@ -24,7 +24,7 @@ pub(super) struct Tails {
 }
 
 impl Tails {
-    /// Notes that `shard` got a record by the use `last_use`.
+    /// Notes that `shard` got a record with the use number `last_use`.
     pub(super) fn track(&mut self, shard: usize, last_use: u64) {
         self.tracked.resize(SHARDS, false);
         if !std::mem::replace(&mut self.tracked[shard], true) {

@@ -1,6 +1,6 @@
-//! A prune of what has expired, one expiry entry after the other.
+//! A prune: goes through the expiry queues of the shards, entry by entry.
 //!
-//! It says what is to go. It knows neither sums nor who wants what was removed.
+//! It takes expired records out of their shards. The table updates its sums and hands them on.
 
 use std::time::{Duration, Instant};
 
@@ -12,21 +12,21 @@ use crate::time::{Millis, stopwatch};
 
 /// A prune that is under way.
 pub(super) struct Prune {
-    /// What has expired by then is removed. It is set back when somebody comes with an earlier
-    /// time, so that what is alive by a clock that was set back stays.
+    /// What has expired by this time is removed. A call with an earlier time sets it back, so that
+    /// what is alive by a clock that was set back stays.
     now: Millis,
     /// The shard to go on with.
     shard: usize,
     began: Instant,
 }
 
-/// What one step of a prune has come to.
+/// The outcome of one step of a prune.
 pub(super) enum Step {
     /// This record has expired, and was taken out.
     Expired(Sid, Record),
     /// The record of the entry lives on, or is not there any more.
     Alive,
-    /// There is no entry left that was due.
+    /// No due entry is left.
     Done,
 }
 
@@ -35,7 +35,7 @@ impl Prune {
         Self { now, shard: 0, began: stopwatch() }
     }
 
-    /// What is alive by the time of any call since is not removed.
+    /// Keeps what is alive at `now`, the time of a call since the prune began.
     pub(super) fn note_time(&mut self, now: Millis) {
         self.now = self.now.min(now);
     }
@@ -45,7 +45,7 @@ impl Prune {
         self.began.elapsed()
     }
 
-    /// Deals with the next entry that was due.
+    /// Processes the next due entry.
     pub(super) fn step(&mut self, shards: &mut Shards) -> Step {
         while let Some(place) = shards.get_mut(self.shard) {
             if let Some(shard) = place.as_deref_mut()
@@ -61,11 +61,12 @@ impl Prune {
         Step::Done
     }
 
-    /// Deals with a entry that came up. Returns the record if it is to go.
+    /// Processes an entry that is due. Returns the record if it has expired.
     fn process(&self, shard: &mut Shard, entry: ExpiryEntry) -> Option<(Sid, Record)> {
         let record = shard.by_hash(entry.sid)?;
         if record.due != entry.due {
-            // Not the record's current entry: it had to expire sooner, or was written anew.
+            // Not the record's current entry: the record got an earlier one, or was removed and
+            // added anew.
             return None;
         }
         if !record.is_expired(self.now) {

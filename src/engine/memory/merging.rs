@@ -1,6 +1,6 @@
-//! Writes and touches of a table that take in what another request has made of the session.
+//! Writes and touches of a table that merge another request's changes.
 //!
-//! What the outcome of a merge is, [`crate::session::merge`] knows alone.
+//! [`crate::session::merge`] decides the outcome of a merge.
 
 use super::shards::SHARDS;
 use super::table::Table;
@@ -11,7 +11,7 @@ use crate::sid::Sid;
 use crate::time::Millis;
 
 impl Table {
-    /// As [`Self::set`], with what another request has made of the session since.
+    /// As [`Self::set`], but merges what another request has written since.
     pub(super) fn merge(
         &mut self,
         sid: Sid,
@@ -31,7 +31,7 @@ impl Table {
         Ok(Merged { version, is_merged })
     }
 
-    /// As [`Self::touch`], with what another request has made of the cookie since.
+    /// As [`Self::touch`], but merges what another request has changed in the cookie since.
     pub(super) fn merge_cookie(
         &mut self,
         sid: &Sid,

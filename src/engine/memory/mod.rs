@@ -1,11 +1,10 @@
 //! The engine that keeps its sessions in the memory of this process.
 //!
-//! `engine` is the contract: a lock around a `table`, which has the operations. The table spreads
-//! its records over `shards`; a `shard` has a map of records and a queue of expiry entries.
-//! `merging` merges into it, and `listing` and `steps` are its
-//! operations on many records. `eviction` finds what is evicted next, `expiry` what has expired; `clearing` has what was
-//! cleared, `tombstones` the sids that were destroyed. Only `engine` has a lock, and nothing here
-//! has a clock or a thread.
+//! `engine` implements the contract: a lock around a `table`, which has the operations. The table
+//! spreads its records over `shards`; a `shard` has a map of records and a queue of expiry entries.
+//! `merging` has its merges, `listing` and `steps` its operations on many records. `eviction` finds
+//! what to evict next, `expiry` what has expired; `clearing` holds what was cleared, `tombstones`
+//! the destroyed sids. Only `engine` has a lock, and nothing here has a clock or a thread.
 
 mod clearing;
 mod engine;

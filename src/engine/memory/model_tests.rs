@@ -1,7 +1,7 @@
-//! Holds [`MemoryEngine`] against the rules written down as plainly as possible: one list in
-//! the order of use. What the engine does in shards and by entries must not be seen from outside;
-//! of what it does in steps only which of the expired ones are gone already.
-//! Then lets threads at one engine, and checks that no body is lost or handed out twice.
+//! Compares [`MemoryEngine`] with a model of the rules that is as plain as possible: one list in
+//! the order of use. Shards and expiry entries must not be visible from outside; of the steps, only
+//! which expired sessions are gone already. Then runs threads on one engine, and checks that no
+//! body is lost or handed out twice.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -40,9 +40,9 @@ struct Write {
     expires: Millis,
     /// What the engine's record takes afterwards.
     cost: usize,
-    /// What the memory of destroyed sids takes afterwards.
+    /// What the tombstones take afterwards.
     destroyed: usize,
-    /// The sids that are there afterwards or that the write has removed, where a prune may have
+    /// The sids that are there afterwards or that the write has removed, because a prune may have
     /// removed others.
     seen: HashSet<u32>,
 }
@@ -52,12 +52,12 @@ struct Model {
     options: Options,
     now: Millis,
     entries: Vec<Entry>,
-    /// By when what has expired may be gone, while a prune is under way.
+    /// The time of the prune that is under way: what has expired by then may be gone.
     prune: Option<Millis>,
     /// What was removed in steps and nobody has taken.
     pruned: Vec<Session>,
     counters: Counters,
-    /// What the memory of destroyed sids takes, as the engine says.
+    /// What the tombstones take, as the engine says.
     destroyed: usize,
 }
 
@@ -116,7 +116,7 @@ impl Model {
         self.options.max_bytes < usize::MAX && alone(sid, body) > self.options.max_bytes
     }
 
-    /// Whether there is room for the body beside the memory of destroyed sids.
+    /// Whether there is room for the body beside the tombstones.
     fn has_room(&self, sid: u32, body: &str) -> bool {
         self.options.max_bytes == usize::MAX
             || alone(sid, body) + self.destroyed <= self.options.max_bytes
@@ -175,7 +175,7 @@ impl Model {
         std::mem::replace(&mut entry.body, body)
     }
 
-    /// What was overwritten with something that has expired goes at once.
+    /// Removes what was overwritten by something that has already expired.
     fn settle(&mut self, removed: &mut Vec<Session>) {
         let last = self.entries.len() - 1;
         if self.now > self.entries[last].expires {
@@ -197,7 +197,7 @@ impl Model {
         }
     }
 
-    /// `fresh` is what is written where the cookie cannot be replaced in place.
+    /// `fresh` is what is written if the cookie cannot be replaced in place.
     fn touch(
         &mut self,
         cookie: &str,
@@ -314,7 +314,6 @@ fn number_of(sid: &Sid) -> u32 {
     u32::from_le_bytes(sid.as_bytes()[..4].try_into().unwrap())
 }
 
-/// An engine that knows the kind of the timed cookies.
 /// What `read` makes of the body that an operation finds.
 fn reading<R>(
     read: impl Fn(BodyView<'_>) -> R,
@@ -326,6 +325,7 @@ fn reading<R>(
     found
 }
 
+/// An engine that knows the kind of the timed cookies.
 fn engine(options: Options) -> MemoryEngine {
     let engine = MemoryEngine::new(options);
     assert!(engine.template(timed(0).as_bytes()).is_some());

@@ -1,7 +1,7 @@
-//! One shard of the table: the records whose sids hash into it, in the order of their use where
-//! that matters, and the entries by which expired ones are found.
+//! One shard of the table: the records whose sids hash into it, in order of use if the store is
+//! limited, and their expiry queue.
 //!
-//! The two change together, here. A shard knows nothing of the other shards, nor of `max`.
+//! Both change together, and only here. A shard knows nothing of the other shards, nor of `max`.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -24,17 +24,17 @@ const SMALL: usize = 64;
 
 /// See the module's description.
 ///
-/// Every record that can expire has one current entry, the one that is due at `record.due`,
-/// and never expires before that. A use that lets it live longer leaves the entry where it
-/// is: when the entry comes up the record gets a new one. So touching costs nothing here,
-/// and pruning costs by the entries that come up.
+/// Every record that can expire has one current entry, the one that is due at `record.due`, and
+/// never expires before that. A touch that extends the record's life leaves the entry as it is:
+/// when the entry comes up, the record gets a new one. So a touch costs nothing here, and the cost
+/// of a prune is in the entries that come up.
 pub(super) struct Shard {
     records: LruCache<Sid, Record, UseSidHash>,
     entries: BinaryHeap<Reverse<ExpiryEntry>>,
     /// The most records held since the shard was built.
     peak: usize,
-    /// Whether the records are in the order of their use. Where nothing is ever evicted nobody
-    /// asks for it, and keeping it costs two cache misses a use: the neighbours in the list.
+    /// Whether the records are in the order of their use. If nothing is ever evicted the order is
+    /// not needed, and keeping it costs two cache misses a use: the neighbours in the list.
     is_ordered: bool,
 }
 
@@ -76,7 +76,7 @@ impl Shard {
         self.schedule(hash);
     }
 
-    /// Gives the record of `sid` a entry for its expiry, unless it has an earlier one.
+    /// Gives the record of `sid` an entry for its expiry, unless it has an earlier one.
     pub(super) fn schedule(&mut self, sid: SidHash) {
         let Some(record) = self.records.peek_mut(&sid) else {
             return;
@@ -120,7 +120,7 @@ impl Shard {
         self.entries.pop().map(|Reverse(entry)| entry)
     }
 
-    /// Takes `entry` for spent and gives its record, which lives on, the next one.
+    /// Replaces `entry`, which came up, by the next one for its record, which lives on.
     pub(super) fn reschedule(&mut self, entry: ExpiryEntry) {
         if let Some(record) = self.records.peek_mut(&entry.sid) {
             record.due = NEVER;
@@ -128,8 +128,8 @@ impl Shard {
         self.schedule(entry.sid);
     }
 
-    /// Entries of records that are gone are left lying until they come up. Before they
-    /// outnumber the others, they are thrown out: each record's current entry is in the record.
+    /// Entries of removed records stay in the queue until they come up. Before they outnumber the
+    /// others, the queue is rebuilt from the records, which know their current entries.
     fn shed_entries(&mut self) {
         if self.entries.len() <= 2 * self.records.len() + SMALL {
             return;

@@ -5,9 +5,9 @@
 use super::shard::Shard;
 use crate::sid::Sid;
 
-/// How many shards the records are spread over: at five million sessions the longest rehash
-/// is one of 3584 records. Not a power of two, because a map is: at
-/// a million sessions each shard's is nearly full, where 1024 shards' would be nearly half empty.
+/// How many shards the records are spread over: at five million sessions the longest rehash is one
+/// of 3584 records. Not a power of two, because the size of a map is one: at a million sessions
+/// each shard's map is nearly full, while with 1024 shards it would be nearly half empty.
 pub(super) const SHARDS: usize = 1200;
 
 /// The shards that have been needed so far.

@@ -14,8 +14,8 @@ use crate::time::Millis;
 pub(super) const CLEARED_AT_ONCE: usize = 1000;
 
 impl Table {
-    /// Removes every record. What it returns is best dropped, or listed, outside the lock. Very
-    /// many are left to [`Self::step`].
+    /// Removes every record. The result should be dropped, or listed, outside the lock. Very many
+    /// records are left to [`Self::step`].
     pub(super) fn clear(&mut self, now: Millis) -> Option<Cleared> {
         let version = self.next_use();
         self.destroyed.clear(version);
@@ -37,8 +37,7 @@ impl Table {
         None
     }
 
-    /// Lets [`Self::step`] remove what has expired by `now`, in place of what a prune that is
-    /// under way has yet to remove.
+    /// Lets [`Self::step`] remove what has expired by `now`, replacing a prune that is under way.
     pub(super) fn begin_prune(&mut self, now: Millis) {
         self.prune = Some(Prune::new(now));
     }
@@ -66,9 +65,9 @@ impl Table {
         self.prune = Some(prune);
     }
 
-    /// Does a small part of what was left to be done: looks at up to `budget` entries, evicts up
-    /// to as many records, and frees or hands out some of what was cleared. What it returns is
-    /// best dropped outside the lock.
+    /// Does a small part of the work that is left: looks at up to `budget` expiry entries, evicts
+    /// up to as many records, and frees or hands out some of what was cleared. The result should be
+    /// dropped outside the lock.
     pub(super) fn step(&mut self, budget: usize) -> Option<Box<Shard>> {
         self.prune_step(budget);
         let mut evicted = Vec::new();

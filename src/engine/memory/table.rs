@@ -1,8 +1,8 @@
 //! The operations of an engine in memory on one session: what is found, written, renewed, removed.
 //!
-//! A table is used by one caller at a time and has neither lock nor thread. It goes by no clock
-//! (one only times prunes, for the statistics): time comes in as an argument, and what is removed
-//! goes out through one, to be freed or disposed of outside the lock.
+//! A table is used by one caller at a time and has neither lock nor thread. It reads no clock (but
+//! to time prunes, for the statistics): time comes in as an argument, and what is removed goes out
+//! through one, to be freed or disposed of outside the lock.
 //!
 //! Recency is exact across the shards, because each use is numbered from one counter.
 
@@ -26,9 +26,9 @@ use crate::session::{Body, BodyRef, BodyView, TemplateHandle};
 use crate::sid::Sid;
 use crate::time::Millis;
 
-/// What a record takes beside what the sid and the body allocate: its node in the list, its
-/// slot in the map (17 bytes, of which between 7/16 and 7/8 are in use) and its entry (16
-/// bytes, in a vector that is between half and quite full).
+/// What a record takes beside what the sid and the body allocate: its node in the list, its slot in
+/// the map (17 bytes, of which between 7/16 and 7/8 are in use) and its expiry entry (16 bytes, in
+/// a vector that is between half full and full).
 const OVERHEAD: usize =
     allocated(size_of::<Sid>() + size_of::<Record>() + 2 * size_of::<usize>()) + 26 + 24;
 
@@ -191,7 +191,7 @@ impl Table {
             return Ok(version);
         }
         if size.saturating_add(self.destroyed.bytes()) > self.options.max_bytes {
-            // The session has the right to all of the budget.
+            // A single session may take the whole budget.
             self.destroyed.forget_all();
         }
         if let Some(template) = body.template() {
@@ -226,7 +226,7 @@ impl Table {
         Ok(version)
     }
 
-    /// Renews the record of `sid` with a new cookie, where that can be done in place.
+    /// Renews the record of `sid` with a new cookie, if that can be done in place.
     pub(super) fn touch(
         &mut self,
         sid: &Sid,
@@ -321,20 +321,20 @@ impl Table {
         Stats { sessions: self.len, bytes: self.taken(), counters: self.counters }
     }
 
-    /// What the records take, and the memory of those that were destroyed.
+    /// What the records, the tombstones and the templates take.
     fn taken(&self) -> usize {
         self.bytes + self.destroyed.bytes() + self.templates.bytes()
     }
 
-    /// A prune that is under way is not to remove what is alive by the time of any call since.
+    /// Keeps a prune that is under way from removing what is alive at `now`.
     pub(super) fn note_time(&mut self, now: Millis) {
         if let Some(prune) = &mut self.prune {
             prune.note_time(now);
         }
     }
 
-    /// After a write to the record of `sid`: removes it if it has expired already, as
-    /// lru-cache does, which uses an entry it has overwritten; else sees to its entry.
+    /// After a write to the record of `sid`: removes the record if it has expired already, as
+    /// lru-cache does, else gives it an expiry entry if it needs one.
     fn remove_or_schedule(&mut self, sid: &Sid, written: Written, removed: &mut Vec<Removed>) {
         if written.is_expired {
             self.expire(sid, removed);
@@ -359,7 +359,7 @@ impl Table {
         true
     }
 
-    /// Takes a record that left its shard out of the sums.
+    /// Subtracts a record that left its shard from the sums.
     pub(super) fn take_out(&mut self, sid: Sid, record: Record) -> Removed {
         self.len -= 1;
         self.bytes -= cost(&sid, record.allocated());
@@ -376,8 +376,8 @@ impl Table {
         Removed { sid, body, last_use }
     }
 
-    /// Evicts while there is too much: first what a prune is about to remove, as far as that is
-    /// quick, then the least recently used. What is very much is left to [`Self::step`].
+    /// Evicts while the store is over its limits: first what a prune under way finds quickly, then
+    /// the least recently used. If there is very much, the rest is left to [`Self::step`].
     pub(super) fn trim(&mut self, removed: &mut Vec<Removed>) {
         if self.is_over() {
             self.prune_step(ENTRIES_BEFORE_EVICTION);
@@ -385,7 +385,7 @@ impl Table {
         }
     }
 
-    /// Evicts up to `budget` of the least recently used records while there is too much.
+    /// Evicts up to `budget` of the least recently used records while the store is over its limits.
     pub(super) fn evict(&mut self, budget: usize, removed: &mut Vec<Removed>) {
         for _ in 0..budget {
             if !self.is_over() {
@@ -405,7 +405,7 @@ impl Table {
     }
 
     pub(super) fn is_over(&self) -> bool {
-        // The last record has the right to all of the budget, and its template is no part of it.
+        // The last record may take the whole budget, and its template does not count.
         let templates = if self.len > 1 { self.templates.bytes() } else { 0 };
         let taken = self.bytes + self.destroyed.bytes() + templates;
         self.len > self.options.max || taken > self.options.max_bytes

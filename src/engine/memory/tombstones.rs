@@ -1,6 +1,6 @@
 //! The tombstones of an engine in memory: a map and a queue of bounded size.
 //!
-//! What they mean is told in [`crate::engine::tombstones`].
+//! See [`crate::engine::tombstones`] for what they mean.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -9,8 +9,8 @@ use crate::engine::types::Version;
 use crate::sid::{SidHash, UseSidHash};
 use crate::time::Millis;
 
-/// What a sid takes: 25 bytes in a map of which between 7/16 and 7/8 are in use, and 24 in a
-/// queue that is between half and quite full.
+/// What a tombstone takes: 25 bytes in a map of which between 7/16 and 7/8 are in use, and 24 in a
+/// queue that is between half full and full.
 const COST: usize = 38 + 34;
 
 /// How many sids are forgotten in one call, so that none takes long.
@@ -19,14 +19,14 @@ const FORGOTTEN_AT_ONCE: usize = 32;
 /// See the module's description.
 pub(super) struct Tombstones {
     by_sid: HashMap<SidHash, Tombstone, UseSidHash>,
-    /// Earliest first. A sid that was destroyed once more has another entry further on.
+    /// Earliest first. A sid that was destroyed again has another entry further on.
     order: VecDeque<(SidHash, Tombstone)>,
     most: usize,
-    /// Whether nobody can write a sid that is remembered.
+    /// Whether a remembered sid rejects writes.
     is_final: bool,
-    /// The version at which the latest of those that were forgotten had been destroyed.
+    /// The version of the latest tombstone that was forgotten.
     forgotten: Version,
-    /// The version at which all sessions were destroyed at once.
+    /// The version of the last `clear`.
     cleared: Version,
 }
 
@@ -42,7 +42,7 @@ impl Tombstones {
         }
     }
 
-    /// What is known of what happened to `sid`.
+    /// What is known of the destruction of `sid`.
     pub(super) fn history_of(&self, sid: SidHash) -> History {
         History {
             tombstone: self.by_sid.get(&sid).copied(),
@@ -61,7 +61,7 @@ impl Tombstones {
         }
     }
 
-    /// All sessions there were are destroyed at `version`.
+    /// Notes that all sessions were destroyed at `version`.
     pub(super) fn clear(&mut self, version: Version) {
         self.cleared = version;
         if !self.is_final {
@@ -71,7 +71,7 @@ impl Tombstones {
         }
     }
 
-    /// Forgets some of what was destroyed too long ago to matter.
+    /// Forgets some of the tombstones that are too old to matter.
     pub(super) fn forget_old(&mut self, now: Millis) {
         for _ in 0..FORGOTTEN_AT_ONCE {
             if !self.order.front().is_some_and(|(_, tombstone)| tombstone.is_over(now)) {

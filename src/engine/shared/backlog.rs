@@ -1,6 +1,6 @@
-//! What this process has left to be done in steps, and what those have removed.
+//! What this process has yet to do in steps, and what those have removed.
 //!
-//! It does none of it, and knows neither file nor engine.
+//! It only holds this; `maintenance` does the steps.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -12,8 +12,8 @@ use crate::time::Millis;
 /// A prune that is under way.
 #[derive(Clone, Copy)]
 pub(super) struct Prune {
-    /// What has expired by then is removed. It is set back when somebody of this process comes
-    /// with an earlier time, so that what is alive by a clock that was set back stays.
+    /// What has expired by then is removed. A call in this process with an earlier time sets it
+    /// back, so that what is alive by a clock that was set back stays.
     pub(super) now: Millis,
     pub(super) began: Instant,
 }
@@ -24,8 +24,7 @@ pub(super) struct Backlog {
     pub(super) prune: Option<Prune>,
     /// Whether there may be something left of what was cleared.
     pub(super) is_sweeping: bool,
-    /// The session that was written last when there was more than there is room for: it stays
-    /// while the others are evicted.
+    /// Set while there is more to evict: the session that was written last, which must stay.
     pub(super) kept: Option<Vec<u8>>,
     /// What was removed, until it is taken.
     pub(super) pruned: VecDeque<Removed>,
@@ -49,7 +48,7 @@ impl Backlog {
         self.has_steps() || !self.pruned.is_empty()
     }
 
-    /// A prune that is under way is not to remove what is alive by the time of a write since.
+    /// Keeps a prune that is under way from removing what is alive at `now`, the time of a write.
     pub(super) fn note_time(&mut self, now: Millis) {
         if let Some(prune) = &mut self.prune {
             prune.now = prune.now.min(now);

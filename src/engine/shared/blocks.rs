@@ -1,9 +1,9 @@
-//! Owns the blocks of the disk that the file has: where a page of the map has none and the disk is
-//! full, writing to it ends the process. So blocks are asked for before LMDB writes.
+//! Allocates the file's blocks on the disk: if a page of the map has none and the disk is full,
+//! writing to it ends the process. So blocks are allocated before LMDB writes.
 //!
-//! Who opens the file while nobody else has it makes sure of all that is used ([`secure`]): a copy
-//! may have holes. From then on each transaction sees to it that there are enough behind that
-//! ([`allocate`]); how far they go is noted in the file's state.
+//! A process that opens the file while nobody else has it open allocates all that is used
+//! ([`secure`]): a copy may have holes. From then on each transaction makes sure that there are
+//! enough behind that ([`allocate`]); the file's state notes how far they go.
 
 use super::lmdb::{Environment, Lmdb};
 use super::space::PageSize;
@@ -13,23 +13,23 @@ use super::space::PageSize;
 pub(super) struct Need {
     /// The pages of the file that have been used so far.
     pub(super) pages: usize,
-    /// How many bytes it writes of a session; 0 where it only removes.
+    /// How many bytes it writes of a session; 0 if it only removes.
     pub(super) size: usize,
 }
 
-/// What of the file has blocks.
+/// How much of the file has blocks.
 #[derive(Clone, Copy)]
 pub(super) struct Blocks {
     /// Up to where.
     pub(super) end: u64,
-    /// Whether the disk had no more: a transaction is not to use many pages then.
+    /// Whether the disk is full: a transaction must not use many pages then.
     pub(super) are_short: bool,
 }
 
 #[cfg(unix)]
 pub(super) use self::unix::{allocate, secure, write_zeros};
 
-/// On Windows, LMDB writes with calls that fail where the disk is full.
+/// On Windows, LMDB writes with calls that fail if the disk is full.
 #[cfg(not(unix))]
 pub(super) fn allocate(
     _: &Environment,
@@ -57,25 +57,23 @@ mod unix {
 
     use super::{Blocks, Environment, Lmdb, Need, PageSize};
 
-    /// How many pages more than are used are to be there for a transaction, besides what it is to
-    /// write.
+    /// How many unused pages should have blocks for a transaction, besides what it writes.
     const MARGIN: usize = 1024;
 
-    /// With how many a transaction does where the disk is full. More are kept from those that write,
-    /// for those that remove something have to come to where they use the pages that earlier ones
-    /// have freed. Still more it takes to write where there are no free pages.
+    /// How many a transaction needs at least if the disk is full. One that writes needs more, so
+    /// that some are left for those that remove until they can use the pages that earlier ones
+    /// freed. Writing needs still more if there are no free pages.
     const LEAST: usize = 128;
     const LEAST_TO_WRITE: usize = 320;
     const LEAST_TO_GROW: usize = 512;
 
-    /// How much is asked of the system at a time, and where the disk is nearly full.
+    /// How much is allocated at a time, and how much if the disk is nearly full.
     const CHUNK: usize = 1 << 20;
     const PIECE: usize = 64 << 10;
 
     impl Need {
-        /// Whether a transaction can do with blocks up to `end`. Pages that are free are of use
-        /// only if no reader holds them, so even where all of them are held it must have enough
-        /// for itself.
+        /// Whether blocks up to `end` are enough for a transaction. Free pages are of use only if
+        /// no reader holds them, so there must be enough even if all of them are held.
         fn is_met(self, page: PageSize, end: usize, free_pages: usize) -> bool {
             let pages = self.size.div_ceil(page.bytes());
             let behind = (end / page.bytes()).saturating_sub(self.pages);
@@ -87,11 +85,10 @@ mod unix {
         }
     }
 
-    /// Sees to it that a transaction has blocks to write to, where the file has them up to
-    /// `allocated`.
+    /// Makes sure that a transaction has blocks to write to. The file has blocks up to `allocated`.
     ///
-    /// Is called with the lock that writers have, by which nobody else uses the pages behind those
-    /// that have been used. `free_pages` tells how many of those are free, which is seldom asked.
+    /// The caller holds the writers' lock, so nobody else uses the pages behind the used ones.
+    /// `free_pages` counts those of the used ones that are free; it is seldom called.
     pub(in super::super) fn allocate(
         env: &Environment,
         need: Need,
@@ -116,8 +113,8 @@ mod unix {
         }
     }
 
-    /// Asks for blocks up to `to`, and moves `from` along: in small pieces where the disk has no
-    /// room for large ones.
+    /// Allocates blocks up to `to`, and moves `from` along: in small pieces if the disk has no room
+    /// for large ones.
     fn extend(file: &File, from: &mut usize, to: usize) -> io::Result<()> {
         let mut done = Ok(());
         for step in [CHUNK, PIECE] {
@@ -135,7 +132,7 @@ mod unix {
         done
     }
 
-    /// Gives blocks to all of the pages that have been used. Nobody else may have the file.
+    /// Allocates blocks for all pages that have been used. Nobody else may have the file open.
     pub(in super::super) fn secure(env: &Environment, pages: usize) -> Lmdb<()> {
         let file = env.try_clone_inner_file()?;
         let used = 0..pages * PageSize::of(env).bytes();
@@ -145,8 +142,8 @@ mod unix {
         Ok(())
     }
 
-    /// Has the system give blocks to a part of the file, without changing what is in it. Returns
-    /// false where it cannot.
+    /// Has the system allocate blocks for a part of the file, without changing what is in it.
+    /// Returns false if it cannot.
     #[cfg(target_os = "linux")]
     fn reserve(file: &File, part: Range<usize>) -> io::Result<bool> {
         use rustix::fs::{FallocateFlags, fallocate};
@@ -179,7 +176,7 @@ mod unix {
         Ok(())
     }
 
-    /// `None` where there is nothing of that kind any more, or the file system cannot tell.
+    /// `None` if there is nothing of that kind any more, or the file system cannot tell.
     fn found(place: Result<u64, Errno>) -> io::Result<Option<u64>> {
         match place {
             Err(Errno::NXIO | Errno::INVAL | Errno::OPNOTSUPP) => Ok(None),

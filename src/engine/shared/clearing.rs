@@ -8,14 +8,14 @@ use crate::engine::tombstones::{FINAL_AT_ONCE, MOST, Tombstone};
 use crate::session::Body;
 use crate::time::Millis;
 
-/// No more sessions than this are removed in one transaction. Of more, the file gives back a few at
-/// a time.
+/// Up to this many sessions are removed in one transaction. If there are more, they are swept a few
+/// at a time.
 const CLEARED_AT_ONCE: u64 = 1000;
 
 impl Writing<'_> {
-    /// Lets no session be there any more. Where there are very many, the databases that had them are
-    /// emptied bit by bit, by [`Self::sweep`], and sessions are written to the others from here on.
-    /// Returns whether there is anything to sweep.
+    /// Removes all sessions. If there are very many, [`Self::sweep`] empties their databases bit by
+    /// bit, and sessions are written to the other databases from here on. Returns whether there is
+    /// anything to sweep.
     pub(super) fn clear(&mut self, now: Millis) -> Lmdb<bool> {
         let version = self.next_version();
         self.state.cleared = version;
@@ -31,7 +31,8 @@ impl Writing<'_> {
         let count = current.heads.len(&self.transaction)?;
         let left = swept.heads.len(&self.transaction)?;
         let is_swept = count > CLEARED_AT_ONCE && count >= left;
-        // What an earlier one left may still be there. Only the larger of the two can wait.
+        // The sweep of an earlier clear may not be done. Only the larger of the two is left to be
+        // swept.
         if is_swept {
             self.note_swept(swept, usize::MAX)?;
             self.empty(swept)?;
@@ -45,7 +46,7 @@ impl Writing<'_> {
         Ok(is_swept || left > 0)
     }
 
-    /// The databases that had the sessions before they were last left to [`Self::sweep`].
+    /// The databases that do not have the sessions: what is left in them is for [`Self::sweep`].
     fn swept(&self) -> Sessions {
         self.databases.sessions(&self.state.before())
     }
@@ -57,11 +58,12 @@ impl Writing<'_> {
         Ok(())
     }
 
-    /// Gives back up to `limit` entries of each of these databases. Returns whether there were any.
+    /// Deletes up to `limit` entries of each of the databases to sweep. Returns whether there were
+    /// any.
     pub(super) fn sweep(&mut self, limit: usize) -> Lmdb<bool> {
         let swept = self.swept();
         self.note_swept(swept, limit)?;
-        // Bodies in pieces are handed out whole.
+        // Pieces go last: bodies are handed out whole.
         let has_sessions = !swept.heads.is_empty(&self.transaction)?;
         let pieces = if has_sessions { None } else { Some(swept.pieces) };
         let mut is_found = false;
@@ -115,7 +117,7 @@ impl Writing<'_> {
         Ok(())
     }
 
-    /// Remembers as many of the sessions as there is room for.
+    /// Makes tombstones for as many of the sessions as there is room for.
     fn remember_all(&mut self, tombstone: Tombstone) -> Lmdb<()> {
         let known = count_of(self.databases.tombstone_order.len(&self.transaction)?);
         let mut sids = Vec::new();

@@ -1,9 +1,9 @@
 //! Which files need not be verified when they are opened.
 //!
-//! That reads the whole file, a third of a second for a million sessions. So the last process that
-//! closes it notes what the system knows of it then. Where that is the same when the next one
-//! opens it, nobody has changed it since. A process that was killed leaves no note, nor does a
-//! note hold after the system was started anew, because LMDB writes what it likes before that.
+//! Verifying reads the whole file, a third of a second for a million sessions. So the last process
+//! that closes it notes its metadata. If they are the same when the next one opens it, nobody has
+//! changed it since. A process that was killed leaves no note. Nor does a note hold after the
+//! system was restarted: not all of the file may have reached the disk before.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind, Read, Write};
@@ -46,7 +46,7 @@ impl InUse {
         self.lmdb
     }
 
-    /// Where the files are not these any more, there is nothing to be noted about them.
+    /// If the files were replaced, there is nothing to note about them.
     fn leave(&self) -> io::Result<()> {
         if !self.are_there() {
             return self.file.unlock();
@@ -61,7 +61,7 @@ impl InUse {
 }
 
 impl Drop for InUse {
-    /// Is dropped after the map was closed. Without a note the file is verified, no more.
+    /// Runs after the map was closed. An error only means that the file will be verified.
     fn drop(&mut self) {
         if self.process == std::process::id() {
             let _ = self.leave();
@@ -74,14 +74,14 @@ impl Drop for InUse {
     }
 }
 
-/// Waits until this copy of the library has released the file, for so long at the most.
+/// Waits until this copy of the library has released the file, for `limit` at the most.
 pub(super) fn wait_until_closed(lmdb: Identity, limit: Duration) {
     let mut open = OPEN.lock();
     CLOSED.wait_while_for(&mut open, |open| open.contains(&lmdb), limit);
 }
 
-/// Notes what is known of the file that is in use, which is not the one of its name where that was
-/// replaced just now.
+/// Notes the metadata of the open file, which is not the one in the folder if that was replaced
+/// just now.
 fn leave_mark(folder: &Path, file: &File) -> io::Result<()> {
     let data = file.metadata()?;
     let Some(known) = known_of(&data) else {
@@ -111,8 +111,7 @@ pub(super) fn take_mark(folder: &Path) -> io::Result<bool> {
     Ok(is_same && is_later(&written, &data))
 }
 
-/// What the system knows of a file that changes with every change of it; `None` where it does not
-/// tell.
+/// The metadata of a file that change whenever it is written; `None` if the system has none.
 #[cfg(target_os = "linux")]
 fn known_of(data: &Metadata) -> Option<String> {
     use std::os::unix::fs::MetadataExt;
@@ -135,8 +134,8 @@ fn known_of(_: &Metadata) -> Option<String> {
     None
 }
 
-/// After so long a change of a file has another time than one before it: the system's clock for
-/// files goes in steps of up to 10 ms.
+/// Two changes of a file that are so many milliseconds apart have different times: the system's
+/// clock for files goes in steps of up to 10 ms.
 #[cfg(target_os = "linux")]
 const SETTLED: Millis = 20;
 

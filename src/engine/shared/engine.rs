@@ -28,13 +28,13 @@ use crate::time::{Millis, has_expired};
 enum Found {
     Missing,
     Alive,
-    /// Something that is to be removed.
+    /// Expired or damaged, so to be removed.
     Unusable,
 }
 
 impl SharedEngine {
-    /// Removes what has expired or is damaged. It is read if the store is `stale`, or if another
-    /// process has written it since.
+    /// Removes a session that has expired or is damaged. Reads it first if the store is `stale`, or
+    /// if another process has written it anew.
     fn remove_unusable(
         &self,
         key: &[u8],
@@ -88,7 +88,7 @@ impl SharedEngine {
         self.writing(key, cookie.bytes.len(), removed, |writing| writing.touch(key, cookie, touch))
     }
 
-    /// How long the body is that is stored, for the room that one merged with it may need.
+    /// The length of the stored body: one merged with it may need as much more room.
     fn stored_length(&self, key: &[u8]) -> error::Result<usize> {
         self.reading(|snapshot| {
             let head = snapshot.sessions.heads.get(snapshot.transaction, key)?;
@@ -97,7 +97,7 @@ impl SharedEngine {
         })
     }
 
-    /// Whether a touch is to be left out, told without waiting for those that write.
+    /// Whether to skip a touch, decided without waiting for writers.
     fn is_too_soon(&self, key: &[u8], now: Millis, expires: Millis) -> error::Result<bool> {
         self.reading(|snapshot| {
             let head = snapshot.sessions.heads.get(snapshot.transaction, key)?;
@@ -119,7 +119,7 @@ impl SharedEngine {
         now: Millis,
         removed: &mut Vec<Removed>,
     ) -> error::Result<()> {
-        // They are anywhere in the file, and each is on pages of its own.
+        // They may be anywhere in the file, each on other pages.
         for keys in keys.chunks(STEP_FOR_PAGES) {
             self.writing(&[], 0, removed, |writing| {
                 for key in keys {
@@ -153,7 +153,7 @@ impl Engine for SharedEngine {
         Sid::new(bytes, &self.hasher)
     }
 
-    /// The map of a large file takes milliseconds to go.
+    /// Unmapping a large file takes milliseconds.
     fn takes_long_to_drop(&self) -> bool {
         true
     }
@@ -376,7 +376,7 @@ impl Durable for SharedEngine {
         self.is_dirty.load(Ordering::Relaxed)
     }
 
-    /// Also has the file give up what dead readers hold: it would grow with what is written.
+    /// Also releases the pages that dead readers hold, without which the file would grow.
     fn sync(&self) -> Result<()> {
         Ok(self.sync_by(Env::force_sync)?)
     }

@@ -10,7 +10,7 @@ use super::folder::Unsafe;
 use super::writer_lock::Busy;
 use crate::engine::error::Failure;
 
-/// What an operation on the file comes to.
+/// The result of an operation on the file.
 pub(super) type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why the file could not be opened, read or written: its text names the path and the cause.
@@ -38,10 +38,10 @@ pub(super) enum Cause {
     Full,
     /// The process is not the one that opened the file.
     Forked,
-    /// Another process has the file open that has the same process id: LMDB's readers are told
-    /// apart by a lock at the place of their id.
+    /// Another process with the same process id has the file open: LMDB tells processes apart by a
+    /// lock on the byte at the offset of their id.
     SamePid,
-    /// The file system of that type is one over a network.
+    /// The folder is on a network file system, of that type.
     Network(String),
     /// The file is not one of this version, and other processes have it open.
     Format,
@@ -100,7 +100,7 @@ impl Error {
         }
     }
 
-    /// Whether the file that a process maps may be too large for the system.
+    /// Whether the map may be too large for the system.
     fn is_of_map_size(&self) -> bool {
         let Cause::Lmdb(heed::Error::Io(error)) = &self.cause else {
             return false;
@@ -143,7 +143,7 @@ fn system_code(error: &io::Error) -> Option<&'static str> {
     code_of_kind(error.kind())
 }
 
-/// The code of an error that has no number which is a name's.
+/// The code of an error by its kind.
 fn code_of_kind(kind: io::ErrorKind) -> Option<&'static str> {
     use io::ErrorKind;
 

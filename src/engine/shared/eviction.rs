@@ -5,9 +5,9 @@ use super::lmdb::Lmdb;
 use super::writing::{STEP, Stored, Writing};
 use crate::time::Millis;
 
-/// How many sessions one transaction evicts because the file's pages run out. Pages are only
-/// given back when the sessions of a whole one are gone, so this is not to be done all at once.
-/// No more, either, where the disk is full and the pages have to be old ones.
+/// How many sessions one transaction evicts because the file's pages run out. A page is freed only
+/// when all of its sessions are gone, so this is not done all at once. No more are removed, either,
+/// if the disk is full and a transaction has to use freed pages.
 pub(super) const STEP_FOR_PAGES: usize = 8;
 
 /// What there is too much of.
@@ -38,7 +38,8 @@ impl Writing<'_> {
         Ok(entries.len() == self.step)
     }
 
-    /// Deals with an expiry that comes up. One that no session has is damage, and goes.
+    /// Takes out an entry of `expiry` and its session. An entry without a session is damage, and is
+    /// deleted.
     fn take_due(
         &mut self,
         entry: (&[u8], &[u8]),
@@ -81,7 +82,7 @@ impl Writing<'_> {
         Ok(())
     }
 
-    /// A session has the right to all of the budget.
+    /// Forgets tombstones: a single session may take the whole budget.
     fn forget_for_room(&mut self) -> Lmdb<()> {
         for _ in 0..STEP {
             if self.taken() <= self.limits.max_bytes as u64 || !self.forget_first()? {

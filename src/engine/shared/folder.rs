@@ -12,9 +12,9 @@ pub(super) const LOCK: &str = "lock.mdb";
 /// Locked while a process opens or leaves the file.
 pub(super) const OPENING: &str = "opening.lock";
 
-/// Locked as long as processes have the file open. Windows has no locks that others may write
-/// beside, so there the lock needs a file of its own. Elsewhere it is on the data itself: whoever
-/// has the data locked has that very file open, whatever became of its name.
+/// Locked as long as processes have the file open. On Windows a lock keeps others from writing, so
+/// there it needs a file of its own. Elsewhere it is on the data itself: whoever has the data
+/// locked has that very file open, whatever happened to its name.
 pub(super) const IN_USE: &str = if cfg!(windows) { "in-use.lock" } else { DATA };
 
 /// Says which process is writing.
@@ -48,14 +48,14 @@ impl Identity {
         Self(file.dev(), file.ino())
     }
 
-    /// In units of 100 ns: no two files of this store are made in the same one.
+    /// The creation time, in units of 100 ns: no two files of this store are made in the same one.
     #[cfg(windows)]
     pub(super) fn of(file: &Metadata) -> Self {
         Self(std::os::windows::fs::MetadataExt::creation_time(file), 0)
     }
 
-    /// The file that has the name now. It is looked at by its name only: to close a descriptor
-    /// of LMDB's lock file drops the locks that the process has by another one.
+    /// The file that has the name now. It is not opened: closing a descriptor of LMDB's lock file
+    /// drops the locks that the process holds by another one.
     pub(super) fn at(path: &Path) -> Option<Self> {
         fs::symlink_metadata(path).ok().map(|file| Self::of(&file))
     }
@@ -68,7 +68,7 @@ pub(super) fn make_folder(path: &Path) -> io::Result<PathBuf> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(path).map_err(|error| match error.kind() {
-        // The system says no more than that there is something.
+        // The system only says that something is there.
         ErrorKind::AlreadyExists => ErrorKind::NotADirectory.into(),
         _ => error,
     })?;
@@ -88,7 +88,8 @@ pub(super) fn open_file(folder: &Path, name: &str) -> io::Result<File> {
     options.open(folder.join(name))
 }
 
-/// Waits for the lock of that name. One that was removed meanwhile would lock out nobody.
+/// Waits for the lock of that name. A lock on a file that was removed meanwhile would keep nobody
+/// out.
 pub(super) fn lock_file(folder: &Path, name: &str) -> io::Result<File> {
     loop {
         let file = open_file(folder, name)?;
@@ -144,7 +145,7 @@ fn judge(file: &Metadata, user: u32) -> Option<Unsafe> {
     (file.mode() & 0o022 != 0).then_some(Unsafe::Writable)
 }
 
-/// Whether this process has the file open already. Not by this copy of the library, which knows
+/// Whether this process has the file open already, by another copy of the library: this copy knows
 /// what it has open.
 #[cfg(unix)]
 pub(super) fn is_open_in_this_process(file: Identity) -> bool {

@@ -1,10 +1,10 @@
-//! Follows the files of the folder where they are removed or replaced while they are open: by
-//! `rm -r`, by who cleans temporary files, by a backup that is put back.
+//! Opens new files if those of the folder are removed or replaced while they are open: by `rm -r`,
+//! by a cleaner of temporary files, by a restored backup.
 //!
-//! Who has the files open goes on with them whatever becomes of their names, and nobody else ever
-//! sees what it writes. So each process looks about once a second whether the names still stand
-//! for its files. Where they do not, it closes them and opens what is there now, in the way that
-//! every process opens the files; see `open::attempt` for why no two of them part.
+//! A process that has removed files open could go on with them, but nobody else would ever see what
+//! it writes. So each process checks about once a second whether the names still stand for its
+//! files. If they do not, it closes its files and opens those that are there now, as every process
+//! opens them; see `open::attempt` for why all processes end up with the same files.
 
 use std::time::Duration;
 
@@ -16,8 +16,8 @@ use super::open::{self, Files, Request};
 use super::writer_lock::PATIENCE;
 
 impl SharedEngine {
-    /// The files, which stay open as long as what this returns is there. Nobody who has that may
-    /// ask again: whoever is to open other files waits in between, and keeps the second out.
+    /// The files, which stay open as long as the guard lives. A thread that holds a guard must not
+    /// ask for another: if a thread waits to open other files in between, that is a deadlock.
     pub(super) fn files(&self) -> Result<MappedRwLockReadGuard<'_, Files>, Cause> {
         self.belongs_here()?;
         RwLockReadGuard::try_map(self.files.read(), |files| files.as_ref().ok())
@@ -31,13 +31,13 @@ impl SharedEngine {
 
     /// Whether there are other files in the folder than those that are open, or none.
     pub(super) fn is_file_replaced(&self) -> bool {
-        // Where it is locked another thread is opening them.
+        // If it is locked, another thread is opening them.
         let files = self.files.try_read();
         files.is_some_and(|files| files.as_ref().map_or(true, |files| !files.are_there()))
     }
 
-    /// Goes on with the files that are in the folder now, or makes some. Waits so long for others
-    /// to release earlier ones, but does not where it has failed before.
+    /// Opens the files that are in the folder now, or makes new ones. Waits up to `patience` for
+    /// others to release earlier ones, but not if this has failed before.
     pub(super) fn follow_files(&self, patience: Duration) -> Result<()> {
         self.belongs_here().map_err(|cause| self.error(Attempt::Open, cause))?;
         if !self.is_file_replaced() {

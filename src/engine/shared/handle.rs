@@ -1,8 +1,8 @@
 //! The engine as it is shared by the threads of this process: the open files, and what this process
 //! has counted, has yet to do and has to tell.
 //!
-//! What it does with them is told in the files that have an `impl` of it: `following`,
-//! `transaction`, `maintenance`, `engine` and `registry`.
+//! Its methods are in the files that have an `impl` of it: `following`, `transaction`,
+//! `maintenance`, `engine` and `registry`.
 
 use std::collections::VecDeque;
 use std::hash::RandomState;
@@ -23,7 +23,7 @@ use crate::engine::types::{Counters, Options};
 /// then, but for sessions that were evicted to make room.
 pub struct SharedEngine {
     pub(super) path: PathBuf,
-    /// Why there are none, where they were removed and could not be made anew.
+    /// The open files, or why there are none after they were removed.
     pub(super) files: RwLock<Result<Files, String>>,
     pub(super) options: Options,
     pub(super) map_size: usize,
@@ -35,10 +35,10 @@ pub struct SharedEngine {
     pub(super) backlog: Mutex<Backlog>,
     /// Whether this process has written something since it synced last.
     pub(super) is_dirty: AtomicBool,
-    /// Whether readers held the file full for longer than a writer waits.
+    /// Whether a writer has waited in vain for readers to release pages.
     pub(super) is_held: AtomicBool,
     pub(super) buffers: Mutex<Buffers>,
-    /// What has become of the files, until it is told.
+    /// What happened to the files, until it is reported.
     pub(super) notices: Mutex<VecDeque<String>>,
 }
 

@@ -10,10 +10,10 @@
 //! | `deaths`    | version at which, then sid  | nothing                                      |
 //! | `state`     | one                         | [`State`]: counts, and the format's version  |
 //!
-//! There are two of each of the first four: `clear` has all processes go on with the other ones,
-//! and what was in use until then is removed bit by bit.
+//! There are two of each of the first four: `clear` makes all processes use the other ones, and
+//! what is in the former ones is removed bit by bit.
 //!
-//! A head ends its fixed part with a checksum, and so does the state: a flipped bit would give a
+//! The fixed part of a head ends with a checksum, and so does the state: a flipped bit would give a
 //! session another cookie, or destroy all of them. The checksums of a head and of a body are also
 //! over the sid and the version. So what belongs to another session, or to an earlier time, counts
 //! as damaged: after a power failure a leaf may name pages that have the content of another body.
@@ -36,18 +36,18 @@ pub(super) const FORMAT: u64 = 2;
 /// LMDB's keys have at most 511 bytes, of which in `deaths` the version takes eight.
 const MAX_KEY: usize = 511 - 8;
 
-/// The key of a sid. `None` where it is too long for one.
+/// The key of a sid. `None` if it is empty or too long.
 pub(super) fn key_of(sid: &Sid) -> Option<&[u8]> {
     let key = sid.as_bytes();
     (key.len() <= MAX_KEY && !key.is_empty()).then_some(key)
 }
 
-/// What a head takes without the cookie, what is before a body, and a destroyed sid's value.
+/// The lengths of a head without its cookie, of a checksum, and of a destroyed sid's value.
 pub(super) const HEAD: usize = 38;
 pub(super) const CHECKSUM: usize = 4;
 pub(super) const TOMBSTONE: usize = 16;
 
-/// What the key of an expiry takes.
+/// The length of the key of an expiry.
 pub(super) const DUE: usize = 16;
 
 /// The longest cookie that is kept in the head: with it, a head fits into a page of any size.
@@ -70,9 +70,10 @@ pub(super) struct Head<'a> {
     /// The version that wrote the body.
     pub(super) version: Version,
     pub(super) due: Due,
-    /// How long the body is, without its checksum: what the session takes is known without it.
+    /// The length of the body without its checksum. It tells what the session takes without reading
+    /// the body.
     pub(super) body: u32,
-    /// Where in the body the cookie belongs that was cut out.
+    /// Where in the body the cookie that was cut out belongs.
     pub(super) cookie_at: u32,
     pub(super) place: Cookie,
     pub(super) encoding: Encoding,
@@ -85,7 +86,7 @@ const ENCODINGS: [Encoding; 5] =
     [Encoding::Ascii, Encoding::Utf8, Encoding::Utf16, Encoding::Buffer, Encoding::Uint8Array];
 
 impl<'a> Head<'a> {
-    /// Where the cookie belongs that was cut out, and its text.
+    /// Where the cookie that was cut out belongs, and its text.
     pub(super) fn cut(&self) -> Option<(usize, &'a [u8])> {
         match self.place {
             Cookie::Fixed | Cookie::Unseen => None,
@@ -93,7 +94,7 @@ impl<'a> Head<'a> {
         }
     }
 
-    /// `None` where the bytes are not what was written for the sid.
+    /// `None` if the bytes are not what was written for the sid.
     pub(super) fn read(sid: &[u8], bytes: &'a [u8]) -> Option<Self> {
         let (fixed, cookie) = bytes.split_at_checked(HEAD)?;
         let (fixed, sum) = fixed.split_at(HEAD - CHECKSUM);
@@ -131,7 +132,7 @@ impl<'a> Head<'a> {
     }
 }
 
-/// What tells a flipped bit that breaks nothing else.
+/// Detects a flipped bit that breaks nothing else.
 fn checksum<const N: usize>(parts: [&[u8]; N]) -> [u8; CHECKSUM] {
     let mut sum = crc32fast::Hasher::new();
     for part in parts {
@@ -155,15 +156,14 @@ pub(super) fn write_body(owner: Owner<'_>, [one, other]: [&[u8]; 2], bytes: &mut
     bytes.extend_from_slice(other);
 }
 
-/// The body that was written; `None` where it is not what was written any more, or not for the
-/// owner.
+/// The body that was written; `None` if it is damaged, or not the owner's.
 pub(super) fn read_body<'b>(owner: Owner<'_>, bytes: &'b [u8]) -> Option<&'b [u8]> {
     let (sum, body) = bytes.split_at_checked(CHECKSUM)?;
     (checksum([&owner.version.to_le_bytes(), owner.sid, body]) == sum).then_some(body)
 }
 
-/// The keys of what does not fit into one value of a body. No other sid has one of them: the
-/// number always takes four bytes.
+/// The keys of the pieces of a body that does not fit into one value. No other sid has one of them:
+/// the number always takes four bytes.
 pub(super) struct PieceKeys {
     key: Vec<u8>,
     sid: usize,
@@ -187,12 +187,12 @@ impl PieceKeys {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Due {
     pub(super) expires: Millis,
-    /// The number of the write or touch that said so: no other session has it.
+    /// The number of the write or touch that set it: no other session has it.
     pub(super) sequence: Version,
 }
 
 impl Due {
-    /// What comes before all that expires then or later.
+    /// Comes before all that expires at `expires` or later.
     pub(super) fn first_at(expires: Millis) -> Self {
         Self { expires, sequence: 0 }
     }
@@ -266,25 +266,26 @@ pub(super) struct State {
     pub(super) bytes: u64,
     /// What the destroyed sids take, by [`tombstone_cost`].
     pub(super) tombstone_bytes: u64,
-    /// The version at which all sessions were destroyed at once.
+    /// The version of the last `clear`.
     pub(super) cleared: Version,
     /// The version of the latest tombstone that was forgotten.
     pub(super) forgotten: Version,
     /// How much of the file the system has given blocks for.
     pub(super) allocated: u64,
-    /// How often all sessions were destroyed at once: tells which databases have the sessions.
+    /// How often `clear` has changed the databases: whether this is odd tells which have the
+    /// sessions.
     pub(super) generation: u64,
 }
 
 impl State {
     const LENGTH: usize = 64 + CHECKSUM;
 
-    /// One whose databases of sessions are the other ones.
+    /// A state in which the other databases have the sessions.
     pub(super) fn before(&self) -> Self {
         Self { generation: self.generation ^ 1, ..*self }
     }
 
-    /// `None` where the bytes are not what was written.
+    /// `None` if the bytes are not what was written.
     pub(super) fn read(bytes: &[u8]) -> Option<Self> {
         let (bytes, sum) = bytes.split_at_checked(Self::LENGTH - CHECKSUM)?;
         if checksum([bytes, &[]]) != sum {

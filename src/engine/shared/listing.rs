@@ -1,5 +1,5 @@
-//! Lists the sids a few at a time, each few in a transaction of its own: while one goes on, no page
-//! that writers free can be used again.
+//! Lists the sids a few at a time, each few in a transaction of its own: during a transaction, no
+//! page that writers free can be used again.
 
 use std::ops::Bound;
 use std::sync::{Arc, Weak};
@@ -14,9 +14,9 @@ use crate::sid::Sid;
 /// How many sids are listed in a step: as long as other work of the background thread may wait.
 const STEP: usize = 1000;
 
-/// Goes through the sessions in the order of their sids, for that is an order in which none moves.
+/// Goes through the sessions in the order of their sids, because that order does not change.
 pub(super) struct SidListing {
-    /// Gone where nobody wants the sids any more.
+    /// Gone once the store is closed or dropped.
     engine: Weak<SharedEngine>,
     /// The last key that was looked at; empty before the first.
     last: Vec<u8>,

@@ -8,8 +8,8 @@ pub(super) type Lmdb<T> = Result<T, heed::Error>;
 /// A tree of the file.
 pub(super) type Entries = Database<Bytes, Bytes>;
 
-/// A transaction that reads does not belong to a thread. If it did, each thread that ends would
-/// run code of LMDB, which may not be there any more.
+/// A transaction that reads does not belong to a thread. If it did, each thread that ends would run
+/// code of LMDB, which may have been unloaded.
 pub(super) type Environment = Env<WithoutTls>;
 
 pub(super) fn count_of(entries: u64) -> usize {

@@ -1,5 +1,5 @@
 //! What is removed in steps: what has expired when a prune begins, what was cleared, and what there
-//! is no room for. Each step is a small transaction, for others that write wait for it.
+//! is no room for. Each step is a small transaction, because other writers wait for it.
 
 use std::time::Instant;
 
@@ -31,7 +31,7 @@ impl Snapshot<'_> {
 }
 
 impl SharedEngine {
-    /// Begins a prune, in place of one that is under way, and does the first steps.
+    /// Begins a prune, replacing one that is under way, and does the first steps.
     pub(super) fn prune_now(&self, now: Millis) -> Result<()> {
         self.clear_stale_readers()?;
         let began = stopwatch();
@@ -54,15 +54,15 @@ impl SharedEngine {
         Ok(())
     }
 
-    /// Does a step of the prune that is under way. Returns whether there is more to do. Where it
-    /// fails the prune is over.
+    /// Does a step of the prune that is under way. Returns whether there is more to do. If it
+    /// fails, the prune is over.
     fn prune_a_little(&self) -> Result<bool> {
         let Some(Prune { began, .. }) = self.backlog.lock().prune else {
             return Ok(false);
         };
         let mut removed = Vec::new();
         let more = self.writing(&[], 0, &mut removed, |writing| {
-            // Only now, for whoever has written before this transaction may have set it back.
+            // Read only now, because a write before this transaction may have set its time back.
             let prune = self.backlog.lock().prune;
             prune.map_or(Ok(false), |prune| writing.prune(prune.now))
         });
@@ -86,7 +86,7 @@ impl SharedEngine {
             let more = self.writing(&[], 0, &mut removed, |writing| writing.sweep(STEP));
             let mut backlog = self.backlog.lock();
             self.keep(&mut backlog, removed);
-            // Where it fails, the next prune goes on with it.
+            // If it fails, the next prune goes on with it.
             backlog.is_sweeping |= more.is_ok_and(|more| more);
         }
     }
@@ -95,7 +95,7 @@ impl SharedEngine {
         let kept = self.backlog.lock().kept.take();
         if let Some(kept) = kept {
             let mut removed = Vec::new();
-            // It asks for more itself. Where it fails, the next write goes on with it.
+            // It asks for the next step itself. If it fails, the next write goes on with it.
             let _ = self.writing(&kept, 0, &mut removed, |writing| writing.evict(&kept));
             self.keep(&mut self.backlog.lock(), removed);
         }

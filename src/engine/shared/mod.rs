@@ -4,9 +4,9 @@
 //! The rules are those of [`MemoryEngine`](super::MemoryEngine), but for these:
 //!
 //! - The order is that of expiry, and of writes and touches where sessions expire in the same
-//!   millisecond, not of use: what expires soonest is evicted first, though never
-//!   the session that is being written, and listed last. Where all have one lifetime and are
-//!   touched when they are used, that is the same.
+//!   millisecond, not of use: what expires soonest is evicted first, though never the session that
+//!   is being written, and listed last. If all have one lifetime and are touched when they are
+//!   used, that is the same.
 //! - Reading writes nothing, unless the session that it reads has expired.
 //! - A sid has to have between 1 and 503 bytes. Another is never found, and refused by `set`.
 //! - A prune also removes what is written while it goes on and has expired by then.
@@ -22,10 +22,10 @@
 //! - `verify`: whether a data file is valid. `open`: opens the files of a folder.
 //! - `writing`: a transaction that writes, and `tombstones`, `eviction`, `session`, `clearing`: what
 //!   is done in one.
-//! - `handle`: the engine, as its threads share it. `following` opens other files where they are
-//!   replaced, `transaction` begins, ends and repeats transactions, `maintenance` does in steps what
-//!   is in the `backlog`, `listing` lists.
-//! - `engine` is the contract; `registry` has the engines of this process.
+//! - `handle`: the engine, as its threads share it. `following` opens other files if they are
+//!   replaced, `transaction` begins, ends and repeats transactions, `maintenance` does in steps
+//!   what is in the `backlog`, `listing` lists.
+//! - `engine` implements the contract; `registry` has the engines of this process.
 
 mod backlog;
 mod blocks;

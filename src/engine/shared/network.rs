@@ -3,9 +3,9 @@
 
 use std::path::Path;
 
-/// The types that Linux gives them, and those of FUSE, which are behind `fuse.`.
+/// The names of their types on Linux, and those that follow `fuse.` on FUSE.
 ///
-/// 9p is not among them: sandboxes and virtual machines have their own disks by it.
+/// 9p is not among them: sandboxes and virtual machines use it for their own disks.
 #[cfg(any(target_os = "linux", test))]
 const NETWORK: [&str; 25] = [
     "afs",

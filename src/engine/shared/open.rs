@@ -1,6 +1,6 @@
 //! Opens the files of a folder: makes them, and sets the data aside where they cannot be used.
 //!
-//! It knows nothing of the engine that goes by them.
+//! It knows nothing of the engine that uses them.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
@@ -56,7 +56,7 @@ pub(super) struct Request<'r> {
 /// Who else has the file open.
 #[derive(Clone, Copy)]
 enum Others {
-    /// Nobody. It may be known that nobody has changed it since it was closed.
+    /// Nobody. `is_known` tells whether it is known to be unchanged since it was closed.
     None {
         is_known: bool,
     },
@@ -66,15 +66,15 @@ enum Others {
 /// What became of an attempt to open the file.
 enum Attempt {
     Done(Box<Files>),
-    /// There was a file that this version cannot use. It has that name now.
+    /// There was a file that this version cannot use. This is its new name.
     SetAside(PathBuf),
     /// Another process has one of the files open that are in the folder now, but not both; or
     /// they were replaced just now.
     Replaced,
 }
 
-/// Opens the file in the folder, and makes both if need be. Returns also what a file that could
-/// not be used is called now.
+/// Opens the file in the folder, and makes both if need be. Also returns the new name of a file
+/// that could not be used.
 pub(super) fn open_files(request: &Request<'_>) -> Result<(Files, Option<PathBuf>)> {
     let began = stopwatch();
     let failed = |cause| Error::new(Attempted::Open, request.folder, cause);
@@ -124,7 +124,7 @@ fn attempt(request: &Request<'_>) -> Result<Attempt, Cause> {
     }
     make_locks(&locks)?;
     let lmdb = Identity::of(&locks.metadata()?);
-    // It keeps the descriptor until the environment is closed: closing one drops LMDB's locks.
+    // It keeps the descriptor until the environment is closed: closing it would drop LMDB's locks.
     let writer_lock = WriterLock::open(folder, locks, request.writer_patience)?;
     let is_known = closing::take_mark(folder)?;
     let others = if is_alone { Others::None { is_known } } else { Others::Some };
@@ -139,7 +139,7 @@ fn attempt(request: &Request<'_>) -> Result<Attempt, Cause> {
     if Identity::at(&lock) != Some(lmdb) || !folder::is_at(&env.try_clone_inner_file()?, &data) {
         return Ok(Attempt::Replaced);
     }
-    // Whether it can be read is known only then.
+    // Makes sure that the file can be read.
     drop(env.read_txn()?);
     in_use.unlock()?;
     in_use.lock_shared()?;
@@ -159,7 +159,7 @@ impl Files {
     }
 }
 
-/// `None` where it is not a file that this version can use.
+/// `None` if it is not a file that this version can use.
 fn try_open(
     folder: &Path,
     map_size: usize,
@@ -235,7 +235,7 @@ fn open_env(folder: &Path, map_size: usize) -> Lmdb<Environment> {
     // is not its own. NO_LOCK, which would not be, is not among them.
     unsafe { options.flags(flags) };
     // SAFETY: only LMDB changes the file, and its locks keep processes apart. The folder is this
-    // store's own: its mode is 0700 where it makes it. The process opens it once.
+    // store's own: its mode is 0700 if the store made it. The process opens the file once.
     unsafe { options.open(folder) }
 }
 
@@ -261,12 +261,12 @@ fn create_databases(env: &Environment, transaction: &mut RwTxn<'_>) -> Lmdb<Data
     })
 }
 
-/// `None` where the file is of another version of this store, or another's altogether.
+/// `None` if the file is of another version of this store, or not one of this store.
 fn open_databases(env: &Environment, others: Others) -> Lmdb<Option<Databases>> {
     let mut transaction = env.write_txn()?;
     let need = Need { pages: env.info().last_page_number + 1, size: 0 };
-    // What the state says of blocks and sums holds for as long as somebody has the file, and
-    // where it was closed and not touched since. In a copy there may be holes.
+    // What the state says of blocks and sums holds as long as somebody has the file open, and if it
+    // is unchanged since it was closed. A copy may have holes.
     let is_trusted = need.pages > 2 && !matches!(others, Others::None { is_known: false });
     let allocated = if is_trusted {
         None

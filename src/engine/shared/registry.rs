@@ -42,7 +42,7 @@ impl SharedEngine {
         open(path, map_size, options)
     }
 
-    /// Whether the file that is open has LMDB's lock file.
+    /// Whether `lock` is the lock file of the open files.
     fn has_open(&self, lock: Identity) -> bool {
         self.files.read().as_ref().is_ok_and(|files| files.has_open(lock))
     }

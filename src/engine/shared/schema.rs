@@ -15,7 +15,8 @@ use crate::session::BodyView;
 /// The databases of the file; see [`layout`].
 #[derive(Clone, Copy)]
 pub(super) struct Databases {
-    /// One generation's and the next one's.
+    /// Those of even and of odd generations: one has the sessions, the other is empty or being
+    /// swept.
     pub(super) sessions: [Sessions; 2],
     pub(super) destroyed: Entries,
     pub(super) tombstone_order: Entries,
@@ -54,7 +55,7 @@ pub(super) struct Snapshot<'t> {
 }
 
 impl Databases {
-    /// Those that have the sessions in a state.
+    /// The databases that have the sessions in `state`.
     pub(super) fn sessions(&self, state: &State) -> Sessions {
         self.sessions[usize::from(state.generation % 2 == 1)]
     }
@@ -74,7 +75,7 @@ impl Databases {
         Ok(Snapshot { transaction, databases: *self, state, sessions: self.sessions(&state) })
     }
 
-    /// A state whose sums are those of what there is: damage may have taken what they counted.
+    /// The state with its sums counted anew: damage may have removed what they counted.
     pub(super) fn recounted(
         &self,
         transaction: &RoTxn<'_>,
@@ -130,7 +131,7 @@ impl Sessions {
         Ok(body.map_or(Session::Damaged, |body| Session::Found(head, body)))
     }
 
-    /// The whole body that begins with `first`, put together if need be. `None` where something is
+    /// The whole body that begins with `first`, put together if need be. `None` if something is
     /// missing.
     pub(super) fn body<'t>(
         &self,
@@ -173,8 +174,8 @@ impl Snapshot<'_> {
     }
 }
 
-/// What the serializer had returned, read at the version `read`. `None` where the body is not what
-/// was written.
+/// What the serializer had returned, read at the version `read`. `None` if the body is not what was
+/// written.
 pub(super) fn view<'t>(
     key: &[u8],
     head: &Head<'t>,

@@ -12,7 +12,7 @@ use crate::session::{Base, Body, BodyRef, Encoding};
 use crate::session::{json, merge};
 use crate::time::{Millis, has_expired};
 
-/// A body in pieces, as it is to be stored.
+/// A body to store, its cookie apart if possible.
 #[derive(Clone, Copy)]
 pub(super) struct NewBody<'a> {
     before: &'a [u8],
@@ -68,7 +68,7 @@ impl<'a> NewBody<'a> {
 }
 
 impl Writing<'_> {
-    /// Writes a session, where the rules let it, and evicts what there is no room for.
+    /// Writes a session, if the rules allow it, and evicts what there is no room for.
     pub(super) fn set(
         &mut self,
         key: &[u8],
@@ -117,7 +117,7 @@ impl Writing<'_> {
         Ok(Ok(next))
     }
 
-    /// As [`Self::set`], with what another request has made of the session since.
+    /// As [`Self::set`], but merges what another request has written since.
     pub(super) fn merge(
         &mut self,
         key: &[u8],
@@ -140,7 +140,7 @@ impl Writing<'_> {
         Ok(written.map(|version| Merged { version, is_merged }))
     }
 
-    /// As [`Self::touch`], with what another request has made of the cookie since.
+    /// As [`Self::touch`], but merges what another request has changed in the cookie since.
     pub(super) fn merge_cookie(
         &mut self,
         key: &[u8],
@@ -179,7 +179,7 @@ impl Writing<'_> {
         }))
     }
 
-    /// Writes a session in place of `old`, if that is there.
+    /// Writes a session in place of `old`, if there is one.
     fn write(
         &mut self,
         key: &[u8],
@@ -213,7 +213,7 @@ impl Writing<'_> {
         self.put_expiry(due, key)
     }
 
-    /// What was overwritten with something that has expired goes at once.
+    /// Removes a session that was overwritten by one that has already expired.
     fn remove_if_expired(&mut self, key: &[u8], now: Millis) -> Lmdb<()> {
         if let Some(written) = self.find(key)?.filter(|written| written.is_expired(now)) {
             self.expire(key, &written)?;
@@ -221,7 +221,7 @@ impl Writing<'_> {
         Ok(())
     }
 
-    /// Gives a session another cookie, where that can be done without its body being written.
+    /// Gives a session another cookie, if that can be done in place.
     pub(super) fn touch(&mut self, key: &[u8], cookie: BodyRef<'_>, touch: Touch) -> Lmdb<Touched> {
         let Some(stored) = self.find(key)? else {
             return Ok(Touched::Missing);
@@ -243,7 +243,7 @@ impl Writing<'_> {
         Ok(Touched::Renewed)
     }
 
-    /// Returns false, having changed nothing, where the cookie cannot be replaced.
+    /// Returns false, having changed nothing, if the cookie cannot be replaced.
     fn renew(&mut self, key: &[u8], old: &Stored, given: BodyRef<'_>, touch: Touch) -> Lmdb<bool> {
         let due = Due { expires: touch.expires, sequence: self.state.version + 1 };
         let cookie = given.bytes;
@@ -318,7 +318,7 @@ impl Writing<'_> {
     }
 }
 
-/// What is longer does not fit into a node of LMDB.
+/// `None` if it is longer than LMDB can store.
 fn length_of(body: usize) -> Option<u32> {
     u32::try_from(body).ok()
 }

@@ -1,5 +1,5 @@
-//! Owns what there is room for: the size of the file's pages, what sessions take of them, and the
-//! limits that follow from the size of the map.
+//! What there is room for: the size of the file's pages, what sessions take of them, and the limits
+//! that follow from the size of the map.
 
 use super::layout::{CHECKSUM, DUE, HEAD, TOMBSTONE};
 use super::lmdb::Environment;

@@ -1,4 +1,4 @@
-//! The tombstones in the file. What they mean is told in [`crate::engine::tombstones`].
+//! The tombstones in the file. See [`crate::engine::tombstones`] for what they mean.
 
 use super::layout;
 use super::lmdb::Lmdb;
@@ -8,7 +8,7 @@ use crate::engine::tombstones::{History, MOST, SHARE, Tombstone};
 use crate::time::Millis;
 
 impl Writing<'_> {
-    /// What is known of what happened to a sid.
+    /// What is known of the destruction of a sid.
     pub(super) fn history_of(&self, key: &[u8]) -> Lmdb<History> {
         let tombstone = self.databases.destroyed.get(&self.transaction, key)?;
         Ok(History {
@@ -18,7 +18,7 @@ impl Writing<'_> {
         })
     }
 
-    /// Removes a session, and remembers that. Returns whether it was there.
+    /// Removes a session, and makes a tombstone. Returns whether it was there.
     pub(super) fn destroy(&mut self, key: &[u8], now: Millis) -> Lmdb<bool> {
         let version = self.next_version();
         self.remember(key, Tombstone { version, at: now })?;
@@ -53,7 +53,7 @@ impl Writing<'_> {
         Ok(is_too_large || self.databases.tombstone_order.len(&self.transaction)? > MOST as u64)
     }
 
-    /// Forgets some of those that were destroyed too long ago to matter.
+    /// Forgets some of the tombstones that are too old to matter.
     pub(super) fn forget_old(&mut self, now: Millis) -> Lmdb<()> {
         for _ in 0..STEP {
             let Databases { destroyed, tombstone_order, .. } = self.databases;

@@ -1,5 +1,5 @@
 //! How the engine reads and writes: a transaction at a time, in the process that opened the file,
-//! and again where the file was full.
+//! and again if the file was full.
 
 use std::sync::atomic::Ordering;
 use std::thread::sleep;
@@ -18,8 +18,8 @@ use super::space::Limits;
 use super::writing::{STEP, Writing};
 use crate::engine::types::{Counters, REMOVED_AT_ONCE, Removed};
 
-/// How often, and after how long each time, a writer looks whether readers have ended that hold what
-/// is free. They take a few milliseconds, but other processes may have to wait for the processor.
+/// How often, and how long each time, a writer waits for readers that hold free pages. Reading
+/// takes a few milliseconds, but other processes may have to wait for the processor.
 const WAITS: u32 = 500;
 const WAIT: Duration = Duration::from_millis(1);
 
@@ -37,8 +37,8 @@ impl SharedEngine {
         Ok(files.limits)
     }
 
-    /// Gives up what processes that died while they were reading still hold of the file. Returns
-    /// how many there were.
+    /// Releases the pages that processes which died while they were reading still hold. Returns how
+    /// many there were.
     pub(super) fn clear_stale_readers(&self) -> Result<usize> {
         let cleared = self.files().and_then(|files| Ok(files.env.clear_stale_readers()?));
         cleared.map_err(|cause| self.error(Attempt::Read, cause))
@@ -48,7 +48,7 @@ impl SharedEngine {
     pub(super) fn reading<R>(&self, operation: impl FnOnce(&Snapshot<'_>) -> Lmdb<R>) -> Result<R> {
         let files = self.files().map_err(|cause| self.error(Attempt::Read, cause))?;
         let transaction = match files.env.read_txn() {
-            // Those that died while they were reading make room.
+            // Readers that died still have their slots.
             Err(heed::Error::Mdb(MdbError::ReadersFull)) => {
                 files.env.clear_stale_readers().and_then(|_| files.env.read_txn())
             }
@@ -59,8 +59,8 @@ impl SharedEngine {
             .map_err(|cause| self.error(Attempt::Read, cause))
     }
 
-    /// One transaction that writes up to `size` bytes for the session `kept`. Where the file is
-    /// full, what expires soonest is evicted, and it is done again. Where there is more to evict
+    /// One transaction that writes up to `size` bytes for the session `kept`. If the file is full,
+    /// what expires soonest is evicted, and the operation is done again. If there is more to evict
     /// than one transaction may, others follow.
     pub(super) fn writing<R>(
         &self,
@@ -86,7 +86,7 @@ impl SharedEngine {
                 return Ok(value);
             }
             let evict = |writing: &mut Writing<'_>| writing.evict(kept);
-            // What was asked is done. Where this fails, the next write goes on with it.
+            // What was asked is done. If this fails, the next write goes on with it.
             is_over = self.write_once(0, removed, evict).is_ok_and(|((), is_over)| is_over);
         }
         if is_over {
@@ -95,8 +95,8 @@ impl SharedEngine {
         Ok(value)
     }
 
-    /// Waits a little for those who read. Returns false where that has been in vain, or was for the
-    /// last writer: one that was stopped must not hold up each.
+    /// Waits a little for readers. Returns false if waiting has been in vain, for this writer or
+    /// for the last one: a reader that was stopped must not hold up every writer.
     pub(super) fn waits_for_readers(&self, waits: &mut u32) -> bool {
         if *waits == WAITS || self.is_held.load(Ordering::Relaxed) {
             self.is_held.store(true, Ordering::Relaxed);
@@ -108,8 +108,7 @@ impl SharedEngine {
     }
 
     /// Makes room because the file is full: takes it from readers that have died, or else evicts up
-    /// to so many sessions, in transactions that are so small that they need next to no room
-    /// themselves.
+    /// to `victims` sessions, in transactions so small that they need next to no room themselves.
     fn make_room(&self, victims: usize, kept: &[u8], removed: &mut Vec<Removed>) -> Result<()> {
         if self.clear_stale_readers()? > 0 {
             // What they held is free now.
@@ -136,7 +135,8 @@ impl SharedEngine {
         Ok(())
     }
 
-    /// Returns also whether there still is more than there is room for.
+    /// Does `operation` in one transaction. Also returns whether there is still more than there is
+    /// room for.
     fn write_once<R>(
         &self,
         size: usize,
@@ -149,7 +149,7 @@ impl SharedEngine {
         let transaction = env.write_txn()?;
         let before = databases.state(&transaction)?;
         let need = blocks::Need { pages: env.info().last_page_number + 1, size };
-        // Pages that no tree has, or that are emptier than those of a tree that grows.
+        // Pages that no tree uses, or by which the trees are emptier than trees that grow.
         let free_pages = || {
             let estimated = before.bytes.saturating_add(before.tombstone_bytes);
             let needed = count_of(estimated / limits.page.bytes() as u64);

@@ -1,14 +1,14 @@
-//! The lock that a writer takes before LMDB's: one that can be given up.
+//! The lock that a writer takes before LMDB's: a wait for this one can be given up.
 //!
 //! Whoever waits for LMDB's own lock waits without a limit, and a process that was stopped in the
 //! middle of a transaction holds it for as long. So writers go through this one first. It is one
-//! word in a file that all processes have mapped: the id of the process that writes, or 0. To
-//! take and to leave it costs no system call where nobody waits.
+//! word in a file that all processes have mapped: the id of the process that writes, or 0. Taking
+//! and leaving it costs no system call if nobody waits.
 //!
-//! It only has to bound the wait. LMDB's lock still keeps writers apart, so it does no harm where
-//! two get through. Nor does it where a writer dies: LMDB has each process that has the file open
-//! lock a byte of its lock file, the byte at the place of its id, and the system drops that lock
-//! when the process ends. A word with the id of a process that has no such lock counts as 0.
+//! It only has to bound the wait. LMDB's lock still keeps writers apart, so it does no harm if two
+//! get through. Nor does it if a writer dies: LMDB has each process that has the file open lock a
+//! byte of its lock file, the byte at the offset of its id, and the system drops that lock when the
+//! process ends. A word with the id of a process that has no such lock counts as 0.
 
 use std::fs::File;
 use std::io;
@@ -29,7 +29,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 /// How often a writer looks again at once before it sleeps.
 const SPINS: u32 = 100;
 
-/// How long it sleeps at the most before it looks whether the other process has ended.
+/// How long it sleeps at the most before it checks whether the other process has ended.
 const LONGEST_SLEEP: Duration = Duration::from_millis(5);
 
 /// The writers' lock of one file, as this process has it.
@@ -67,7 +67,7 @@ impl WriterLock {
     pub(super) fn lock(&self) -> Result<WriterGuard<'_>, Busy> {
         let turn = match self.turn.try_lock() {
             Some(turn) => turn,
-            // Of the threads before this one each waits no longer than that itself.
+            // A thread that has the turn waits no longer than `patience` itself.
             None => self.turn.try_lock_for(2 * self.patience).ok_or(Busy(None))?,
         };
         if !self.word.try_take() {
@@ -136,13 +136,13 @@ mod word {
     /// As much as is mapped: no system has smaller pages.
     const LENGTH: usize = 4096;
 
-    /// Is in the word, besides the id, where others may be sleeping. No id is that large.
+    /// Set in the word, beside the id, if others may be sleeping. No id is that large.
     const HAS_SLEEPERS: u32 = 1 << 31;
 
     /// The first bytes of a file, mapped.
     ///
     /// Not by a crate: those ask the system for its page size when they unmap, and would unmap what
-    /// is before the map where the answer is not what the kernel goes by.
+    /// is before the map if the answer is not the page size of the kernel.
     struct Map(NonNull<AtomicU32>);
 
     #[expect(unsafe_code, reason = "memory that other processes write too")]
@@ -173,7 +173,8 @@ mod word {
 
             pub(super) fn word(&self) -> &AtomicU32 {
                 // SAFETY:
-                // - the map is as long as `self`, longer than a u32, and begins at a page.
+                // - the map lives as long as `self`, is longer than a u32, and begins at a page
+                //   boundary.
                 // - everybody who has the file mapped uses these bytes as an atomic u32.
                 unsafe { self.0.as_ref() }
             }
@@ -226,7 +227,8 @@ mod word {
             is_dead && self.replace(word, self.own | HAS_SLEEPERS)
         }
 
-        /// Sleeps until the holder leaves, for so long at the most, and tries to take it then.
+        /// Sleeps until the holder leaves, for `limit` at the most, and then tries to take the
+        /// lock.
         pub(super) fn sleep_and_take(&self, limit: Duration) -> bool {
             let word = self.word().load(Ordering::Relaxed);
             let marked = word | HAS_SLEEPERS;
@@ -247,7 +249,7 @@ mod word {
             Some(holder).filter(|holder| *holder != 0)
         }
 
-        /// Unless another process has taken it, which is allowed to be wrong.
+        /// Does nothing if another process has taken the lock, which may happen.
         pub(super) fn leave(&self) {
             if self.replace(self.own, 0) {
                 return;

@@ -1,4 +1,4 @@
-//! A transaction that writes, and what all that is done in one has in common. The rest is told in
+//! A transaction that writes, and what the operations in one have in common. The rest is in
 //! `session`, `tombstones`, `clearing` and `eviction`.
 
 use std::hash::RandomState;
@@ -14,19 +14,19 @@ use crate::session::Body;
 use crate::sid::Sid;
 use crate::time::{Millis, has_expired};
 
-/// How many entries one transaction removes, for others that write wait for it.
+/// How many entries one transaction removes, because other writers wait for it.
 pub(super) const STEP: usize = 64;
 
 /// About how many pages removing a session copies.
 const PAGES_TO_REMOVE: usize = 4;
 
-/// How many a transaction may copy that need not look what it leaves.
+/// A transaction that copies no more than this need not check how many pages it leaves.
 const PAGES_OF_FEW: usize = 2 * PAGES_TO_REMOVE;
 
 /// A buffer that has grown beyond this many bytes is not kept.
 const BUFFER_TO_KEEP: usize = 256 * 1024;
 
-/// One transaction that writes. What it removes and counts is told when it has been committed.
+/// One transaction that writes. What it removes and counts is reported once it is committed.
 pub(super) struct Writing<'e> {
     pub(super) databases: Databases,
     /// Those of the databases that have the sessions.
@@ -45,7 +45,7 @@ pub(super) struct Writing<'e> {
     pub(super) copied_pages: usize,
     /// Whether the file has been used up to the last page that is to be in use.
     pub(super) is_file_used_up: bool,
-    /// Whether there still is too much, and another transaction is to go on evicting.
+    /// Whether there is still too much, so that another transaction has to go on evicting.
     pub(super) is_over: bool,
     pub(super) buffers: Buffers,
 }
@@ -104,8 +104,8 @@ impl Writing<'_> {
         }
     }
 
-    /// Removes what there is of a session that cannot be read. What it took is only known where
-    /// its head can be read; else the sums are put right when the file is opened.
+    /// Removes what there is of a session that cannot be read. What it took is only known if its
+    /// head can be read; else the sums are put right when the file is opened.
     pub(super) fn discard(&mut self, key: &[u8]) -> Lmdb<()> {
         let head = self.sessions.heads.get(&self.transaction, key)?;
         let known = head.and_then(|head| Head::read(key, head)).map(|head| self.stored(key, &head));
@@ -117,7 +117,7 @@ impl Writing<'_> {
         Ok(())
     }
 
-    /// Deletes the head and the body, and the pieces of that.
+    /// Deletes the head, and the body with its pieces.
     fn delete(&mut self, key: &[u8], has_pieces: bool) -> Lmdb<()> {
         self.sessions.heads.delete(&mut self.transaction, key)?;
         self.sessions.bodies.delete(&mut self.transaction, key)?;
@@ -212,9 +212,9 @@ impl Writing<'_> {
         self.state.version
     }
 
-    /// What it has freed only the transaction after the next one can use. So where it has copied
-    /// many pages, and may have come near the end of the map, it makes sure that enough are left
-    /// for one that evicts: by taking them, and giving them back.
+    /// Only the transaction after the next one can use the pages that this one freed. So if it has
+    /// copied many pages, and may have come near the end of the map, it makes sure that enough are
+    /// left for one that evicts: by taking them, and giving them back.
     fn leave_room(&mut self) -> Lmdb<()> {
         if self.copied_pages <= PAGES_OF_FEW
             || self.unused_pages > self.copied_pages + 3 * RESERVE as usize

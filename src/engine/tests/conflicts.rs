@@ -184,7 +184,7 @@ impl World {
                 && expires_of(self.engine(), &self.sids[sid], self.now) > Some(times.1);
         let done = write(self.engine(), &self.sids[sid], "{}", condition, times);
         let is_touch = matches!(ending, Ending::Touch);
-        // Where the sid was made anew ten minutes later, it may be taken for the same session.
+        // If the sid was written anew ten minutes later, it may be taken for the same session.
         let is_forgotten =
             destroyed.is_some_and(|at| self.is_forgotten(at)) && is_stored && done != DESTROYED;
         let is_destroyed = destroyed.is_some() && !is_forgotten;

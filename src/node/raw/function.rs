@@ -13,9 +13,9 @@ use super::call::{Call, MAX_ARGUMENTS};
 use super::failure::{Failure, node};
 use super::value::Value;
 
-/// What V8 is told that a bound function takes outside of its heap. It is some three times what
-/// a function and its share of an empty store do take, so that stores that were dropped are
-/// collected before thousands of them have piled up.
+/// What V8 is told that a bound function takes outside of its heap. It is about three times what a
+/// function and its share of an empty store really take, so that dropped stores are collected
+/// before thousands of them have piled up.
 const FUNCTION_WEIGHT: i64 = 4096;
 
 /// A native function and the store it belongs to.
@@ -82,7 +82,7 @@ fn make_function<T: 'static>(
             ptr::null_mut(),
         )
     };
-    // Where this fails `data` is left to leak: the function exists and points to it.
+    // If this fails, `data` leaks: the function exists and points to it.
     node(status)?;
     weigh(env, FUNCTION_WEIGHT);
     Ok(Value(value))
@@ -94,7 +94,8 @@ fn release<T>(data: *mut c_void) {
     drop(unsafe { Box::from_raw(data.cast::<Bound<T>>()) });
 }
 
-/// Tells V8 that as many more bytes hang on its objects. It is a hint, so failure is none.
+/// Tells V8 that its objects hold so many more bytes outside of its heap. It is only a hint, so a
+/// failure does not matter.
 fn weigh(env: sys::napi_env, bytes: i64) {
     let mut total = 0;
     // SAFETY: `env` is the environment of the call or the finalizer that is under way.
@@ -103,7 +104,7 @@ fn weigh(env: sys::napi_env, bytes: i64) {
 
 extern "C" fn finalize<T>(env: sys::napi_env, data: *mut c_void, _hint: *mut c_void) {
     weigh(env, -FUNCTION_WEIGHT);
-    // A store that is dropped may panic only by a bug; the process is to outlive that too.
+    // Dropping a store can panic only by a bug, and the process should survive that too.
     let _ = catch_unwind(|| release::<T>(data));
 }
 

@@ -9,7 +9,6 @@
 //!   are valid for just that long, on just that thread, and its lifetime keeps them inside.
 //! - Every status is looked at. A failed call leaves an exception pending or becomes a
 //!   [`Failure`], which the native side of the function throws.
-
 //!
 //! This file only lists what there is. `failure` and `text` have no unsafe code.
 

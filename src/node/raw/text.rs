@@ -1,7 +1,7 @@
 //! Room for strings that are copied out of V8.
 
-/// The least room to offer to a string. V8 writes UTF-8 fastest where each of the string's
-/// units could take three bytes.
+/// The least room to offer to a string. V8 writes UTF-8 fastest if there is room for three bytes
+/// for each of the string's units.
 const MIN_ROOM: usize = 16 * 1024;
 
 /// Room that has grown beyond this many bytes is not kept.
@@ -10,7 +10,7 @@ const ROOM_TO_KEEP: usize = 256 * 1024;
 /// A string that was copied out of V8, in room that is used again for the next one.
 #[derive(Default)]
 pub(in crate::node) struct Text {
-    /// As long as it ever was: V8 writes into it, so it is kept initialised.
+    /// Longer than the string, as a rule. All of it is initialised, because V8 writes into it.
     pub(super) room: Vec<u8>,
     pub(super) length: usize,
 }

@@ -21,8 +21,8 @@ impl Call<'_> {
         // Paths have no NUL, nor have the system's texts.
         let message = CString::new(format!("memorystore-rs: {error}")).unwrap_or_default();
         let code = error.code().and_then(|code| CString::new(code).ok());
-        // SAFETY: the environment is valid during the call; both strings end in a NUL, or the
-        // code is null, which is for none.
+        // SAFETY: the environment is valid during the call; both strings end in a NUL, or the code
+        // is null, which stands for no code.
         let _ = unsafe {
             sys::napi_throw_error(
                 self.env,

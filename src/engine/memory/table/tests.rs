@@ -61,7 +61,7 @@ impl Table {
         found.is_some()
     }
 
-    /// Does all that is left in steps of so much each. Returns how many that were.
+    /// Does all that is left, in steps of `budget`. Returns how many steps it took.
     fn steps_of(&mut self, budget: usize) -> usize {
         let mut count = 0;
         while self.has_steps() {
@@ -245,7 +245,7 @@ fn a_step_of_a_prune_does_no_more_than_it_may() {
     }
     assert_eq!(table.pruned.len(), 500);
     assert!(steps > 500 / 16, "{steps}");
-    // The work follows what came up: nothing does any more.
+    // The work depends on the entries that come up: none does any more.
     table.begin_prune(99);
     assert_eq!(table.steps_of(1), 1);
 }
@@ -440,7 +440,7 @@ fn what_is_very_much_too_much_is_evicted_in_steps() {
     let first = REMOVED_AT_ONCE as u64;
     assert_eq!(table.fill(&sid(9000), large), Ok(numbered(0..first)));
     assert!(table.is_busy() && table.stats().bytes > MANY * each);
-    // Whoever comes next helps.
+    // The next write evicts more.
     assert_eq!(table.fill(&sid(first), 100), Ok(numbered(first + 1..=2 * first)));
     let mut steps = 0;
     while table.has_steps() {

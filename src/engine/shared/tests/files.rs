@@ -267,7 +267,7 @@ fn a_file_is_known_where_it_was_closed_and_nobody_has_changed_it_since() {
     assert!(!known(&folder), "another file");
 }
 
-/// Who changed the file within a step of the system's clock could have given it the same time.
+/// A change within one step of the system's clock could leave the file with the same time.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_note_that_was_written_right_after_the_file_is_not_trusted() {

@@ -1,5 +1,5 @@
-//! Holds the engine against the rules written down as plainly as possible: one list in the order
-//! of expiry.
+//! Compares the engine with a model of the rules that is as plain as possible: one list in the
+//! order of expiry.
 
 use std::cmp::Reverse;
 use std::ops::Range;
@@ -157,7 +157,7 @@ impl Model {
         Ok(())
     }
 
-    /// What was overwritten with something that has expired goes at once.
+    /// Removes what was overwritten by something that has already expired.
     fn settle(&mut self, sid: u32, removed: &mut Vec<Session>) {
         if let Some(at) = self.position(sid)
             && self.now > self.entries[at].expires
@@ -195,7 +195,7 @@ impl Model {
         true
     }
 
-    /// `fresh` is what is written where the cookie cannot be replaced.
+    /// `fresh` is what is written if the cookie cannot be replaced.
     fn touch(
         &mut self,
         cookie: &str,
