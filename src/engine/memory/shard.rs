@@ -176,7 +176,7 @@ impl Shard {
             self.entries.iter().map(|Reverse(entry)| *entry).collect();
         entries.sort_unstable();
         for (sid, record) in &self.records {
-            assert!(record.due <= record.expires(), "a entry is never late");
+            assert!(record.due <= record.expires(), "an entry is never late");
             let entry = ExpiryEntry { due: record.due, sid: sid.hash() };
             let armed = entries.binary_search(&entry).is_ok();
             assert_eq!(armed, record.due != NEVER, "a current entry exists");

@@ -262,9 +262,9 @@ pub(super) struct State {
     pub(super) format: u64,
     /// The latest version.
     pub(super) version: Version,
-    /// What the sessions take, by [`cost`].
+    /// What the sessions take, by [`PageSize::cost`](super::space::PageSize::cost).
     pub(super) bytes: u64,
-    /// What the destroyed sids take, by [`tombstone_cost`].
+    /// What the destroyed sids take, by [`PageSize::tombstone_cost`](super::space::PageSize::tombstone_cost).
     pub(super) tombstone_bytes: u64,
     /// The version of the last `clear`.
     pub(super) cleared: Version,

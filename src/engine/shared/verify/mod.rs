@@ -1,7 +1,7 @@
 //! Whether a data file is structurally valid, so that LMDB can use it safely.
 //!
 //! LMDB trusts its file: it follows page numbers, offsets and sizes straight into the memory map,
-//! so a damaged file ends the process with a signal. [`check`] reads the file before LMDB does,
+//! so a damaged file ends the process with a signal. [`check()`] reads the file before LMDB does,
 //! with plain reads, and follows everything LMDB would follow.
 //!
 //! The format is that of LMDB 0.9, data version 1, as the structures `MDB_meta`, `MDB_page`,
