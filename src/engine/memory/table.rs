@@ -415,38 +415,6 @@ impl Table {
         self.uses += 1;
         self.uses
     }
-
-    #[cfg(test)]
-    pub(super) fn destroyed_bytes(&self) -> usize {
-        self.destroyed.bytes()
-    }
-
-    #[cfg(test)]
-    pub(super) fn cost_of(&self, sid: &Sid) -> Option<usize> {
-        let shard = self.shards[sid.hash().shard(SHARDS)].as_deref()?;
-        let record = shard.records().peek(sid)?;
-        Some(cost(sid, record.allocated()))
-    }
-
-    #[cfg(test)]
-    pub(super) fn validate(&self) {
-        let mut len = 0;
-        let mut bytes = 0;
-        for (index, shard) in self.shards.iter().enumerate() {
-            let Some(shard) = shard else { continue };
-            shard.validate();
-            len += shard.records().len();
-            if self.options.is_limited() {
-                self.tails.validate(index, shard);
-            }
-            let costs = shard.records().iter().map(|(sid, record)| cost(sid, record.allocated()));
-            bytes += costs.sum::<usize>();
-        }
-        assert_eq!(len, self.len);
-        assert_eq!(bytes, self.bytes);
-        let records = self.shards.iter().flatten().flat_map(|shard| shard.records());
-        self.templates.validate(records.filter_map(|(_, record)| record.template()));
-    }
 }
 
 /// What a record takes whose body allocates `allocated` bytes.
