@@ -5,8 +5,8 @@
 //! the feature of the same name (on by default), is the boundary that exposes it as an addon.
 //!
 //! ```
-//! use memorystore_rs::engine::{Condition, Engine, MemoryEngine, Options};
-//! use memorystore_rs::session::{BodyRef, Encoding};
+//! use memorystore_rs::engine::{Condition, Engine, MemoryEngine, Options, Reading};
+//! use memorystore_rs::session::{BodyRef, BodyView, Encoding};
 //! use memorystore_rs::time::expires_at;
 //!
 //! let store = MemoryEngine::new(Options { max: 1000, ..Options::default() });
@@ -18,9 +18,11 @@
 //! let times = (now, expires_at(now, 500.0));
 //! store.set(sid.clone(), body, Condition::None, times, &mut removed).unwrap().unwrap();
 //! let mut read = None;
-//! store.get(&sid, now + 500, &mut removed, &mut |body| read = Some(body.to_body())).unwrap();
+//! let mut keep = |body: BodyView<'_>| read = Some(body.to_body());
+//! store.read(&sid, Reading::Get, now + 500, &mut removed, &mut keep).unwrap();
 //! assert_eq!(read.unwrap().bytes(), b"{}");
-//! let is_found = store.get(&sid, now + 501, &mut removed, &mut |_| ()).unwrap();
+//! let is_found =
+//!     store.read(&sid, Reading::Get, now + 501, &mut removed, &mut |_| ()).unwrap();
 //! assert!(!is_found);
 //! ```
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::error::Result;
 use super::rules::{Condition, Refused, Touch};
-use super::types::{Merged, NewCookie, Rank, Removed, Stats, Touched, Version};
+use super::types::{Merged, NewCookie, Rank, Reading, Removed, Stats, Touched, Version};
 use crate::background::Maintenance;
 use crate::session::{Base, Body, BodyRef, BodyView, TemplateHandle};
 use crate::sid::Sid;
@@ -27,40 +27,16 @@ pub trait Engine: Maintenance {
     /// Whether dropping the engine takes so long that it is better left to the background thread.
     fn takes_long_to_drop(&self) -> bool;
 
-    /// Reads and uses the record of `sid`. Returns whether there was one, and if so calls `read`
-    /// with its body. `read` may run under a lock, so it should only copy; it may be called more
-    /// than once, and the last call counts.
+    /// Reads the record of `sid`. Returns whether there was one, and if so calls `read` with its
+    /// body. `read` may run under a lock, so it should only copy; it may be called more than once,
+    /// and the last call counts.
     ///
     /// # Errors
     /// See [`Engine`].
-    fn get(
+    fn read(
         &self,
         sid: &Sid,
-        now: Millis,
-        removed: &mut Vec<Removed>,
-        read: &mut dyn FnMut(BodyView<'_>),
-    ) -> Result<bool>;
-
-    /// As [`Self::get`], but does not count as a hit or a miss: the first half of a touch for
-    /// which the caller rewrites the session.
-    ///
-    /// # Errors
-    /// See [`Engine`].
-    fn fetch(
-        &self,
-        sid: &Sid,
-        now: Millis,
-        removed: &mut Vec<Removed>,
-        read: &mut dyn FnMut(BodyView<'_>),
-    ) -> Result<bool>;
-
-    /// As [`Self::fetch`], but the record is not used: its place in the order stays.
-    ///
-    /// # Errors
-    /// See [`Engine`].
-    fn peek(
-        &self,
-        sid: &Sid,
+        reading: Reading,
         now: Millis,
         removed: &mut Vec<Removed>,
         read: &mut dyn FnMut(BodyView<'_>),

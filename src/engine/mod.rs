@@ -2,8 +2,8 @@
 //! evicted or is destroyed.
 //!
 //! - A record is alive while `now <= expires`.
-//! - `get`, `fetch` and `set` use a record, as does `touch` if it is alive: it becomes the most
-//!   recently used. Nothing else changes the order.
+//! - `read` uses a record, unless it is to peek. So does `set`, and `touch` if the record is alive:
+//!   it becomes the most recently used. Nothing else changes the order.
 //! - An expired record stays, and counts, until something removes it: an operation that meets it, a
 //!   prune, or an eviction. Only a `stale` store still reads it, once.
 //! - An operation does a bounded amount of work: the background thread does the rest, in steps.
@@ -32,6 +32,7 @@ pub use self::memory::MemoryEngine;
 pub use self::rules::{Condition, Refused, Touch};
 pub use self::shared::SharedEngine;
 pub use self::types::{
-    Counters, Merged, NewCookie, Options, REMOVED_AT_ONCE, Rank, Removed, Stats, Touched, Version,
+    Counters, Merged, NewCookie, Options, REMOVED_AT_ONCE, Rank, Reading, Removed, Stats, Touched,
+    Version,
 };
 pub use crate::session::{Base, TemplateHandle};

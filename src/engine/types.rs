@@ -89,6 +89,17 @@ pub struct Removed {
     pub(super) last_use: u64,
 }
 
+/// How a session is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// By a request: the session is used, and the call counts as a hit or a miss.
+    Get,
+    /// As the first half of a touch for which the caller rewrites the session: it is used.
+    Fetch,
+    /// Without using it: its place in the order stays.
+    Peek,
+}
+
 /// Numbers an engine's operations: larger is later. A record has the version of its last write, so
 /// what was read at a version is unchanged if the record's version is not larger. There is no
 /// version 0.

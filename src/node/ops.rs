@@ -13,7 +13,7 @@ use super::codes::{
 use super::listing::Listing;
 use super::raw::{self, Call, Failure, Value};
 use super::store::{Done, Store};
-use crate::engine::{self, Base, Condition, Engine, NewCookie, Refused, Removed, Touch, Touched};
+use crate::engine::{Base, Condition, NewCookie, Reading, Refused, Touch, Touched};
 use crate::session::{Body, BodyRef, BodyView, Encoding};
 use crate::sid::Sid;
 use crate::time::{Millis, NEVER, expires_at, whole};
@@ -63,30 +63,20 @@ impl Store {
 
     /// `get(sid, now)`: the body or undefined.
     fn get(&self, call: &Call) -> Done {
-        self.read(call, |engine, sid, now, removed, copy| engine.get(sid, now, removed, copy))
+        self.read(call, Reading::Get)
     }
 
     /// `fetch(sid, now)`: as `get`, but is not counted.
     fn fetch(&self, call: &Call) -> Done {
-        self.read(call, |engine, sid, now, removed, copy| engine.fetch(sid, now, removed, copy))
+        self.read(call, Reading::Fetch)
     }
 
     /// `peek(sid, now)`: as `fetch`, but the session does not count as used.
     fn peek(&self, call: &Call) -> Done {
-        self.read(call, |engine, sid, now, removed, copy| engine.peek(sid, now, removed, copy))
+        self.read(call, Reading::Peek)
     }
 
-    fn read(
-        &self,
-        call: &Call,
-        operation: impl FnOnce(
-            &dyn Engine,
-            &Sid,
-            Millis,
-            &mut Vec<Removed>,
-            &mut dyn FnMut(BodyView<'_>),
-        ) -> engine::Result<bool>,
-    ) -> Done {
+    fn read(&self, call: &Call, reading: Reading) -> Done {
         let buffers = &mut *self.buffers.borrow_mut();
         let sid = self.sid(call, &mut buffers.sid)?;
         let now = whole(call.number(1)?);
@@ -101,7 +91,7 @@ impl Store {
         };
         let engine = self.engine();
         let is_found =
-            self.removing(|removed| operation(&**engine, &sid, now, removed, &mut copy))?;
+            self.removing(|removed| engine.read(&sid, reading, now, removed, &mut copy))?;
         let value =
             if is_found { call.body(&buffers.body, encoding) } else { Ok(Value::UNDEFINED) };
         buffers.trim();
@@ -136,8 +126,7 @@ impl Store {
     fn merge(&self, call: &Call) -> Done {
         let buffers = &mut *self.buffers.borrow_mut();
         let sid = self.sid(call, &mut buffers.sid)?;
-        let now = whole(call.number(2)?);
-        let times = (now, expires_at(now, call.number(3)?));
+        let times = times(call, 2)?;
         let (read, expected) = (version_of(call, 4)?, version_of(call, 5)?);
         let encoding = call.string(1, &mut buffers.text)?;
         let body = BodyRef { bytes: buffers.text.as_bytes(), encoding, is_json: true };
@@ -186,16 +175,13 @@ impl Store {
     fn write(&self, call: &Call, condition: Condition, is_merge: bool) -> Done {
         let buffers = &mut *self.buffers.borrow_mut();
         let sid = self.sid(call, &mut buffers.sid)?;
-        let now = whole(call.number(2)?);
-        let expires = expires_at(now, call.number(3)?);
+        let times = times(call, 2)?;
         let kind = KINDS.get(whole_count(call.number(4)?)).copied();
         let kind = kind.ok_or(Failure::Argument(c"memorystore-rs: expected the body's kind"))?;
         let is_buffer = kind == Kind::Buffer;
         let written = call.with_body(1, is_buffer, &mut buffers.text, |bytes, encoding| {
             let body = BodyRef { bytes, encoding, is_json: kind == Kind::Json };
-            self.removing(|removed| {
-                self.engine().set(sid, body, condition, (now, expires), removed)
-            })
+            self.removing(|removed| self.engine().set(sid, body, condition, times, removed))
         })??;
         buffers.trim();
         if is_merge && written.is_ok() {
@@ -211,16 +197,15 @@ impl Store {
     fn touch(&self, call: &Call) -> Done {
         let buffers = &mut *self.buffers.borrow_mut();
         let sid = self.sid(call, &mut buffers.sid)?;
-        let now = whole(call.number(2)?);
-        let expires = expires_at(now, call.number(3)?);
+        let times = times(call, 2)?;
         let encoding = call.string(1, &mut buffers.text)?;
         let (Some(bytes), Encoding::Ascii | Encoding::Utf8) =
             (held_cookie(&buffers.text), encoding)
         else {
-            return call.integer(2);
+            return call.integer(touched_code(Touched::NeedsRewrite));
         };
         let cookie = NewCookie::Text(BodyRef { bytes, encoding, is_json: true });
-        self.touch_with(call, 4, &sid, cookie, (now, expires))
+        self.touch_with(call, 4, &sid, cookie, times)
     }
 
     /// `mergeCookie(sid, holder, now, ttl, base, hasFixedLifetime)`: as `touch`, for a session that
@@ -228,8 +213,7 @@ impl Store {
     fn merge_cookie(&self, call: &Call) -> Done {
         let buffers = &mut *self.buffers.borrow_mut();
         let sid = self.sid(call, &mut buffers.sid)?;
-        let now = whole(call.number(2)?);
-        let times = (now, expires_at(now, call.number(3)?));
+        let times = times(call, 2)?;
         let encoding = call.string(1, &mut buffers.text)?;
         call.string(4, &mut buffers.base)?;
         let base =
@@ -253,13 +237,12 @@ impl Store {
         let buffers = &mut *self.buffers.borrow_mut();
         let sid = self.sid(call, &mut buffers.sid)?;
         let template = whole_count(call.number(1)?) as u64;
-        let now = whole(call.number(3)?);
-        let expires = expires_at(now, call.number(4)?);
+        let times = times(call, 3)?;
         let Some(time) = cookie_time(call, &mut buffers.text) else {
             return call.integer(touched_code(Touched::NeedsText));
         };
         let cookie = NewCookie::Cut { template, time };
-        self.touch_with(call, 5, &sid, cookie, (now, expires))
+        self.touch_with(call, 5, &sid, cookie, times)
     }
 
     fn touch_with(
@@ -353,6 +336,12 @@ impl Store {
         call.append_pairs(removed.iter().map(|removed| (&removed.sid, &removed.body)))?;
         call.truth(more)
     }
+}
+
+/// The caller's time, and until when its session is to live: arguments `at` and the next.
+fn times(call: &Call, at: usize) -> std::result::Result<(Millis, Millis), Failure> {
+    let now = whole(call.number(at)?);
+    Ok((now, expires_at(now, call.number(at + 1)?)))
 }
 
 impl Call<'_> {

@@ -68,7 +68,7 @@ fn sids_spread_over_all_parts_evenly() {
 }
 
 #[test]
-fn every_hash_has_a_part() {
+fn every_hash_has_a_shard() {
     for count in [1, 256, 300] {
         assert_eq!(SidHash(0).shard(count), 0);
         assert_eq!(SidHash(u64::MAX).shard(count), count - 1);

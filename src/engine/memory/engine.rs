@@ -15,7 +15,7 @@ use crate::engine::contract::{Engine, Listing};
 use crate::engine::error::Result;
 use crate::engine::rules::{Condition, Refused, Touch, Write};
 use crate::engine::types::{
-    Merged, NewCookie, Options, REMOVED_AT_ONCE, Rank, Removed, Stats, Touched, Version,
+    Merged, NewCookie, Options, REMOVED_AT_ONCE, Rank, Reading, Removed, Stats, Touched, Version,
 };
 use crate::session::{Base, Body, BodyRef, BodyView, TemplateHandle};
 use crate::sid::Sid;
@@ -93,34 +93,15 @@ impl Engine for MemoryEngine {
         self.table.lock().held() > QUICK_TO_FREE
     }
 
-    fn get(
+    fn read(
         &self,
         sid: &Sid,
+        reading: Reading,
         now: Millis,
         removed: &mut Vec<Removed>,
         read: &mut dyn FnMut(BodyView<'_>),
     ) -> Result<bool> {
-        Ok(self.with_table(|table| table.get(sid, now, removed, read)).is_some())
-    }
-
-    fn fetch(
-        &self,
-        sid: &Sid,
-        now: Millis,
-        removed: &mut Vec<Removed>,
-        read: &mut dyn FnMut(BodyView<'_>),
-    ) -> Result<bool> {
-        Ok(self.with_table(|table| table.fetch(sid, now, removed, read)).is_some())
-    }
-
-    fn peek(
-        &self,
-        sid: &Sid,
-        now: Millis,
-        removed: &mut Vec<Removed>,
-        read: &mut dyn FnMut(BodyView<'_>),
-    ) -> Result<bool> {
-        Ok(self.with_table(|table| table.peek(sid, now, removed, read)).is_some())
+        Ok(self.with_table(|table| table.read(sid, reading, now, removed, read)).is_some())
     }
 
     fn set(

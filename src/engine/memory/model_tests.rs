@@ -9,22 +9,20 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use proptest::prelude::*;
-use proptest::strategy::ValueTree;
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::Config;
 
 use super::MemoryEngine;
 use crate::background::{Maintenance, Worker};
-use crate::engine::{
-    Condition, Counters, Engine, NewCookie, Options, Refused, Removed, Result, Touch, Touched,
+use crate::engine::tests::sessions::{
+    START, Session, body_ref, lifetime, new_body, ops_of, read, reading, text, timed, with_cookie,
 };
-use crate::session::{Body, BodyRef, BodyView, Encoding};
+use crate::engine::{
+    Condition, Counters, Engine, NewCookie, Options, Reading, Refused, Removed, Result, Touch,
+    Touched,
+};
+use crate::session::BodyView;
 use crate::sid::Sid;
-use crate::time::{Millis, NEVER, iso};
-
-const START: Millis = 1_700_000_000_000;
-
-/// A session in the model: the number of its sid, and its body.
-type Session = (u32, String);
+use crate::time::{Millis, NEVER};
 
 struct Entry {
     sid: u32,
@@ -86,22 +84,21 @@ impl Model {
         self.entries.last_mut().unwrap()
     }
 
-    fn get(&mut self, sid: u32, removed: &mut Vec<Session>) -> Option<String> {
-        let found = self.fetch(sid, removed);
-        self.counters.hits += u64::from(found.is_some());
-        self.counters.misses += u64::from(found.is_none());
-        found
-    }
-
-    fn fetch(&mut self, sid: u32, removed: &mut Vec<Session>) -> Option<String> {
-        let found = self.peek(sid, removed);
-        if let Some(at) = self.position(sid) {
+    fn read(&mut self, sid: u32, reading: Reading, removed: &mut Vec<Session>) -> Option<String> {
+        let found = self.find(sid, removed);
+        if reading != Reading::Peek
+            && let Some(at) = self.position(sid)
+        {
             self.used(at);
+        }
+        if reading == Reading::Get {
+            self.counters.hits += u64::from(found.is_some());
+            self.counters.misses += u64::from(found.is_none());
         }
         found
     }
 
-    fn peek(&mut self, sid: u32, removed: &mut Vec<Session>) -> Option<String> {
+    fn find(&mut self, sid: u32, removed: &mut Vec<Session>) -> Option<String> {
         let at = self.position(sid)?;
         if self.now <= self.entries[at].expires {
             return Some(self.entries[at].body.clone());
@@ -205,7 +202,7 @@ impl Model {
         removed: &mut Vec<Session>,
     ) -> Result<bool, Refused> {
         let sid = fresh.session.0;
-        let Some(old) = self.fetch(sid, removed) else {
+        let Some(old) = self.read(sid, Reading::Fetch, removed) else {
             return Ok(false);
         };
         // What is cut out takes no room.
@@ -258,46 +255,6 @@ impl Model {
     }
 }
 
-/// A body that no other write has. Where it is JSON its cookie can be replaced.
-fn new_body(number: u64, is_json: bool, padding: usize) -> String {
-    let padding = "x".repeat(padding);
-    if is_json && number.is_multiple_of(3) {
-        format!(r#"{{"cookie":{},"n":"{number}{padding}"}}"#, timed(number))
-    } else if is_json {
-        format!(r#"{{"n":"{number}{padding}","cookie":0}}"#)
-    } else {
-        format!("body {number} {padding}")
-    }
-}
-
-/// A cookie that differs from the others of its kind in the time.
-fn timed(number: u64) -> String {
-    let time = iso(number.cast_signed()).unwrap();
-    format!(r#"{{"expires":"{}","path":"/"}}"#, str::from_utf8(&time).unwrap())
-}
-
-fn with_cookie(body: &str, cookie: &str) -> Option<String> {
-    let (before, rest) = body.split_once(r#""cookie":"#)?;
-    let after = rest.find(r#","n":"#).map_or("}", |at| &rest[at..]);
-    Some(format!(r#"{before}"cookie":{cookie}{after}"#))
-}
-
-fn body_ref(body: &str) -> BodyRef<'_> {
-    BodyRef {
-        bytes: body.as_bytes(),
-        encoding: Encoding::Ascii,
-        is_json: body.starts_with('{') || body.starts_with('"'),
-    }
-}
-
-fn text(body: &Body) -> String {
-    String::from_utf8(body.bytes().to_vec()).unwrap()
-}
-
-fn read(body: BodyView<'_>) -> String {
-    text(&body.to_body())
-}
-
 /// Sid `number` in one of up to 256 groups, each of which has a shard of its own. Every fourth
 /// does not fit into a record's node.
 fn grouped_sid(number: u32, group: u64) -> Sid {
@@ -315,14 +272,14 @@ fn number_of(sid: &Sid) -> u32 {
 }
 
 /// What `read` makes of the body that an operation finds.
-fn reading<R>(
+fn found<R>(
     read: impl Fn(BodyView<'_>) -> R,
     operation: impl FnOnce(&mut dyn FnMut(BodyView<'_>)) -> Result<bool>,
 ) -> Option<R> {
-    let mut found = None;
-    let is_found = operation(&mut |body| found = Some(read(body))).unwrap();
-    assert_eq!(is_found, found.is_some());
-    found
+    let mut value = None;
+    let is_found = operation(&mut |body| value = Some(read(body))).unwrap();
+    assert_eq!(is_found, value.is_some());
+    value
 }
 
 /// An engine that knows the kind of the timed cookies.
@@ -360,12 +317,10 @@ fn figures(counters: &Counters) -> [u64; 7] {
 
 #[derive(Clone, Debug)]
 enum Op {
-    Get(u32),
-    Fetch(u32),
-    Peek(u32),
-    Set(u32, Lifetime, Shape),
+    Read(u32, Reading),
+    Set(u32, Millis, Shape),
     /// With a cookie that is so much longer than the shortest.
-    Touch(u32, Lifetime, usize),
+    Touch(u32, Millis, usize),
     Destroy(u32),
     Ids,
     All,
@@ -393,29 +348,6 @@ struct Shape {
     padding: usize,
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Lifetime {
-    Millis(Millis),
-    Never,
-}
-
-impl Lifetime {
-    fn from(self, now: Millis) -> Millis {
-        match self {
-            Self::Millis(millis) => now + millis,
-            Self::Never => NEVER,
-        }
-    }
-}
-
-fn lifetime() -> impl Strategy<Value = Lifetime> {
-    prop_oneof![
-        8 => (0..60_i64).prop_map(Lifetime::Millis),
-        1 => (-20..0_i64).prop_map(Lifetime::Millis),
-        1 => Just(Lifetime::Never),
-    ]
-}
-
 fn padding() -> impl Strategy<Value = usize> {
     prop_oneof![4 => 0..20_usize, 2 => 20..300_usize, 1 => 300..1500_usize]
 }
@@ -426,9 +358,7 @@ fn shape() -> impl Strategy<Value = Shape> {
 
 fn op(sids: Range<u32>) -> impl Strategy<Value = Op> {
     prop_oneof![
-        10 => sids.clone().prop_map(Op::Get),
-        2 => sids.clone().prop_map(Op::Fetch),
-        3 => sids.clone().prop_map(Op::Peek),
+        15 => (sids.clone(), reading()).prop_map(|(sid, reading)| Op::Read(sid, reading)),
         24 => (sids.clone(), lifetime(), shape())
             .prop_map(|(sid, life, shape)| Op::Set(sid, life, shape)),
         12 => (sids.clone(), lifetime(), padding())
@@ -533,31 +463,19 @@ impl Pair {
         let now = self.model.now;
         let mut removed = Vec::new();
         let mut expected = Vec::new();
-        if matches!(
-            op,
-            Op::Get(_) | Op::Fetch(_) | Op::Peek(_) | Op::Set(..) | Op::Touch(..) | Op::All
-        ) {
+        if matches!(op, Op::Read(..) | Op::Set(..) | Op::Touch(..) | Op::All) {
             self.model.note_time();
         }
         match *op {
-            Op::Get(number) => {
+            Op::Read(number, reading) => {
                 let sid = self.sid(number);
-                let found = reading(read, |read| self.engine.get(&sid, now, &mut removed, read));
-                assert_eq!(found, self.model.get(number, &mut expected));
-            }
-            Op::Fetch(number) => {
-                let sid = self.sid(number);
-                let found = reading(read, |read| self.engine.fetch(&sid, now, &mut removed, read));
-                assert_eq!(found, self.model.fetch(number, &mut expected));
-            }
-            Op::Peek(number) => {
-                let sid = self.sid(number);
-                let found = reading(read, |read| self.engine.peek(&sid, now, &mut removed, read));
-                assert_eq!(found, self.model.peek(number, &mut expected));
+                let found =
+                    found(read, |keep| self.engine.read(&sid, reading, now, &mut removed, keep));
+                assert_eq!(found, self.model.read(number, reading, &mut expected));
             }
             Op::Set(number, life, shape) => {
                 let (sid, body) = (self.sid(number), self.next_body(shape));
-                let expires = life.from(now);
+                let expires = now.saturating_add(life);
                 let given = body_ref(&body);
                 let done = self
                     .engine
@@ -568,7 +486,7 @@ impl Pair {
             }
             Op::Touch(number, life, padding) => {
                 let fresh = self.next_body(Shape { is_json: true, padding });
-                let expires = life.from(now);
+                let expires = now.saturating_add(life);
                 let cookie = if self.bodies.is_multiple_of(2) {
                     timed(self.bodies)
                 } else {
@@ -677,8 +595,10 @@ impl Pair {
             Touched::Missing => Ok(false),
             Touched::Renewed => Ok(true),
             Touched::NeedsRewrite => {
-                let found =
-                    reading(|body| body.read(), |read| self.engine.fetch(&sid, now, removed, read));
+                let found = found(
+                    |body| body.read(),
+                    |read| self.engine.read(&sid, Reading::Fetch, now, removed, read),
+                );
                 let condition = Condition::Touch { read: found.unwrap(), is_change: false };
                 let fresh = body_ref(fresh);
                 self.engine.set(sid, fresh, condition, (now, expires), removed).unwrap()?;
@@ -748,24 +668,16 @@ impl Listing {
     }
 }
 
-/// The same run of operations in every run of the tests.
-fn ops_of(strategy: impl Strategy<Value = Op>, count: usize) -> Vec<Op> {
-    let runner = &mut TestRunner::deterministic();
-    let ops = proptest::collection::vec(strategy, count);
-    ops.new_tree(runner).unwrap().current()
-}
-
 fn growing(sids: Range<u32>) -> impl Strategy<Value = Op> {
     let life = prop_oneof![9 => 0..3000_i64, 1 => -20..0_i64];
-    let set = (sids, life, shape())
-        .prop_map(|(sid, life, shape)| Op::Set(sid, Lifetime::Millis(life), shape));
+    let set = (sids, life, shape()).prop_map(|(sid, life, shape)| Op::Set(sid, life, shape));
     prop_oneof![6 => set, 1 => (0..3_i64).prop_map(Op::Clock)]
 }
 
 fn shrinking(sids: Range<u32>) -> impl Strategy<Value = Op> {
     prop_oneof![
         8 => sids.clone().prop_map(Op::Destroy),
-        2 => sids.prop_map(Op::Get),
+        2 => sids.prop_map(|sid| Op::Read(sid, Reading::Get)),
         1 => (0..100_i64).prop_map(Op::Clock),
         1 => Just(Op::BeginPrune(1)),
         4 => Just(Op::BackgroundStep),
@@ -850,7 +762,9 @@ impl Crowd {
             match random >> 32 & 31 {
                 0..10 => self.set(sid, now, now + life, &mut removed),
                 10..18 => {
-                    drop(reading(read, |read| self.engine.get(&sid, now, &mut removed, read)));
+                    drop(found(read, |read| {
+                        self.engine.read(&sid, Reading::Get, now, &mut removed, read)
+                    }));
                 }
                 18..24 => self.touch(&sid, now, now + life, &mut removed),
                 24..27 => drop(self.engine.destroy(&sid, now, &mut removed).unwrap()),
@@ -976,7 +890,8 @@ fn the_background_thread_finishes_a_prune_while_callers_go_on() {
     let mut number = 0_u64;
     while engine.take_pruned(100, &mut pruned) {
         let sid = engine.sid(&number.to_le_bytes());
-        let found = reading(|_| (), |read| engine.get(&sid, START + 11, removed, read));
+        let found =
+            found(|_| (), |read| engine.read(&sid, Reading::Get, START + 11, removed, read));
         assert_eq!(found.is_some(), number % 2 == 1);
         number = (number + 1) % 5000;
     }

@@ -18,7 +18,7 @@ use super::tombstones::Tombstones;
 use crate::allocation::allocated;
 use crate::engine::rules::{Alive, Refused, Touch, Write};
 use crate::engine::types::{
-    Counters, NewCookie, Options, REMOVED_AT_ONCE, Removed, Stats, Touched, Version,
+    Counters, NewCookie, Options, REMOVED_AT_ONCE, Reading, Removed, Stats, Touched, Version,
 };
 use crate::session::cookie::Templates;
 use crate::session::record::{NewBody, Record};
@@ -86,58 +86,44 @@ impl Table {
         }
     }
 
-    /// As [`Self::fetch`], and counts as a hit or a miss.
-    pub(super) fn get<R>(
+    /// Reads the body of `sid`. A record that has expired is removed, and read once more only if
+    /// the store is `stale`.
+    pub(super) fn read<R>(
         &mut self,
         sid: &Sid,
+        reading: Reading,
         now: Millis,
         removed: &mut Vec<Removed>,
         read: impl FnOnce(BodyView<'_>) -> R,
     ) -> Option<R> {
-        let found = self.fetch(sid, now, removed, read);
-        if found.is_some() {
-            self.counters.hits += 1;
-        } else {
-            self.counters.misses += 1;
+        let found = self.find(sid, reading, now, removed, read);
+        if reading == Reading::Get {
+            self.counters.hits += u64::from(found.is_some());
+            self.counters.misses += u64::from(found.is_none());
         }
         found
     }
 
-    /// Uses the record of `sid`, and reads its body. One that has expired is removed, and
-    /// read once more only if the store is `stale`.
-    pub(super) fn fetch<R>(
+    fn find<R>(
         &mut self,
         sid: &Sid,
+        reading: Reading,
         now: Millis,
         removed: &mut Vec<Removed>,
         read: impl FnOnce(BodyView<'_>) -> R,
     ) -> Option<R> {
         self.note_time(now);
-        let last_use = self.next_use();
-        let record = shard_of(&mut self.shards, sid)?.use_record(sid, last_use)?;
-        if !record.is_expired(now) {
-            return Some(read(record.body(&self.templates, last_use)));
+        let is_use = reading != Reading::Peek;
+        let version = if is_use { self.next_use() } else { self.uses };
+        let shard = shard_of(&mut self.shards, sid)?;
+        let record =
+            if is_use { shard.use_record(sid, version)? } else { shard.records().peek(sid)? };
+        let is_expired = record.is_expired(now);
+        let is_read = !is_expired || self.options.stale;
+        let value = is_read.then(|| read(record.body(&self.templates, version)));
+        if is_expired {
+            self.expire(sid, removed);
         }
-        let value = self.options.stale.then(|| read(record.body(&self.templates, last_use)));
-        self.expire(sid, removed);
-        value
-    }
-
-    /// As [`Self::fetch`], but the record does not count as used.
-    pub(super) fn peek<R>(
-        &mut self,
-        sid: &Sid,
-        now: Millis,
-        removed: &mut Vec<Removed>,
-        read: impl FnOnce(BodyView<'_>) -> R,
-    ) -> Option<R> {
-        self.note_time(now);
-        let record = shard_of(&mut self.shards, sid)?.records().peek(sid)?;
-        if !record.is_expired(now) {
-            return Some(read(record.body(&self.templates, self.uses)));
-        }
-        let value = self.options.stale.then(|| read(record.body(&self.templates, self.uses)));
-        self.expire(sid, removed);
         value
     }
 

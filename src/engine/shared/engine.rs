@@ -19,7 +19,7 @@ use super::writing::Writing;
 use crate::engine::contract::{Durable, Engine, Listing};
 use crate::engine::error::Result;
 use crate::engine::rules::{Condition, Refused, Touch, Write};
-use crate::engine::types::{Merged, NewCookie, Removed, Stats, Touched, Version};
+use crate::engine::types::{Merged, NewCookie, Reading, Removed, Stats, Touched, Version};
 use crate::session::{Base, Body, BodyRef, BodyView, TemplateHandle};
 use crate::sid::Sid;
 use crate::time::{Millis, has_expired};
@@ -33,6 +33,38 @@ enum Found {
 }
 
 impl SharedEngine {
+    fn find(
+        &self,
+        sid: &Sid,
+        now: Millis,
+        removed: &mut Vec<Removed>,
+        read: &mut dyn FnMut(BodyView<'_>),
+    ) -> error::Result<bool> {
+        let Some(key) = layout::key_of(sid) else {
+            return Ok(false);
+        };
+        let found = self.reading(|snapshot| {
+            let (head, body) = match snapshot.sessions.get(snapshot.transaction, key)? {
+                Session::Missing => return Ok(Found::Missing),
+                Session::Damaged => return Ok(Found::Unusable),
+                Session::Found(head, body) => (head, body),
+            };
+            if has_expired(head.due.expires, now) {
+                return Ok(Found::Unusable);
+            }
+            let Some(view) = view(key, &head, &body, snapshot.state.version) else {
+                return Ok(Found::Unusable);
+            };
+            read(view);
+            Ok(Found::Alive)
+        })?;
+        match found {
+            Found::Missing => Ok(false),
+            Found::Alive => Ok(true),
+            Found::Unusable => self.remove_unusable(key, now, removed, read),
+        }
+    }
+
     /// Removes a session that has expired or is damaged. Reads it first if the store is `stale`, or
     /// if another process has written it anew.
     fn remove_unusable(
@@ -158,64 +190,22 @@ impl Engine for SharedEngine {
         true
     }
 
-    fn get(
+    /// Reading a session does not change its place in the order.
+    fn read(
         &self,
         sid: &Sid,
+        reading: Reading,
         now: Millis,
         removed: &mut Vec<Removed>,
         read: &mut dyn FnMut(BodyView<'_>),
     ) -> Result<bool> {
-        let is_found = self.fetch(sid, now, removed, read)?;
-        let counters = &mut self.counters.lock();
-        if is_found {
-            counters.hits += 1;
-        } else {
-            counters.misses += 1;
+        let is_found = self.find(sid, now, removed, read)?;
+        if reading == Reading::Get {
+            let counters = &mut self.counters.lock();
+            counters.hits += u64::from(is_found);
+            counters.misses += u64::from(!is_found);
         }
         Ok(is_found)
-    }
-
-    fn fetch(
-        &self,
-        sid: &Sid,
-        now: Millis,
-        removed: &mut Vec<Removed>,
-        read: &mut dyn FnMut(BodyView<'_>),
-    ) -> Result<bool> {
-        let Some(key) = layout::key_of(sid) else {
-            return Ok(false);
-        };
-        let found = self.reading(|snapshot| {
-            let (head, body) = match snapshot.sessions.get(snapshot.transaction, key)? {
-                Session::Missing => return Ok(Found::Missing),
-                Session::Damaged => return Ok(Found::Unusable),
-                Session::Found(head, body) => (head, body),
-            };
-            if has_expired(head.due.expires, now) {
-                return Ok(Found::Unusable);
-            }
-            let Some(view) = view(key, &head, &body, snapshot.state.version) else {
-                return Ok(Found::Unusable);
-            };
-            read(view);
-            Ok(Found::Alive)
-        })?;
-        match found {
-            Found::Missing => Ok(false),
-            Found::Alive => Ok(true),
-            Found::Unusable => Ok(self.remove_unusable(key, now, removed, read)?),
-        }
-    }
-
-    /// As [`Self::fetch`]: reading a session does not change its place in the order.
-    fn peek(
-        &self,
-        sid: &Sid,
-        now: Millis,
-        removed: &mut Vec<Removed>,
-        read: &mut dyn FnMut(BodyView<'_>),
-    ) -> Result<bool> {
-        self.fetch(sid, now, removed, read)
     }
 
     fn set(

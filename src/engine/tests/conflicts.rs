@@ -9,11 +9,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 
+use super::sessions::{START, body_ref};
 use super::{Store, clear, expires_of, read, write};
-use crate::engine::shared::tests::{START, body_ref};
 use crate::engine::tombstones::REMEMBERED;
 use crate::engine::{
-    Base, Condition, Engine, MemoryEngine, NewCookie, Options, Refused, Touch, Touched, Version,
+    Base, Condition, Engine, MemoryEngine, NewCookie, Options, Reading, Refused, Touch, Touched,
+    Version,
 };
 use crate::sid::Sid;
 use crate::time::{Millis, NEVER};
@@ -94,7 +95,7 @@ impl World {
 
     fn is_stored(&self, sid: usize) -> bool {
         let sid = &self.sids[sid];
-        self.engine().peek(sid, self.now, &mut Vec::new(), &mut |_| ()).unwrap()
+        self.engine().read(sid, Reading::Peek, self.now, &mut Vec::new(), &mut |_| ()).unwrap()
     }
 
     fn note_written(&mut self, sid: usize) {

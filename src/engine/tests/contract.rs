@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
+use super::sessions::{START, body_ref, text};
 use super::{Store, clear, expires_of, read, write};
-use crate::engine::shared::tests::{START, body_ref};
 use crate::engine::{
-    Condition, Engine, NewCookie, Options, REMOVED_AT_ONCE, Refused, Removed, Touch, Touched,
+    Condition, Engine, NewCookie, Options, REMOVED_AT_ONCE, Reading, Refused, Removed, Touch,
+    Touched,
 };
 use crate::sid::Sid;
 use crate::time::{Millis, NEVER};
@@ -47,8 +48,7 @@ fn settled(engine: &dyn Engine, removed: Vec<Removed>) -> Vec<String> {
         engine.maintenance_step();
         engine.take_pruned(100, &mut removed);
     }
-    let text = |one: &Removed| String::from_utf8(one.body.bytes().to_vec()).unwrap();
-    removed.iter().map(text).collect()
+    removed.iter().map(|one| text(&one.body)).collect()
 }
 
 fn sorted(mut list: Vec<String>) -> Vec<String> {
@@ -71,7 +71,9 @@ fn a_record_is_found_up_to_the_moment_at_which_it_expires() {
         assert_eq!(read(&**engine, &sid, START + 5).unwrap().0, "body");
         assert_eq!(engine.length().unwrap(), 1);
         let mut removed = Vec::new();
-        let is_found = engine.get(&sid, START + 6, &mut removed, &mut |_| unreachable!()).unwrap();
+        let is_found = engine
+            .read(&sid, Reading::Get, START + 6, &mut removed, &mut |_| unreachable!())
+            .unwrap();
         assert!(!is_found);
         assert_eq!(settled(&**engine, removed), ["body"]);
         assert_eq!(engine.length().unwrap(), 0);
@@ -97,8 +99,11 @@ fn only_get_counts_hits_and_misses() {
         write(&**engine, &there, "body", Condition::None, (START, NEVER)).unwrap();
         for sid in [&there, &missing] {
             let removed = &mut Vec::new();
-            let is_found = engine.fetch(sid, START, removed, &mut |_| ()).unwrap();
-            assert_eq!(is_found, engine.peek(sid, START, removed, &mut |_| ()).unwrap());
+            let is_found = engine.read(sid, Reading::Fetch, START, removed, &mut |_| ()).unwrap();
+            assert_eq!(
+                is_found,
+                engine.read(sid, Reading::Peek, START, removed, &mut |_| ()).unwrap()
+            );
             assert_eq!(is_found, sid == &there);
         }
         let stats = engine.stats().unwrap().counters;
@@ -135,7 +140,7 @@ fn peek_leaves_the_order_as_it_is() {
         fill(&**engine, 0..4, START + 1000);
         let before = engine.ids().unwrap();
         let last = before.last().unwrap();
-        engine.peek(last, START, &mut Vec::new(), &mut |_| ()).unwrap();
+        engine.read(last, Reading::Peek, START, &mut Vec::new(), &mut |_| ()).unwrap();
         assert_eq!(engine.ids().unwrap(), before);
     });
 }

@@ -3,11 +3,13 @@
 
 pub(super) mod conflicts;
 mod contract;
+pub(super) mod sessions;
 
 use std::sync::Arc;
 
-use super::shared::tests::{Folder, body_ref};
-use super::{Condition, Engine, MemoryEngine, Options, Refused, Version};
+use self::sessions::body_ref;
+use super::shared::tests::Folder;
+use super::{Condition, Engine, MemoryEngine, Options, Reading, Refused, Version};
 use crate::session::BodyView;
 use crate::sid::Sid;
 use crate::time::Millis;
@@ -36,10 +38,9 @@ impl Store {
 fn read(engine: &dyn Engine, sid: &Sid, now: Millis) -> Option<(String, Version)> {
     let mut value = None;
     let mut keep = |body: BodyView<'_>| {
-        let bytes = body.to_body().bytes().to_vec();
-        value = Some((String::from_utf8(bytes).unwrap(), body.read()));
+        value = Some((sessions::read(body), body.read()));
     };
-    let is_found = engine.get(sid, now, &mut Vec::new(), &mut keep).unwrap();
+    let is_found = engine.read(sid, Reading::Get, now, &mut Vec::new(), &mut keep).unwrap();
     assert_eq!(is_found, value.is_some());
     value
 }
@@ -47,7 +48,7 @@ fn read(engine: &dyn Engine, sid: &Sid, now: Millis) -> Option<(String, Version)
 fn expires_of(engine: &dyn Engine, sid: &Sid, now: Millis) -> Option<Millis> {
     let mut expires = None;
     let mut keep = |body: BodyView<'_>| expires = Some(body.expires());
-    engine.peek(sid, now, &mut Vec::new(), &mut keep).unwrap();
+    engine.read(sid, Reading::Peek, now, &mut Vec::new(), &mut keep).unwrap();
     expires
 }
 

@@ -52,7 +52,7 @@ fn what_steps_remove_is_announced_before_it_is_there_and_until_it_is_taken() {
 fn a_short_prune_hands_out_the_most_recently_used_first() {
     let engine = engine(100, Options { keep_removed: true, ..Options::default() });
     let removed = &mut Vec::new();
-    engine.get(&engine.sid(&7_u64.to_le_bytes()), 0, removed, &mut |_| ()).unwrap();
+    engine.read(&engine.sid(&7_u64.to_le_bytes()), Reading::Get, 0, removed, &mut |_| ()).unwrap();
     engine.begin_prune(11).unwrap();
     engine.take_pruned(usize::MAX, removed);
     let expected = [7].into_iter().chain((0..100_u64).rev().filter(|number| *number != 7));

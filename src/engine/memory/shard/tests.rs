@@ -25,7 +25,7 @@ fn due_before(shard: &mut Shard, now: Millis) -> Vec<ExpiryEntry> {
 }
 
 #[test]
-fn a_ticket_comes_up_once_its_moment_is_past_earliest_first() {
+fn an_expiry_entry_is_due_once_its_time_is_past_earliest_first() {
     let mut shard = Shard::new(true);
     for (number, expires) in [(1, 30), (2, 10), (3, NEVER), (4, 20)] {
         shard.insert(sid(number), record(expires, number));
@@ -37,7 +37,7 @@ fn a_ticket_comes_up_once_its_moment_is_past_earliest_first() {
 }
 
 #[test]
-fn a_longer_life_costs_no_ticket_until_the_old_one_comes_up() {
+fn a_longer_life_costs_no_expiry_entry_until_the_old_one_is_due() {
     let mut shard = Shard::new(true);
     shard.insert(sid(1), record(10, 1));
     for (last_use, expires) in (2..).zip(11..1000) {
@@ -54,7 +54,7 @@ fn a_longer_life_costs_no_ticket_until_the_old_one_comes_up() {
 }
 
 #[test]
-fn a_shorter_life_gets_an_earlier_ticket() {
+fn a_shorter_life_gets_an_earlier_expiry_entry() {
     let mut shard = Shard::new(true);
     shard.insert(sid(1), record(NEVER, 1));
     assert_eq!(shard.entries.len(), 0);
@@ -66,7 +66,7 @@ fn a_shorter_life_gets_an_earlier_ticket() {
 }
 
 #[test]
-fn a_record_that_lives_for_ever_from_now_on_needs_no_ticket() {
+fn a_record_that_lives_for_ever_from_now_on_needs_no_expiry_entry() {
     let mut shard = Shard::new(true);
     shard.insert(sid(1), record(10, 1));
     renew(&mut shard, &sid(1), NEVER, 2);
@@ -77,7 +77,7 @@ fn a_record_that_lives_for_ever_from_now_on_needs_no_ticket() {
 }
 
 #[test]
-fn ever_shorter_lives_do_not_pile_up_tickets() {
+fn ever_shorter_lives_do_not_pile_up_expiry_entries() {
     let mut shard = Shard::new(true);
     shard.insert(sid(1), record(NEVER, 1));
     for step in 1..=10_000 {
@@ -90,7 +90,7 @@ fn ever_shorter_lives_do_not_pile_up_tickets() {
 }
 
 #[test]
-fn removed_and_written_anew_records_do_not_pile_up_tickets() {
+fn removed_and_written_anew_records_do_not_pile_up_expiry_entries() {
     let mut shard = Shard::new(true);
     for step in 1..=10_000 {
         shard.insert(sid(step % 7), record(1000, step));
@@ -102,7 +102,7 @@ fn removed_and_written_anew_records_do_not_pile_up_tickets() {
 }
 
 #[test]
-fn shedding_keeps_the_tickets_of_living_records() {
+fn shedding_keeps_the_expiry_entries_of_living_records() {
     let mut shard = Shard::new(true);
     for number in 0..100 {
         shard.insert(sid(number), record(500, number));

@@ -85,7 +85,7 @@ impl Table {
     }
 
     fn reads(&mut self, sid: &Sid, now: Millis) -> bool {
-        let found = self.get(sid, now, &mut Vec::new(), |_| ());
+        let found = self.read(sid, Reading::Get, now, &mut Vec::new(), |_| ());
         self.validate();
         found.is_some()
     }
@@ -123,7 +123,7 @@ fn numbered(numbers: impl IntoIterator<Item = u64>) -> Vec<Sid> {
 }
 
 #[test]
-fn eviction_is_by_least_recent_use_across_all_parts() {
+fn eviction_is_by_least_recent_use_across_all_shards() {
     let mut table = limited(300);
     for number in 0..300 {
         assert_eq!(table.write(&sid(number), 0, NEVER), []);
@@ -242,7 +242,7 @@ fn a_prune_leaves_what_was_given_a_longer_life() {
 }
 
 #[test]
-fn a_ticket_that_an_earlier_one_took_the_place_of_comes_to_nothing() {
+fn an_expiry_entry_that_an_earlier_one_replaced_does_nothing() {
     let mut table = unlimited();
     for expires in [1000, 10, 2000] {
         table.write(&sid(1), 0, expires);
@@ -314,7 +314,7 @@ fn a_prune_spares_what_is_alive_by_a_clock_that_was_set_back() {
         },
         |table, sid, now| assert!(table.reads(sid, now)),
         |table, sid, now| {
-            assert!(table.peek(sid, now, &mut Vec::new(), |_| ()).is_some());
+            assert!(table.read(sid, Reading::Peek, now, &mut Vec::new(), |_| ()).is_some());
         },
     ];
     for use_one in uses {
@@ -491,7 +491,7 @@ fn what_is_very_much_too_much_is_evicted_in_steps() {
 }
 
 #[test]
-fn tickets_do_not_pile_up_over_all_parts() {
+fn expiry_entries_do_not_pile_up_over_all_shards() {
     let mut table = unlimited();
     let mut most = 0;
     for step in 0..20_000_u32 {
@@ -534,7 +534,7 @@ fn sids_that_share_a_hash_are_separate_and_none_is_removed_alive() {
                 }
             }
             for (sid, expires) in pair.iter().zip(expires) {
-                let found = table.get(sid, 30, &mut Vec::new(), |_| ());
+                let found = table.read(sid, Reading::Get, 30, &mut Vec::new(), |_| ());
                 assert_eq!(found.is_some(), expires >= 30);
             }
             let left = expires.iter().filter(|expires| **expires >= 30).count();
@@ -721,7 +721,7 @@ fn templates_count_for_the_budget_beyond_those_that_are_always_kept() {
     table.validate();
     assert!(table.templates.bytes() > 10_000);
     let mut read = Vec::new();
-    table.get(&sid(1999), 0, removed, |body| body.write_to(&mut read)).unwrap();
+    table.read(&sid(1999), Reading::Get, 0, removed, |body| body.write_to(&mut read)).unwrap();
     assert!(read.starts_with(br#"{"cookie":{"path":"/1999ppp"#));
 }
 
@@ -859,13 +859,13 @@ fn a_peek_uses_nothing_and_neither_it_nor_a_fetch_counts() {
     for number in 1..=3 {
         table.write(&sid(number), 0, 10);
     }
-    assert_eq!(table.peek(&sid(1), 10, removed, |_| ()), Some(()));
-    assert_eq!(table.peek(&sid(9), 10, removed, |_| ()), None);
+    assert_eq!(table.read(&sid(1), Reading::Peek, 10, removed, |_| ()), Some(()));
+    assert_eq!(table.read(&sid(9), Reading::Peek, 10, removed, |_| ()), None);
     assert_eq!(table.ids(), numbered([3, 2, 1]));
-    assert_eq!(table.fetch(&sid(1), 10, removed, |_| ()), Some(()));
+    assert_eq!(table.read(&sid(1), Reading::Fetch, 10, removed, |_| ()), Some(()));
     assert_eq!(table.ids(), numbered([1, 3, 2]));
-    assert_eq!(table.peek(&sid(2), 11, removed, |_| ()), None);
-    assert_eq!(table.fetch(&sid(3), 11, removed, |_| ()), None);
+    assert_eq!(table.read(&sid(2), Reading::Peek, 11, removed, |_| ()), None);
+    assert_eq!(table.read(&sid(3), Reading::Fetch, 11, removed, |_| ()), None);
     table.validate();
     assert_eq!(sids(std::mem::take(removed)), numbered([2, 3]), "they had expired");
     let counters = table.stats().counters;

@@ -10,8 +10,8 @@ use super::super::{SharedEngine, closing, layout};
 use super::processes::Running;
 use super::{Folder, MAP, START, State, body_ref, read};
 use crate::engine::{
-    Condition, Durable, Engine, Failure, NewCookie, Options, REMOVED_AT_ONCE, Refused, Removed,
-    Touch,
+    Condition, Durable, Engine, Failure, NewCookie, Options, REMOVED_AT_ONCE, Reading, Refused,
+    Removed, Touch,
 };
 use crate::sid::Sid;
 use crate::time::NEVER;
@@ -124,7 +124,7 @@ fn a_process_that_was_forked_off_is_told_to_open_the_store_itself() {
     engine.process += 1;
     let sid = engine.sid(b"sid");
     let errors = [
-        engine.get(&sid, START, &mut Vec::new(), &mut |_| ()).unwrap_err(),
+        engine.read(&sid, Reading::Get, START, &mut Vec::new(), &mut |_| ()).unwrap_err(),
         engine.destroy(&sid, START, &mut Vec::new()).unwrap_err(),
         engine.sync().unwrap_err(),
     ];

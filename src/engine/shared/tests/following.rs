@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::super::SharedEngine;
 use super::processes::Running;
 use super::{Folder, MAP, START, body_ref, read};
-use crate::engine::{Condition, Durable, Engine, Failure, Options};
+use crate::engine::{Condition, Durable, Engine, Failure, Options, Reading};
 use crate::time::NEVER;
 
 fn set(engine: &SharedEngine, sid: &str, body: &str) {
@@ -156,7 +156,8 @@ fn nobody_makes_locks_beside_a_process_that_has_not_noticed() {
         assert!(engine.take_notice().unwrap().contains("cannot go on"));
         // Until that has ended, operations fail at once.
         let sid = engine.sid(b"sid");
-        let error = engine.get(&sid, START, &mut Vec::new(), &mut |_| ()).unwrap_err();
+        let error =
+            engine.read(&sid, Reading::Get, START, &mut Vec::new(), &mut |_| ()).unwrap_err();
         assert_eq!(error.code(), Some("ERR_MEMORYSTORE_REPLACED"));
         assert!(engine.follow_files(Duration::from_hours(1)).is_err(), "it does not wait again");
         assert_eq!(engine.take_notice(), None, "nor is it told again");

@@ -23,12 +23,11 @@ use super::SharedEngine;
 use super::layout::{self, State};
 use super::schema::{Session, view};
 use crate::background::Maintenance;
-use crate::engine::{Engine, Options, Removed, Result};
-use crate::session::{BodyRef, BodyView, Encoding};
+use crate::engine::tests::sessions::{START, body_ref, read};
+use crate::engine::{Engine, Options, Reading, Removed};
+use crate::session::BodyView;
 use crate::sid::Sid;
 use crate::time::Millis;
-
-pub(in crate::engine) const START: Millis = 1_700_000_000_000;
 
 /// Enough for what the tests store.
 const MAP: usize = 64 << 20;
@@ -67,46 +66,25 @@ impl Drop for Folder {
     }
 }
 
-pub(in crate::engine) fn body_ref(body: &str) -> BodyRef<'_> {
-    BodyRef {
-        bytes: body.as_bytes(),
-        encoding: Encoding::Ascii,
-        is_json: body.starts_with('{') || body.starts_with('"'),
-    }
-}
-
-fn read(body: BodyView<'_>) -> String {
-    String::from_utf8(body.to_body().bytes().to_vec()).unwrap()
-}
-
-/// One of the operations that read.
-type Reading = fn(
-    &SharedEngine,
-    &Sid,
-    Millis,
-    &mut Vec<Removed>,
-    &mut dyn FnMut(BodyView<'_>),
-) -> Result<bool>;
-
 impl SharedEngine {
-    /// What `read` makes of the body that `operation` finds.
+    /// What `read` makes of the body that is found.
     fn read_by<R>(
         &self,
-        operation: Reading,
+        reading: Reading,
         (sid, now): (&Sid, Millis),
         removed: &mut Vec<Removed>,
         read: impl Fn(BodyView<'_>) -> R,
     ) -> Option<R> {
         let mut value = None;
         let mut keep = |body: BodyView<'_>| assert!(value.replace(read(body)).is_none(), "twice");
-        let is_found = operation(self, sid, now, removed, &mut keep).unwrap();
+        let is_found = self.read(sid, reading, now, removed, &mut keep).unwrap();
         assert_eq!(is_found, value.is_some());
         value
     }
 
     /// What `get` finds.
     fn found<R>(&self, sid: &Sid, now: Millis, read: impl Fn(BodyView<'_>) -> R) -> Option<R> {
-        self.read_by(Engine::get, (sid, now), &mut Vec::new(), read)
+        self.read_by(Reading::Get, (sid, now), &mut Vec::new(), read)
     }
 
     fn is_empty(&self) -> bool {

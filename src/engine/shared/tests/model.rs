@@ -6,24 +6,23 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use proptest::strategy::ValueTree;
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::Config;
 
 use super::super::SharedEngine;
 use super::super::layout::MAX_COOKIE;
 use super::super::space::PageSize;
 use super::super::writing::STEP;
-use super::{Folder, Reading, START, body_ref, read};
+use super::Folder;
 use crate::background::Maintenance;
+use crate::engine::tests::sessions::{
+    START, Session, body_ref, lifetime, new_body, ops_of, read, reading, text, timed, with_cookie,
+};
 use crate::engine::{
-    Condition, Counters, Engine, NewCookie, Options, REMOVED_AT_ONCE, Refused, Removed, Touch,
-    Touched,
+    Condition, Counters, Engine, NewCookie, Options, REMOVED_AT_ONCE, Reading, Refused, Removed,
+    Touch, Touched,
 };
 use crate::sid::Sid;
-use crate::time::{Millis, NEVER, iso};
-
-/// A session in the model: the number of its sid, and its body.
-type Session = (u32, String);
+use crate::time::Millis;
 
 struct Entry {
     sid: u32,
@@ -100,14 +99,16 @@ impl Model {
         self.remove(at)
     }
 
-    fn get(&mut self, sid: u32, removed: &mut Vec<Session>) -> Option<String> {
-        let found = self.fetch(sid, removed);
-        self.counters.hits += u64::from(found.is_some());
-        self.counters.misses += u64::from(found.is_none());
+    fn read(&mut self, sid: u32, reading: Reading, removed: &mut Vec<Session>) -> Option<String> {
+        let found = self.find(sid, removed);
+        if reading == Reading::Get {
+            self.counters.hits += u64::from(found.is_some());
+            self.counters.misses += u64::from(found.is_none());
+        }
         found
     }
 
-    fn fetch(&mut self, sid: u32, removed: &mut Vec<Session>) -> Option<String> {
+    fn find(&mut self, sid: u32, removed: &mut Vec<Session>) -> Option<String> {
         let at = self.position(sid)?;
         if self.now <= self.entries[at].expires {
             return Some(self.entries[at].body.clone());
@@ -211,7 +212,7 @@ impl Model {
         if self.now <= self.entries[at].expires && is_too_soon {
             return Ok(true);
         }
-        if self.fetch(sid, removed).is_none() {
+        if self.find(sid, removed).is_none() {
             return Ok(false);
         }
         let Some(at) = self.position(sid) else {
@@ -318,23 +319,6 @@ impl Model {
     }
 }
 
-/// A body that no other write has. Where it is JSON its cookie can be replaced.
-fn new_body(number: u64, is_json: bool, padding: usize) -> String {
-    let padding = "x".repeat(padding);
-    if is_json && number.is_multiple_of(3) {
-        format!(r#"{{"cookie":{},"n":"{number}{padding}"}}"#, timed(number))
-    } else if is_json {
-        format!(r#"{{"n":"{number}{padding}","cookie":0}}"#)
-    } else {
-        format!("body {number} {padding}")
-    }
-}
-
-fn timed(number: u64) -> String {
-    let time = iso(number.cast_signed()).unwrap();
-    format!(r#"{{"expires":"{}","path":"/"}}"#, str::from_utf8(&time).unwrap())
-}
-
 /// Whether the cookie is cut out when the body is set.
 fn is_cut(body: &str) -> bool {
     body.starts_with(r#"{"cookie":{"#)
@@ -343,12 +327,6 @@ fn is_cut(body: &str) -> bool {
 fn cookie_of(body: &str) -> &str {
     let rest = body.split_once(r#""cookie":"#).unwrap().1;
     &rest[..rest.find(r#","n":"#).unwrap_or(rest.len() - 1)]
-}
-
-fn with_cookie(body: &str, cookie: &str) -> Option<String> {
-    let (before, rest) = body.split_once(r#""cookie":"#)?;
-    let after = rest.find(r#","n":"#).map_or("}", |at| &rest[at..]);
-    Some(format!(r#"{before}"cookie":{cookie}{after}"#))
 }
 
 /// Sids of several lengths, in no order.
@@ -366,8 +344,7 @@ fn number_of(sid: &Sid) -> u32 {
 }
 
 fn sessions(removed: &[Removed]) -> Vec<Session> {
-    let text = |one: &Removed| String::from_utf8(one.body.bytes().to_vec()).unwrap();
-    removed.iter().map(|one| (number_of(&one.sid), text(one))).collect()
+    removed.iter().map(|one| (number_of(&one.sid), text(&one.body))).collect()
 }
 
 fn figures(counters: &Counters) -> [u64; 8] {
@@ -385,9 +362,7 @@ fn figures(counters: &Counters) -> [u64; 8] {
 
 #[derive(Clone, Debug)]
 enum Op {
-    Get(u32),
-    Fetch(u32),
-    Peek(u32),
+    Read(u32, Reading),
     Set(u32, Millis, bool, usize),
     /// With a cookie that is so much longer than the shortest.
     Touch(u32, Millis, usize),
@@ -408,20 +383,13 @@ enum Op {
     Reopen,
 }
 
-/// How long a session lives; [`NEVER`] stands for itself.
-fn lifetime() -> impl Strategy<Value = Millis> {
-    prop_oneof![8 => 0..60_i64, 1 => -20..0_i64, 1 => Just(NEVER)]
-}
-
 fn padding() -> impl Strategy<Value = usize> {
     prop_oneof![4 => 0..20_usize, 2 => 20..300_usize, 1 => 300..1500_usize, 1 => 1500..9000_usize]
 }
 
 fn op(sids: Range<u32>) -> impl Strategy<Value = Op> {
     prop_oneof![
-        10 => sids.clone().prop_map(Op::Get),
-        2 => sids.clone().prop_map(Op::Fetch),
-        3 => sids.clone().prop_map(Op::Peek),
+        15 => (sids.clone(), reading()).prop_map(|(sid, reading)| Op::Read(sid, reading)),
         24 => (sids.clone(), lifetime(), any::<bool>(), padding())
             .prop_map(|(sid, life, is_json, padding)| Op::Set(sid, life, is_json, padding)),
         16 => (sids.clone(), lifetime(), padding())
@@ -489,13 +457,8 @@ impl Pair {
         self.engine.sid(&sid_bytes(number))
     }
 
-    fn read_by(
-        &self,
-        operation: Reading,
-        number: u32,
-        removed: &mut Vec<Removed>,
-    ) -> Option<String> {
-        self.engine.read_by(operation, (&self.sid(number), self.model.now), removed, read)
+    fn read_by(&self, reading: Reading, number: u32, removed: &mut Vec<Removed>) -> Option<String> {
+        self.engine.read_by(reading, (&self.sid(number), self.model.now), removed, read)
     }
 
     fn next_body(&mut self, is_json: bool, padding: usize) -> String {
@@ -509,17 +472,9 @@ impl Pair {
         let mut removed = Vec::new();
         let mut expected = Vec::new();
         match *op {
-            Op::Get(number) => {
-                let found = self.read_by(Engine::get, number, &mut removed);
-                assert_eq!(found, self.model.get(number, &mut expected));
-            }
-            Op::Fetch(number) => {
-                let found = self.read_by(Engine::fetch, number, &mut removed);
-                assert_eq!(found, self.model.fetch(number, &mut expected));
-            }
-            Op::Peek(number) => {
-                let found = self.read_by(Engine::peek, number, &mut removed);
-                assert_eq!(found, self.model.fetch(number, &mut expected));
+            Op::Read(number, reading) => {
+                let found = self.read_by(reading, number, &mut removed);
+                assert_eq!(found, self.model.read(number, reading, &mut expected));
             }
             Op::Set(number, life, is_json, padding) => {
                 let body = self.next_body(is_json, padding);
@@ -624,7 +579,7 @@ impl Pair {
             Touched::Renewed => Ok(true),
             Touched::NeedsRewrite => {
                 let found =
-                    self.engine.read_by(Engine::fetch, (&sid, now), removed, |body| body.read());
+                    self.engine.read_by(Reading::Fetch, (&sid, now), removed, |body| body.read());
                 let Some(read) = found else {
                     return Ok(false);
                 };
@@ -677,13 +632,6 @@ impl Pair {
     }
 }
 
-/// The same run of operations in every run of the tests.
-fn ops_of(strategy: impl Strategy<Value = Op>, count: usize) -> Vec<Op> {
-    let runner = &mut TestRunner::deterministic();
-    let ops = proptest::collection::vec(strategy, count);
-    ops.new_tree(runner).unwrap().current()
-}
-
 fn growing(sids: Range<u32>) -> impl Strategy<Value = Op> {
     let life = prop_oneof![9 => 0..3000_i64, 1 => -20..0_i64];
     let set = (sids, life, any::<bool>(), padding())
@@ -694,7 +642,7 @@ fn growing(sids: Range<u32>) -> impl Strategy<Value = Op> {
 fn shrinking(sids: Range<u32>) -> impl Strategy<Value = Op> {
     prop_oneof![
         8 => sids.clone().prop_map(Op::Destroy),
-        2 => sids.prop_map(Op::Get),
+        2 => sids.prop_map(|sid| Op::Read(sid, Reading::Get)),
         1 => (0..100_i64).prop_map(Op::Clock),
         1 => Just(Op::BeginPrune),
         4 => Just(Op::Step),

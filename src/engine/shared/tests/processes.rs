@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::super::SharedEngine;
 use super::{Folder, MAP, START, body_ref, read};
 use crate::engine::tests::conflicts::add_word;
-use crate::engine::{Condition, Durable, Engine, Options};
+use crate::engine::{Condition, Durable, Engine, Options, Reading};
 use crate::time::NEVER;
 
 /// Tells a child which folder is the store's.
@@ -77,7 +77,8 @@ fn obey(
         ["get", sid] => {
             let mut found = "none".into();
             let sid = opened.sid(sid.as_bytes());
-            opened.get(&sid, START, &mut Vec::new(), &mut |body| found = read(body))?;
+            opened
+                .read(&sid, Reading::Get, START, &mut Vec::new(), &mut |body| found = read(body))?;
             return Ok(found);
         }
         ["hold"] => {

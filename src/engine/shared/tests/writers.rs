@@ -6,7 +6,7 @@ use super::super::SharedEngine;
 use super::super::open::{Request, open_files};
 use super::processes::Running;
 use super::{Folder, MAP, START, body_ref};
-use crate::engine::{Condition, Engine, Failure, Options, Result};
+use crate::engine::{Condition, Engine, Failure, Options, Reading, Result};
 use crate::time::NEVER;
 
 fn set(engine: &SharedEngine, sid: &str) -> Result<()> {
@@ -43,7 +43,11 @@ fn a_writer_does_not_wait_for_ever_for_one_that_is_stopped() {
         assert_eq!(set(&engine, "late").unwrap_err().code(), Some("ERR_MEMORYSTORE_BUSY"));
     }
     // Who reads does not wait at all.
-    assert!(engine.get(&engine.sid(b"early"), START, &mut Vec::new(), &mut |_| ()).unwrap());
+    assert!(
+        engine
+            .read(&engine.sid(b"early"), Reading::Get, START, &mut Vec::new(), &mut |_| ())
+            .unwrap()
+    );
 
     assert_eq!(stopped.obey("go on"), "done");
     set(&engine, "late").unwrap();
