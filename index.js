@@ -24,9 +24,6 @@ const { mergeCookie, rewrite, writeNew, writeTied } = require('./lib/write.js')
 /** How many sessions are read in one turn of the event loop. */
 const SESSIONS_A_TURN = 200
 
-/** A version that nothing stored has. */
-const NO_VERSION = 0
-
 /**
  * The property that holds the state of a store. Not private fields: a Proxy of the store, or an
  * object that inherits from it, has to find the state too.
@@ -90,7 +87,7 @@ function createMemoryStore(session) {
       } catch (err) {
         return fail(fn, err)
       }
-      const version = isTelling && data ? native.version() : NO_VERSION
+      const version = isTelling && data ? native.version() : undefined
       if (disposal) disposal.ofRemoved()
       if (!data) return giveNothing(fn)
 
