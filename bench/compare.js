@@ -11,6 +11,7 @@
 
 const { execFileSync } = require('node:child_process')
 const { join, resolve } = require('node:path')
+const { KINDS } = require('./measurements/operations.js')
 const { OURS } = require('./stores.js')
 
 const ROUNDS = 7
@@ -33,7 +34,8 @@ function main([folder, ...counts]) {
 }
 
 function measure(build, count) {
-  const params = { store: OURS, count, size: 400, cookie: 'plain', blocks: 5, calls: 20000 }
+  const kinds = [...KINDS, 'set, merging']
+  const params = { store: OURS, count, size: 400, cookie: 'plain', blocks: 5, calls: 20000, kinds }
   const output = execFileSync(
     process.execPath,
     ['--expose-gc', '--max-old-space-size=8192', MEASUREMENT, JSON.stringify(params)],

@@ -159,8 +159,9 @@ async function timeOperations({ store, make, grow, count, kinds, blocks, calls, 
   // The first block warms up and is not counted.
   for (let block = -1; block < blocks; block++) {
     for (const kind of kinds) {
-      const { prepare, start, after } = OPERATIONS[kind]
+      const { prepare, before, start, after } = OPERATIONS[kind]
       const plan = prepare({ pool, count, calls, block, blocks })
+      await before?.(store, plan)
       globalThis.gc?.({ type: 'minor' })
       const begin = process.hrtime.bigint()
       await pump(plan.sids.length, window, (n, next) => start(store, plan, n, next))
@@ -207,6 +208,21 @@ const OPERATIONS = {
     after: (store, { sids }) =>
       pump(sids.length, WINDOW, (n, next) => store.destroy(sids[n], next)),
   },
+  // The second of two requests that changed the same session. Only for stores that merge.
+  'set, merging': {
+    prepare: existing,
+    before: async (store, plan) => {
+      plan.sessions = []
+      for (const [n, sid] of plan.sids.entries()) {
+        const [first, second] = [await request(store, sid), await request(store, sid)]
+        first.first = n
+        await call(store, 'set', sid, first)
+        second.second = n
+        plan.sessions.push(second)
+      }
+    },
+    start: (store, { sids, sessions }, n, next) => store.set(sids[n], sessions[n], next),
+  },
   touch: {
     prepare: existing,
     start: (store, { sids, sessions }, n, next) => store.touch(sids[n], sessions[n], next),
@@ -220,6 +236,11 @@ const OPERATIONS = {
         else store.touch(sids[n], sessions[n], next)
       }),
   },
+}
+
+/** The session that a request gets, as express-session makes it. */
+async function request(store, sid) {
+  return store.createSession({ sessionID: sid }, await call(store, 'get', sid))
 }
 
 function lost(session) {

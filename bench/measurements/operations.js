@@ -21,7 +21,7 @@ async function measure(params, tell) {
     await harness.load(store, make, 0, count, tell)
     await harness.check(params.store, store, make, count)
     const plan = { store, make, grow, count, blocks }
-    const kinds = module.exports.KINDS
+    const { kinds = module.exports.KINDS } = params
 
     const result = {
       us: await harness.timeOperations({ ...plan, kinds, calls, window: harness.WINDOW }),
