@@ -26,6 +26,9 @@ pub(super) struct Backlog {
     pub(super) is_sweeping: bool,
     /// Set while there is more to evict: the session that was written last, which must stay.
     pub(super) kept: Option<Vec<u8>>,
+    /// How many steps are under way, on the background thread or a caller's. What they remove is
+    /// in `pruned` when they end.
+    pub(super) steps_under_way: usize,
     /// What was removed, until it is taken.
     pub(super) pruned: VecDeque<Removed>,
     /// Why the last prune ended early, until it is told.
@@ -36,7 +39,7 @@ impl Backlog {
     /// Fails, once, if a prune has ended early.
     pub(super) fn is_busy(&mut self) -> Result<bool> {
         let failure = self.failure.take();
-        failure.map_or(Ok(self.has_steps() || !self.pruned.is_empty()), Err)
+        failure.map_or(Ok(self.has_more_to_give()), Err)
     }
 
     pub(super) fn take_pruned(&mut self, limit: usize, removed: &mut Vec<Removed>) -> bool {
@@ -45,7 +48,12 @@ impl Backlog {
         if self.pruned.is_empty() {
             self.pruned = VecDeque::new();
         }
-        self.has_steps() || !self.pruned.is_empty()
+        self.has_more_to_give()
+    }
+
+    /// Whether there is something in `pruned`, or may be soon.
+    fn has_more_to_give(&self) -> bool {
+        self.has_steps() || self.steps_under_way > 0 || !self.pruned.is_empty()
     }
 
     /// Keeps a prune that is under way from removing what is alive at `now`, the time of a write.
@@ -63,6 +71,30 @@ impl Backlog {
     /// Lets the steps evict what there is no room for, but not the session `kept`.
     pub(super) fn evict_later(&mut self, kept: &[u8]) {
         self.kept = Some(kept.into());
+    }
+
+    /// Begins a step of the prune, if there is one. [`Self::end_step`] has to follow.
+    pub(super) fn begin_prune_step(&mut self) -> Option<Prune> {
+        self.steps_under_way += usize::from(self.prune.is_some());
+        self.prune
+    }
+
+    /// As [`Self::begin_prune_step`], of the sweep.
+    pub(super) fn begin_sweep_step(&mut self) -> bool {
+        self.steps_under_way += usize::from(self.is_sweeping);
+        std::mem::take(&mut self.is_sweeping)
+    }
+
+    /// As [`Self::begin_prune_step`], of the eviction. Returns the session that must stay.
+    pub(super) fn begin_eviction_step(&mut self) -> Option<Vec<u8>> {
+        self.steps_under_way += usize::from(self.kept.is_some());
+        self.kept.take()
+    }
+
+    /// Ends a step, which removed this.
+    pub(super) fn end_step(&mut self, removed: Vec<Removed>) {
+        self.steps_under_way -= 1;
+        self.pruned.extend(removed);
     }
 
     pub(super) fn has_steps(&self) -> bool {

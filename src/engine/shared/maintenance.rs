@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use super::backlog::{Backlog, Prune};
+use super::backlog::Prune;
 use super::error::Result;
 use super::handle::SharedEngine;
 use super::layout::Due;
@@ -57,7 +57,7 @@ impl SharedEngine {
     /// Does a step of the prune that is under way. Returns whether there is more to do. If it
     /// fails, the prune is over.
     fn prune_a_little(&self) -> Result<bool> {
-        let Some(Prune { began, .. }) = self.backlog.lock().prune else {
+        let Some(Prune { began, .. }) = self.backlog.lock().begin_prune_step() else {
             return Ok(false);
         };
         let mut removed = Vec::new();
@@ -67,7 +67,7 @@ impl SharedEngine {
             prune.map_or(Ok(false), |prune| writing.prune(prune.now))
         });
         let mut backlog = self.backlog.lock();
-        self.keep(&mut backlog, removed);
+        backlog.end_step(self.wanted(removed));
         // Another one may have begun meanwhile.
         if matches!(more, Ok(true)) || backlog.prune.is_none_or(|prune| prune.began != began) {
             return Ok(backlog.prune.is_some());
@@ -81,30 +81,32 @@ impl SharedEngine {
     }
 
     fn sweep_a_little(&self) {
-        if std::mem::take(&mut self.backlog.lock().is_sweeping) {
-            let mut removed = Vec::new();
-            let more = self.writing(&[], 0, &mut removed, |writing| writing.sweep(STEP));
-            let mut backlog = self.backlog.lock();
-            self.keep(&mut backlog, removed);
-            // If it fails, the next prune goes on with it.
-            backlog.is_sweeping |= more.is_ok_and(|more| more);
+        if !self.backlog.lock().begin_sweep_step() {
+            return;
+        }
+        let mut removed = Vec::new();
+        let more = self.writing(&[], 0, &mut removed, |writing| writing.sweep(STEP));
+        let mut backlog = self.backlog.lock();
+        backlog.end_step(self.wanted(removed));
+        // If it fails, the next prune goes on with it.
+        if matches!(more, Ok(true)) {
+            backlog.sweep_later();
         }
     }
 
     fn evict_a_little(&self) {
-        let kept = self.backlog.lock().kept.take();
+        let kept = self.backlog.lock().begin_eviction_step();
         if let Some(kept) = kept {
             let mut removed = Vec::new();
             // It asks for the next step itself. If it fails, the next write goes on with it.
             let _ = self.writing(&kept, 0, &mut removed, |writing| writing.evict(&kept));
-            self.keep(&mut self.backlog.lock(), removed);
+            self.backlog.lock().end_step(self.wanted(removed));
         }
     }
 
-    fn keep(&self, backlog: &mut Backlog, removed: Vec<Removed>) {
-        if self.options.keep_removed {
-            backlog.pruned.extend(removed);
-        }
+    /// What the caller wants of it: all or nothing.
+    fn wanted(&self, removed: Vec<Removed>) -> Vec<Removed> {
+        if self.options.keep_removed { removed } else { Vec::new() }
     }
 
     fn count_prune(&self, began: Instant) {
