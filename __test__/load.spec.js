@@ -12,8 +12,12 @@ const { ROOT, runScript } = require('./helpers/process.js')
 /** The package as it is without a platform package: the JavaScript, and debug. */
 let bare
 
+/** For binaries that do not load. */
+let scratch
+
 test.before(async () => {
   bare = await mkdtemp(join(tmpdir(), 'memorystore-rs-load-'))
+  scratch = await mkdtemp(join(tmpdir(), 'memorystore-rs-load-'))
   const names = ['index.js', 'lib', 'binding.js', 'package.json']
   const modules = ['node_modules/debug', 'node_modules/ms']
   for (const name of [...names, ...modules]) {
@@ -21,7 +25,9 @@ test.before(async () => {
   }
 })
 
-test.after.always(() => bare && rm(bare, { recursive: true }))
+test.after.always(async () => {
+  for (const folder of [bare, scratch]) if (folder) await rm(folder, { recursive: true })
+})
 
 test('without a binary, require says for which platform there is none', async (t) => {
   const { code, message } = await load(bare)
@@ -94,9 +100,9 @@ for (const [what, { name, content }] of Object.entries(WRONG)) {
 
 // ---- a binary that is there
 
-/** A copy of the built binary, changed. */
+/** A copy of the built binary, changed, in a folder of its own: tests run at the same time. */
 async function changedBinary(name, change) {
-  const file = join(bare, name)
+  const file = join(await mkdtemp(join(scratch, 'changed-')), name)
   await writeFile(file, change(await readFile(builtBinary())))
   return file
 }
