@@ -1,0 +1,41 @@
+'use strict'
+
+/**
+ * The libraries through which a store reaches Redis: which one the user's client is of.
+ *
+ * A link duplicates that client. It never uses, changes, connects or closes it. The client is
+ * recognised by its methods: no library is loaded here, so that none has to be installed.
+ */
+
+const { kindOf } = require('../../options.js')
+const { NodeRedisLink } = require('./node-redis.js')
+
+/** The class of the link for each kind of client, and the methods that only such a client has. */
+const KINDS = [
+  [NodeRedisLink, ['sendCommand', 'duplicate', 'unref', 'withTypeMapping', 'createPool']],
+]
+
+/**
+ * @param client the user's client, connected or not
+ * @param handlers `invalidated(keys)`, `changed()` and `failed(error)`
+ * @throws {TypeError} if it is not a client of a library that is known
+ */
+function openLink(client, handlers, { isBinary }) {
+  const Link = KINDS.find(([, methods]) => methods.every((name) => isMethod(client, name)))?.[0]
+  if (Link === undefined) throw clientError(client)
+  return new Link(client, handlers, { isBinary })
+}
+
+function isMethod(client, name) {
+  return typeof client === 'object' && client !== null && typeof client[name] === 'function'
+}
+
+function clientError(client) {
+  const error = new TypeError(
+    `memorystore-rs: the option \`redis\` is ${kindOf(client)}; it has to be a client of node-redis 5 or 6 (createClient, createCluster or createSentinel), ioredis 5 or 6, or iovalkey: new MemoryStore({ redis: createClient() })`,
+  )
+  error.code = 'ERR_INVALID_ARG_TYPE'
+  return error
+}
+
+module.exports = { openLink }
