@@ -160,6 +160,12 @@ impl Engine for MemoryEngine {
         Ok(self.with_table(|table| table.destroy(sid, now, removed)))
     }
 
+    fn discard(&self, sid: &Sid, _: &mut Vec<Removed>) -> Result<()> {
+        let discarded = self.with_table(|table| table.discard(sid));
+        drop(discarded);
+        Ok(())
+    }
+
     fn length(&self) -> Result<usize> {
         Ok(self.table.lock().len())
     }
