@@ -5,7 +5,7 @@
  * are sids and sessions.
  */
 
-module.exports = { bare, offlineError, strippedOf }
+module.exports = { bare, lostError, offlineError, strippedOf }
 
 /**
  * Returns `promise`. Its error is stripped before any handler that is added later sees it; this
@@ -34,4 +34,8 @@ const ARGS = ', with args beginning with:'
 
 function offlineError() {
   return new Error('memorystore-rs: there is no connection to Redis')
+}
+
+function lostError() {
+  return new Error('memorystore-rs: the connection to Redis was lost')
 }

@@ -8,11 +8,13 @@
  */
 
 const { kindOf } = require('../../options.js')
+const { IoredisLink } = require('./ioredis.js')
 const { NodeRedisLink } = require('./node-redis.js')
 
 /** The class of the link for each kind of client, and the methods that only such a client has. */
 const KINDS = [
   [NodeRedisLink, ['sendCommand', 'duplicate', 'unref', 'withTypeMapping', 'createPool']],
+  [IoredisLink, ['call', 'callBuffer', 'duplicate', 'defineCommand', 'scanStream']],
 ]
 
 /**
