@@ -13,6 +13,7 @@ const { debug, tag } = require('./lib/log.js')
 const { merge } = require('./lib/merge.js')
 const { NativeEngine } = require('./lib/native/engine.js')
 const { readOptions } = require('./lib/options.js')
+const { openRedis } = require('./lib/redis/open.js')
 const { State } = require('./lib/state.js')
 const { ttlOf } = require('./lib/ttl.js')
 
@@ -48,14 +49,16 @@ function createMemoryStore(session) {
     }
 
     constructor(options = {}) {
-      const { values, native, syncPeriod } = readOptions(options)
+      const { values, native, syncPeriod, remote } = readOptions(options)
       super(options)
 
       this.options = values
       this.serializer = options.serializer || JSON
       this.store = {}
       const state = new State(values, isTelling, isNew)
-      state.engine = new NativeEngine(state, this.store, native, syncPeriod)
+      state.engine = remote
+        ? openRedis(state, values.redis, remote, this.serializer)
+        : new NativeEngine(state, this.store, native, syncPeriod)
       Object.defineProperty(this, STATE, { value: state })
       debug('Init MemoryStore')
 

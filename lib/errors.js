@@ -14,7 +14,11 @@ module.exports = {
   ofThisRealm,
   openingError,
   refusalError,
+  refusedByServerError,
+  reservedSidError,
   sidError,
+  timeoutError,
+  unavailableError,
 }
 
 // Why a native write was refused; see src/node/codes.rs.
@@ -95,8 +99,43 @@ function closedError(method) {
   )
 }
 
-function errorOf(message, code) {
-  const error = new Error(message)
+/** The server cannot be reached, or will answer otherwise in a moment. */
+function unavailableError(cause) {
+  return errorOf(
+    'memorystore-rs: there is no connection to Redis, or it cannot serve at the moment; see `cause`',
+    'ERR_MEMORYSTORE_UNAVAILABLE',
+    cause,
+  )
+}
+
+function timeoutError(method, timeout) {
+  return errorOf(
+    `memorystore-rs: ${method}() had no answer within the option \`timeout\` (${timeout} ms); a write may have been done`,
+    'ERR_MEMORYSTORE_TIMEOUT',
+  )
+}
+
+/** The server has answered with an error: it is full, or the account may not do this. */
+function refusedByServerError(cause) {
+  const [code] = /^[A-Z]+/.exec(cause.message)
+  return errorOf(
+    `memorystore-rs: Redis refused a command with ${code}; see \`cause\``,
+    'ERR_MEMORYSTORE_REFUSED',
+    cause,
+  )
+}
+
+/** With Redis, some sids would be stored where the tombstone of another one is. */
+function reservedSidError() {
+  const error = new RangeError(
+    'memorystore-rs: the sid has the form of the key under which a destroyed session is remembered; the session was not stored',
+  )
+  error.code = 'ERR_INVALID_ARG_VALUE'
+  return error
+}
+
+function errorOf(message, code, cause) {
+  const error = new Error(message, cause === undefined ? undefined : { cause })
   if (code !== undefined) error.code = code
   return error
 }

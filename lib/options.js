@@ -21,6 +21,18 @@ const LEAST_MAP_SIZE = 1024 ** 2
 /** How often changes to that file are written to the disk, in milliseconds. */
 const SYNC_PERIOD = 1000
 
+/** How long a call waits for the answer of a server, in milliseconds. */
+const TIMEOUT = 2000
+
+/** How long what was read is served if the server says nothing, in milliseconds. */
+const MAX_STALE = 1000
+
+/** What a near-cache holds at most if no limit is given, in bytes. */
+const NEAR_CACHE_BYTES = 64 * 1024 ** 2
+
+/** What connect-redis puts before a sid. */
+const PREFIX = 'sess:'
+
 const MILLISECONDS = 'a positive number of milliseconds'
 
 /** For each option, what is wrong with a value, if anything is. */
@@ -82,6 +94,17 @@ const CHECKS = {
     return 'a number of milliseconds; every touch is done'
   },
   noDisposeOnSet: checkBoolean,
+  redis: () => undefined,
+  prefix: (_value, { redis }) => (isGiven(redis) ? undefined : WITHOUT_REDIS),
+  timeout: checkOfRemote((value) => value > 0, `${MILLISECONDS}; it acts as ${TIMEOUT}`),
+  maxStale: checkOfRemote(
+    (value) => value >= 0,
+    `a number of milliseconds, or 0; it acts as ${MAX_STALE}`,
+  ),
+  staleIfError: checkOfRemote(
+    (value) => value >= 0,
+    'a number of milliseconds, or 0; it acts as 0',
+  ),
   serializer: (value) => {
     if (typeof value?.stringify === 'function' && typeof value.parse === 'function') {
       return undefined
@@ -95,14 +118,19 @@ const CHECKS = {
 
 const checkConflict = checkOneOf(['merge', 'overwrite'], 'a function')
 
+/** What an option that only stores on Redis use should be. */
+const WITHOUT_REDIS = 'given together with `redis` only; it is ignored'
+
 /** What an option that only stores on a path use should be. */
 const WITHOUT_PATH = 'given together with `path` only; it is ignored'
 
 /**
- * Returns the `values` that become `store.options`, the options as the `native` store takes them,
- * and the `syncPeriod` in milliseconds, 0 if there is none.
+ * Returns the `values` that become `store.options`, and what the engine takes: the options of the
+ * `native` store and the `syncPeriod` in milliseconds, 0 if there is none, or those of a `remote`
+ * one.
  *
- * @throws {TypeError} if `options` is null, or `name`, `path` or `mapSize` cannot be used
+ * @throws {TypeError} if `options` is null, or `name`, `path`, `mapSize`, `redis` or `prefix` cannot
+ *   be used
  * @throws {RangeError} if `mapSize` is too small
  */
 function readOptions(options) {
@@ -126,6 +154,7 @@ function readOptions(options) {
   for (const name of BEYOND_MEMORYSTORE) {
     if (given[name] !== undefined) values[name] = given[name]
   }
+  if (isGiven(values.redis)) return { values, remote: remoteOptions(values) }
   return { values, native: nativeOptions(values), syncPeriod: syncPeriodOf(values) }
 }
 
@@ -139,7 +168,43 @@ const BEYOND_MEMORYSTORE = [
   'path',
   'mapSize',
   'syncPeriod',
+  'redis',
+  'prefix',
+  'timeout',
+  'maxStale',
+  'staleIfError',
 ]
+
+/** The options of a store on Redis. */
+function remoteOptions(values) {
+  for (const other of ['path', 'name']) {
+    if (values[other] === undefined) continue
+    throw new TypeError(
+      `memorystore-rs: the options \`redis\` and \`${other}\` cannot be combined; all stores with the same Redis and \`prefix\` already share their sessions`,
+    )
+  }
+  const { prefix = PREFIX, touchAfter } = values
+  if (typeof prefix !== 'string') {
+    throw new TypeError(
+      `memorystore-rs: the option \`prefix\` is ${kindOf(prefix)}; it has to be a string`,
+    )
+  }
+  const [max, maxBytes] = [limit(values.max), limit(values.maxBytes)]
+  const isLimited = max !== Infinity || maxBytes !== Infinity
+  return {
+    prefix,
+    timeout: millisecondsOf(values.timeout, 1, TIMEOUT),
+    maxStale: millisecondsOf(values.maxStale, 0, MAX_STALE),
+    staleIfError: millisecondsOf(values.staleIfError, 0, 0),
+    touchAfter: touchAfter === undefined ? undefined : millisecondsOf(touchAfter, 0, 0),
+    limits: { max, maxBytes: isLimited ? maxBytes : NEAR_CACHE_BYTES },
+  }
+}
+
+function millisecondsOf(value, least, byDefault) {
+  if (value === false) return least
+  return Number.isFinite(value) && value >= 0 ? Math.max(least, value) : byDefault
+}
 
 /** The options as the native store takes them. */
 function nativeOptions(values) {
@@ -242,6 +307,15 @@ function checkOneOf(words, ...other) {
   const [byDefault] = words
   const list = [...words.map((word) => `'${word}'`), ...other].join(' or ')
   return (value) => (words.includes(value) ? undefined : `${list}; it acts as '${byDefault}'`)
+}
+
+/** A check for a number of milliseconds that only stores on a server use. */
+function checkOfRemote(isRight, expected) {
+  return (value, { redis }) => {
+    if (!isGiven(redis)) return WITHOUT_REDIS
+    if (value === false) return undefined
+    return Number.isFinite(value) && isRight(value) ? undefined : expected
+  }
 }
 
 /** A number as it is, anything else by its type. */
