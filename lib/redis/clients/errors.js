@@ -5,32 +5,31 @@
  * are sids and sessions.
  */
 
-module.exports = { bare, lostError, offlineError, strippedOf }
+module.exports = { lostError, offlineError, silentError, strippedOf }
 
-/**
- * Returns `promise`. Its error is stripped before any handler that is added later sees it; this
- * costs less than another promise in between.
- */
-function bare(promise) {
-  promise.catch(strippedOf)
-  return promise
-}
+/** Where such a message begins to tell what was sent, or what was answered. */
+const TELLS = [', with args beginning with:', ' Last reply:']
 
 /** The error itself, with neither command nor arguments. */
 function strippedOf(error) {
   if (!(error instanceof Object)) return error
   // ioredis and iovalkey
   if ('command' in error) delete error.command
-  // What servers say of a command they do not know ends with its first arguments.
   const { message } = error
-  const end = typeof message === 'string' ? message.indexOf(ARGS) : -1
-  if (end === -1) return error
-  error.message = message.slice(0, end)
-  if (typeof error.stack === 'string') error.stack = error.stack.replace(message, error.message)
+  if (typeof message !== 'string') return error
+  for (const tell of TELLS) {
+    const end = message.indexOf(tell)
+    if (end !== -1) shorten(error, message.slice(0, end))
+  }
   return error
 }
 
-const ARGS = ', with args beginning with:'
+function shorten(error, message) {
+  // The stack repeats the message, which may have several lines.
+  if (typeof error.stack === 'string')
+    error.stack = error.stack.replace(error.message, () => message)
+  error.message = message
+}
 
 function offlineError() {
   return new Error('memorystore-rs: there is no connection to Redis')
@@ -38,4 +37,9 @@ function offlineError() {
 
 function lostError() {
   return new Error('memorystore-rs: the connection to Redis was lost')
+}
+
+/** A server that is stopped accepts connections, but never answers the handshake. */
+function silentError() {
+  return new Error('memorystore-rs: Redis does not answer a new connection')
 }

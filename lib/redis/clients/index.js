@@ -8,13 +8,13 @@
  */
 
 const { kindOf } = require('../../options.js')
-const { IoredisLink } = require('./ioredis.js')
-const { NodeRedisLink } = require('./node-redis.js')
+const ioredis = require('./ioredis.js')
+const nodeRedis = require('./node-redis.js')
 
-/** The class of the link for each kind of client, and the methods that only such a client has. */
+/** For each kind of client, what links it, and the methods that only such a client has. */
 const KINDS = [
-  [NodeRedisLink, ['sendCommand', 'duplicate', 'unref', 'withTypeMapping', 'createPool']],
-  [IoredisLink, ['call', 'callBuffer', 'duplicate', 'defineCommand', 'scanStream']],
+  [nodeRedis.linkClient, ['sendCommand', 'duplicate', 'unref', 'withTypeMapping', 'createPool']],
+  [ioredis.linkClient, ['call', 'callBuffer', 'duplicate', 'defineCommand', 'scanStream']],
 ]
 
 /**
@@ -23,9 +23,9 @@ const KINDS = [
  * @throws {TypeError} if it is not a client of a library that is known
  */
 function openLink(client, handlers, { isBinary }) {
-  const Link = KINDS.find(([, methods]) => methods.every((name) => isMethod(client, name)))?.[0]
-  if (Link === undefined) throw clientError(client)
-  return new Link(client, handlers, { isBinary })
+  const link = KINDS.find(([, methods]) => methods.every((name) => isMethod(client, name)))?.[0]
+  if (link === undefined) throw clientError(client)
+  return link(client, handlers, { isBinary })
 }
 
 function isMethod(client, name) {

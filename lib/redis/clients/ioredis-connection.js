@@ -6,13 +6,12 @@
  */
 
 const { clearTimeout, setTimeout } = require('node:timers')
-const { bare, lostError, strippedOf } = require('./errors.js')
+const { lostError, offlineError, silentError } = require('./errors.js')
 
 /** How long the library lets a connection take, in milliseconds, unless the user says another. */
 const CONNECT_TIMEOUT = 10_000
 
 class IoredisConnection {
-  isReady = false
   #redis
   #handlers
   #timer
@@ -21,30 +20,25 @@ class IoredisConnection {
   /**
    * Never throws.
    *
-   * @param duplicate makes the client, which must not connect by itself
-   * @param handlers `up()`, and `lost(error)` once, before `up` or after it
+   * @param create makes a client that does not connect by itself
+   * @param handlers `up()`, and `lost(error)` at most once, before `up` or after it; none is called
+   *   before this returns, and none after `end`
    */
-  open(duplicate, handlers) {
+  constructor(create, handlers) {
     this.#handlers = handlers
-    try {
-      this.#redis = duplicate()
-      this.#listen()
-      this.#limit()
-      this.#redis.connect().catch(() => {})
-    } catch (err) {
-      this.#fail(err)
-    }
+    this.#open(create).catch((err) => this.#fail(err))
   }
 
   call(args) {
-    return bare(this.#redis.call(...args))
+    return this.#redis?.call(...args) ?? Promise.reject(offlineError())
   }
 
+  /** The same for replies that are Buffers. */
   callBuffer(args) {
-    return bare(this.#redis.callBuffer(...args))
+    return this.#redis?.callBuffer(...args) ?? Promise.reject(offlineError())
   }
 
-  /** Subscribes to `channel`; calls `received` with what is published, which may be an array. */
+  /** Calls `received` with what is published on `channel`, which may be an array. */
   subscribe(channel, received) {
     this.#redis.on('messageBuffer', (from, message) => {
       if (!this.#isOver && String(from) === channel) received(message)
@@ -52,45 +46,50 @@ class IoredisConnection {
     return this.#redis.subscribe(channel)
   }
 
-  /** Ends the connection. From here on, no handler is called. */
+  /** Where the server is, for another connection to the same one. */
+  get peer() {
+    const { remoteAddress, remotePort } = this.#redis.stream
+    return { host: remoteAddress, port: remotePort }
+  }
+
   end() {
     if (this.#isOver) return
     this.#isOver = true
-    this.isReady = false
     clearTimeout(this.#timer)
     // `disconnect` would wait for the server to end it too, and keep the process alive meanwhile.
     if (this.#redis?.stream) this.#redis.stream.destroy()
     else this.#redis?.disconnect()
   }
 
-  #listen() {
-    const redis = this.#redis
+  async #open(create) {
+    const redis = create()
+    this.#redis = redis
+    this.#limit()
     redis.on('connect', () => redis.stream?.unref?.())
     redis.on('ready', () => this.#up())
     // Also where a command of the handshake fails and the library would go on without it.
     redis.on('error', (err) => this.#fail(err))
     redis.on('end', () => this.#fail(lostError()))
+    // Where it rejects, there is an event too, which says why.
+    redis.connect().catch(() => {})
   }
 
-  /** A server that is stopped accepts connections, but never answers the handshake. */
   #limit() {
     const timeout = this.#redis.options?.connectTimeout || CONNECT_TIMEOUT
-    const error = () => new Error('memorystore-rs: Redis does not answer a new connection')
-    this.#timer = setTimeout(() => this.#fail(error()), 2 * timeout)
+    this.#timer = setTimeout(() => this.#fail(silentError()), 2 * timeout)
     this.#timer.unref()
   }
 
   #up() {
     if (this.#isOver) return
     clearTimeout(this.#timer)
-    this.isReady = true
     this.#handlers.up()
   }
 
   #fail(error) {
     if (this.#isOver) return
     this.end()
-    this.#handlers.lost(strippedOf(error))
+    this.#handlers.lost(error)
   }
 }
 

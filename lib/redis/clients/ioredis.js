@@ -1,101 +1,52 @@
 'use strict'
 
-/** A link through one client of ioredis 5 or 6, or iovalkey. */
+/** Links through the clients of ioredis 5 and 6, and of iovalkey. */
 
-const { offlineError } = require('./errors.js')
-const { IoredisConnection } = require('./ioredis-connection.js')
-const { keyPrefixOf, OPTIONS } = require('./ioredis-options.js')
-const { Redirect } = require('./redirect.js')
-const { Retry } = require('./retry.js')
+const { RedirectedConnection } = require('./redirected-connection.js')
+const { SingleLink } = require('./single.js')
 
-class IoredisLink {
-  isOrdered = false
-  isSingle = false
-  #duplicate
-  #handlers
-  #call
-  #retry = new Retry()
-  #redirect
-  /** Undefined while there is none, and after `close`. */
-  #connection
-  #isClosed = false
-  #node = { command: (args) => this.command(undefined, args) }
+module.exports = { linkClient }
 
-  constructor(user, handlers, { isBinary }) {
-    this.#duplicate = () => user.duplicate(OPTIONS)
-    this.#handlers = handlers
-    this.#call = isBinary ? 'callBuffer' : 'call'
-    this.#redirect = new Redirect(
-      this.#duplicate,
-      (args) => this.command(undefined, args),
-      handlers,
-    )
-    this.keyPrefix = keyPrefixOf(user.options)
-  }
-
-  get isReady() {
-    return this.#isUp() && this.#redirect.isSettled
-  }
-
-  get tracks() {
-    return this.#redirect.tracks
-  }
-
-  connect() {
-    this.#open()
-  }
-
-  command(_key, args) {
-    return this.#isUp() ? this.#connection[this.#call](args) : Promise.reject(offlineError())
-  }
-
-  ping() {
-    return Promise.all([this.command(undefined, ['PING']), this.#redirect.ping()])
-  }
-
-  nodes() {
-    return [this.#node]
-  }
-
-  reset() {
-    this.#redirect.end()
-    if (this.#connection !== undefined) this.#lost()
-  }
-
-  close() {
-    this.#isClosed = true
-    this.#retry.stop()
-    this.#redirect.end()
-    this.#connection?.end()
-    this.#connection = undefined
-  }
-
-  #isUp() {
-    return this.#connection !== undefined && this.#connection.isReady
-  }
-
-  #open() {
-    this.#connection = new IoredisConnection()
-    let wasUp = false
-    this.#connection.open(this.#duplicate, {
-      up: () => {
-        wasUp = true
-        this.#retry.succeeded()
-        this.#redirect.start()
-      },
-      lost: (error) => this.#lost(error, wasUp),
-    })
-  }
-
-  /** @param [error] why, unless it was ended on purpose */
-  #lost(error, wasUp = true) {
-    this.#connection.end()
-    this.#connection = undefined
-    this.#redirect.stop()
-    this.#retry.later(() => this.#open())
-    if (error !== undefined) this.#handlers.failed(error)
-    if (wasUp && !this.#isClosed) this.#handlers.changed()
-  }
+/** How the options of a connection differ from the user's. */
+const OPTIONS = {
+  // Invalidations go to a connection of RESP2: of RESP3's pushes, ioredis drops all but messages.
+  protocol: 2,
+  replyMapping: 'legacy',
+  stringNumbers: false,
+  keyPrefix: '',
+  lazyConnect: true,
+  monitor: false,
+  readOnly: false,
+  scripts: undefined,
+  himportFieldsets: undefined,
+  enableAutoPipelining: false,
+  showFriendlyErrorStack: false,
+  // Nothing waits for a connection, and nothing is sent twice.
+  enableOfflineQueue: false,
+  autoResendUnfulfilledCommands: false,
+  autoResubscribe: false,
+  maxRetriesPerRequest: 0,
+  retryStrategy: null,
+  reconnectOnError: null,
+  // The ready check needs the right to call INFO, and warns on the console without it.
+  enableReadyCheck: false,
+  commandTimeout: undefined,
+  blockingTimeout: undefined,
+  socketTimeout: undefined,
 }
 
-module.exports = { IoredisLink }
+/** A link through one client. */
+function linkClient(user, handlers, { isBinary }) {
+  const create = () => user.duplicate(OPTIONS)
+  const library = {
+    isOrdered: false,
+    isSingle: false,
+    keyPrefix: keyPrefixOf(user.options),
+    connect: (events) => new RedirectedConnection(create, events, { isBinary }),
+  }
+  return new SingleLink(library, handlers)
+}
+
+function keyPrefixOf(options) {
+  return String(options?.keyPrefix ?? '')
+}
