@@ -14,6 +14,8 @@ const nodeRedis = require('./node-redis.js')
 /** For each kind of client, what links it, and the methods that only such a client has. */
 const KINDS = [
   [nodeRedis.linkClient, ['sendCommand', 'duplicate', 'unref', 'withTypeMapping', 'createPool']],
+  [nodeRedis.linkCluster, ['sendCommand', 'duplicate', 'nodeClient', 'withTypeMapping']],
+  [ioredis.linkCluster, ['call', 'callBuffer', 'duplicate', 'nodes', 'refreshSlotsCache']],
   [ioredis.linkClient, ['call', 'callBuffer', 'duplicate', 'defineCommand', 'scanStream']],
 ]
 

@@ -2,10 +2,13 @@
 
 /** Links through the clients of ioredis 5 and 6, and of iovalkey. */
 
+const { setImmediate } = require('node:timers')
+const { ClusterLink } = require('./cluster.js')
 const { RedirectedConnection } = require('./redirected-connection.js')
 const { SingleLink } = require('./single.js')
+const { keyOf } = require('./topology.js')
 
-module.exports = { linkClient }
+module.exports = { linkClient, linkCluster }
 
 /** How the options of a connection differ from the user's. */
 const OPTIONS = {
@@ -35,6 +38,21 @@ const OPTIONS = {
   socketTimeout: undefined,
 }
 
+/** The options of a cluster that is connected for its seeds only. */
+const SEEDING = {
+  lazyConnect: true,
+  enableReadyCheck: false,
+  enableOfflineQueue: false,
+  clusterRetryStrategy: null,
+  clusterNodeRetryStrategy: null,
+  // How long the connections that it opens meanwhile may stay, in milliseconds.
+  slotsRefreshTimeout: 100,
+  slotsRefreshInterval: undefined,
+  shardedSubscribers: false,
+  scripts: undefined,
+  himportFieldsets: undefined,
+}
+
 /** A link through one client. */
 function linkClient(user, handlers, { isBinary }) {
   const create = () => user.duplicate(OPTIONS)
@@ -45,6 +63,59 @@ function linkClient(user, handlers, { isBinary }) {
     connect: (events) => new RedirectedConnection(create, events, { isBinary }),
   }
   return new SingleLink(library, handlers)
+}
+
+/** A link through a cluster. */
+function linkCluster(user, handlers, { isBinary }) {
+  /** A client of the library, of which the others are duplicates. It is there after `seeds`. */
+  let template
+  const create = (address) => template.duplicate({ ...OPTIONS, ...address })
+  const seeds = async () => {
+    const clients = await seedsOf(user)
+    template = clients[0]
+    return clients.map(({ options: { host, port } }) => ({ host, port }))
+  }
+  const library = {
+    isOrdered: false,
+    keyPrefix: keyPrefixOf(user.options),
+    seeds,
+    mapped: (address) => natMapped(user.options.natMap, address),
+    connect: (address, events) =>
+      new RedirectedConnection(() => create(address), events, { isBinary }),
+  }
+  return new ClusterLink(library, handlers)
+}
+
+/**
+ * Clients, not connected, for the servers that the user named, after the library has resolved
+ * their names. It makes them when a cluster begins to connect, which is then ended.
+ */
+async function seedsOf(user) {
+  const cluster = user.duplicate([], {
+    ...SEEDING,
+    redisOptions: { ...OPTIONS, disconnectTimeout: SEEDING.slotsRefreshTimeout },
+  })
+  const clients = []
+  try {
+    await new Promise((resolve, reject) => {
+      cluster.on('error', () => {})
+      cluster.on('+node', (client) => {
+        clients.push(client)
+        // They all come in the same turn.
+        setImmediate(resolve)
+      })
+      cluster.connect().catch(reject)
+    })
+    return clients
+  } finally {
+    cluster.disconnect()
+  }
+}
+
+function natMapped(natMap, address) {
+  const key = keyOf(address)
+  const mapped = typeof natMap === 'function' ? natMap(key) : natMap?.[key]
+  return mapped ? { host: mapped.host, port: mapped.port } : address
 }
 
 function keyPrefixOf(options) {
