@@ -7,11 +7,11 @@
  * reconnect at times of their own. This one takes only their connections to single servers.
  */
 
-const { setTimeout } = require('node:timers')
 const { offlineError, strippedOf } = require('./errors.js')
 const { Member } = require('./member.js')
 const { Retry } = require('./retry.js')
 const { slotOf } = require('./slot.js')
+const { pause, within } = require('./time.js')
 const { addressOf, keyOf, topologyOf } = require('./topology.js')
 
 /** With what a server sends a command elsewhere, or to another time. */
@@ -221,19 +221,6 @@ class ClusterLink {
   #fail(error) {
     if (!this.#isClosed) this.#handlers.failed(strippedOf(error))
   }
-}
-
-function pause(ms) {
-  return new Promise((resolve) => setTimeout(resolve, ms).unref())
-}
-
-async function within(ms, promise) {
-  promise.catch(() => {})
-  const late = pause(ms).then(() => {
-    throw offlineError()
-  })
-  late.catch(() => {})
-  return Promise.race([promise, late])
 }
 
 module.exports = { ClusterLink }

@@ -4,9 +4,9 @@
 
 const { setImmediate } = require('node:timers')
 const { ClusterLink } = require('./cluster.js')
+const { masterOf, natMapped } = require('./ioredis-sentinels.js')
 const { RedirectedConnection } = require('./redirected-connection.js')
 const { SingleLink } = require('./single.js')
-const { keyOf } = require('./topology.js')
 
 module.exports = { linkClient, linkCluster }
 
@@ -53,14 +53,15 @@ const SEEDING = {
   himportFieldsets: undefined,
 }
 
-/** A link through one client. */
+/** A link through one client, which may find its server by sentinels. */
 function linkClient(user, handlers, { isBinary }) {
-  const create = () => user.duplicate(OPTIONS)
+  const create = (place) => user.duplicate({ ...OPTIONS, ...place })
+  const locate = async () => (user.options.sentinels ? masterOf(user, OPTIONS) : {})
   const library = {
     isOrdered: false,
     isSingle: false,
     keyPrefix: keyPrefixOf(user.options),
-    connect: (events) => new RedirectedConnection(create, events, { isBinary }),
+    connect: (events) => new RedirectedConnection({ create, locate, isBinary }, events),
   }
   return new SingleLink(library, handlers)
 }
@@ -81,7 +82,7 @@ function linkCluster(user, handlers, { isBinary }) {
     seeds,
     mapped: (address) => natMapped(user.options.natMap, address),
     connect: (address, events) =>
-      new RedirectedConnection(() => create(address), events, { isBinary }),
+      new RedirectedConnection({ create, locate: async () => address, isBinary }, events),
   }
   return new ClusterLink(library, handlers)
 }
@@ -110,12 +111,6 @@ async function seedsOf(user) {
   } finally {
     cluster.disconnect()
   }
-}
-
-function natMapped(natMap, address) {
-  const key = keyOf(address)
-  const mapped = typeof natMap === 'function' ? natMap(key) : natMap?.[key]
-  return mapped ? { host: mapped.host, port: mapped.port } : address
 }
 
 function keyPrefixOf(options) {

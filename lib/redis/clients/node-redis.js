@@ -8,7 +8,7 @@ const { NodeRedisConnection } = require('./node-redis-connection.js')
 const { SingleLink } = require('./single.js')
 const { keyOf } = require('./topology.js')
 
-module.exports = { linkClient, linkCluster }
+module.exports = { linkClient, linkCluster, linkSentinel }
 
 /** The port of a server that is named without one. */
 const PORT = 6379
@@ -18,6 +18,9 @@ const BLOB_STRING = 36
 
 /** A cache that is there makes a client hand on the invalidations. */
 const PUSHES = { RESP: 3, clientSideCache: {} }
+
+/** How long a server may be silent while the master is looked for, in milliseconds. */
+const DISCOVERY_TIMEOUT = 3000
 
 /** A link through a client that `createClient` made. */
 function linkClient(user, handlers, { isBinary }) {
@@ -60,6 +63,64 @@ function linkCluster(user, handlers, { isBinary }) {
   return new ClusterLink(library, handlers)
 }
 
+/** A link to the master that sentinels name, through what `createSentinel` made. */
+function linkSentinel(user, handlers, { isBinary }) {
+  const options = optionsOf(user)
+  const start = async () => {
+    const master = await masterOf(user, options)
+    const client = master.duplicate({ ...connectionOptions(master.options, isBinary), ...PUSHES })
+    return { client, connected: client.connect() }
+  }
+  const library = {
+    isOrdered: true,
+    isSingle: true,
+    keyPrefix: keyPrefixOf(options),
+    connect: (events) => new NodeRedisConnection(start, events),
+  }
+  return new SingleLink(library, handlers)
+}
+
+/**
+ * A client of the master, which is ended already. The sentinel of the library cannot be unref'd,
+ * and sends commands again after a connection was lost; so it only finds the master.
+ */
+async function masterOf(user, { nodeClientOptions, sentinelClientOptions }) {
+  const sentinel = user.duplicate({
+    nodeClientOptions: brief(nodeClientOptions),
+    sentinelClientOptions: brief(sentinelClientOptions),
+    clientSideCache: undefined,
+    masterPoolSize: 1,
+    replicaPoolSize: 0,
+    reserveClient: false,
+    scanInterval: 0,
+    maxCommandRediscovers: 0,
+  })
+  sentinel.on('error', () => {})
+  try {
+    await sentinel.connect()
+    return await sentinel._execute(false, (client) => client)
+  } finally {
+    sentinel.destroy().catch(() => {})
+  }
+}
+
+/** Options of a connection that is there for a moment only. */
+function brief(options) {
+  const socket = { ...options?.socket, reconnectStrategy: false, socketTimeout: DISCOVERY_TIMEOUT }
+  return { ...options, socket, maintNotifications: 'disabled' }
+}
+
+/** The options of a sentinel of the library, which it hands to nobody but its duplicates. */
+function optionsOf(sentinel) {
+  let options
+  const constructor = function (given) {
+    options = given
+  }
+  const twin = Object.create(Object.create(sentinel, { constructor: { value: constructor } }))
+  twin.duplicate()
+  return options
+}
+
 /** The address of a server that the user named by a URL or the options of its socket. */
 function addressOfRoot({ url, socket }) {
   if (!url) return { host: socket?.host ?? 'localhost', port: socket?.port ?? PORT }
@@ -79,7 +140,7 @@ function connectionOptions(options, isBinary) {
     commandsQueueMaxLength: undefined,
     pingInterval: 0,
     maintNotifications: 'disabled',
-    socket: { ...options?.socket, reconnectStrategy: false },
+    socket: { ...options?.socket, reconnectStrategy: false, socketTimeout: undefined },
   }
 }
 
