@@ -2,12 +2,12 @@
 
 /** What the figures depend on: the machine and the versions, without anything that names it. */
 
-const { execFileSync } = require('node:child_process')
 const { readFileSync } = require('node:fs')
 const os = require('node:os')
+const { servers } = require('../__test__/helpers/redis-servers.js')
 const { packageVersion, OURS } = require('./stores.js')
 
-module.exports = { environment, redisVersion, heapFlag }
+module.exports = { environment, redisServer, heapFlag }
 
 const PACKAGES = [
   'memorystore',
@@ -30,7 +30,7 @@ function environment() {
     versions: {
       [OURS]: require('../package.json').version,
       ...Object.fromEntries(PACKAGES.map((name) => [name, packageVersion(name) ?? null])),
-      'redis-server': redisVersion() ?? null,
+      'redis-server': redisServer()?.version ?? null,
     },
     heapFlag: heapFlag(),
   }
@@ -44,17 +44,9 @@ function distribution() {
   }
 }
 
-/** The version of the redis-server on the PATH; undefined where there is none. */
-function redisVersion() {
-  try {
-    const output = execFileSync('redis-server', ['--version'], {
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'ignore'],
-    })
-    return /v=(\S+)/.exec(output)?.[1]
-  } catch {
-    return undefined
-  }
+/** The redis-server that connect-redis is measured with; undefined where there is none. */
+function redisServer() {
+  return servers().find(({ name }) => name === 'Redis')
 }
 
 /** The heap that every store's process gets, in all measurements but growth. */

@@ -11,9 +11,9 @@ const { existsSync, mkdirSync, readFileSync, statfsSync, writeFileSync } = requi
 const os = require('node:os')
 const { join, resolve } = require('node:path')
 const { parseArgs } = require('node:util')
-const { environment, redisVersion, heapFlag } = require('./environment.js')
+const { startServer } = require('../__test__/helpers/redis-servers.js')
+const { environment, redisServer, heapFlag } = require('./environment.js')
 const { planOf, SECTIONS } = require('./plan.js')
-const { startRedis } = require('./redis-server.js')
 const { write, describe } = require('./report.js')
 const { STORES, OURS, PATH, REDIS, makeFolder, missingPackages } = require('./stores.js')
 
@@ -168,7 +168,7 @@ function nameOf({ part, count, counts, growTo, size, cookie }) {
 function reasonToSkip(store, { count, size, part, growTo, processes }) {
   const missing = missingPackages(store)
   if (missing.length > 0) return `${missing.join(' and ')} not installed`
-  if (store === REDIS && !redisVersion()) return 'no redis-server on the PATH'
+  if (store === REDIS && !redisServer()) return 'there is no redis-server'
   const needed = (part === 'grow' ? growTo : (count ?? 0)) * (size + OVERHEAD)
   const stores = store === OURS && processes ? Math.max(...processes) : 1
   if (needed * stores > os.freemem()) return 'too little free memory'
@@ -188,7 +188,7 @@ async function measure({ section, store, params }) {
   try {
     const where = {}
     if (store === REDIS) {
-      const redis = await startRedis()
+      const redis = await startServer(redisServer())
       where.redisPort = redis.port
       stop = redis.kill
     } else if (store === PATH) {

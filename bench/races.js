@@ -247,8 +247,9 @@ const RACES = {
 /** Runs all races on the stores that are installed and prints a table. */
 async function main() {
   const { STORES, FLOOR, REDIS, missingPackages, openStore, makeFolder } = require('./stores.js')
-  const { startRedis } = require('./redis-server.js')
-  const redis = await startRedis().catch(() => undefined)
+  const { redisServer } = require('./environment.js')
+  const { startServer } = require('../__test__/helpers/redis-servers.js')
+  const redis = redisServer() && (await startServer(redisServer()))
   const folder = makeFolder()
   const where = { redisPort: redis?.port, path: folder.path }
   const names = Object.keys(STORES).filter(
@@ -264,7 +265,7 @@ async function main() {
   }
   redis?.kill()
   folder.remove()
-  if (!redis) console.log('connect-redis is missing: there is no redis-server on the PATH\n')
+  if (!redis) console.log('connect-redis is missing: there is no redis-server\n')
   console.log(`| | ${names.join(' | ')} |\n| --- |${' --- |'.repeat(names.length)}`)
   for (const [race, cells] of rows) console.log(`| ${RACES[race].title} | ${cells.join(' | ')} |`)
 }

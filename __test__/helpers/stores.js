@@ -6,6 +6,7 @@ const session = require('express-session')
 
 const createMemoryStore = require('../..')
 const createReference = require('memorystore')
+const { until } = require('./until.js')
 
 /** The class under test. */
 const MemoryStore = createMemoryStore(session)
@@ -47,21 +48,6 @@ function disposingStore(Store, options = {}) {
   const store = new Store({ ...options, dispose: (...args) => disposed.push(args) })
   return { store, disposed }
 }
-
-/** Waits until `condition()` is true, whatever clock is faked. */
-async function until(condition) {
-  const deadline = process.hrtime.bigint() + PATIENCE
-  while (!(await condition())) {
-    if (process.hrtime.bigint() > deadline) throw new Error(`never came true: ${condition}`)
-    await new Promise((resolve) => realSetTimeout(resolve, 5))
-  }
-}
-
-/** How long to wait for what has to come, in nanoseconds: it only ends what would hang. */
-const PATIENCE = 10n * 60_000_000_000n
-
-// Tests fake the global one.
-const realSetTimeout = setTimeout
 
 module.exports = {
   MemoryStore,
