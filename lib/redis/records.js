@@ -147,11 +147,16 @@ class RedisRecords {
   }
 
   /**
-   * Writes a session that was read as `read`, if what is stored is `expected.body`, or anything if
-   * `isForced`. Returns true if it was written, false if the session was destroyed since it was
-   * read, else what is stored: a Copy. If `isFinal`, any tombstone refuses the write.
+   * Writes a session if what is stored is `expected`, a Copy. Returns true if it was written, false
+   * if the session was destroyed since the writer has read it, else what is stored.
+   *
+   * @param {object} how
+   * @param {number} how.readAt when the writer has read the session
+   * @param {boolean} how.isOthers whether what is expected is not what the writer has read
+   * @param {boolean} how.isForced whether anything may be stored
+   * @param {boolean} how.isFinal whether any tombstone refuses the write
    */
-  async write(sid, read, expected, body, life, { isForced, isFinal }) {
+  async write(sid, expected, body, life, { readAt, isOthers, isForced, isFinal }) {
     if (!this.#link.isReady) await this.#connected()
     const keys = [this.#names.key(sid), this.#names.tombstone(sid)]
     const now = monotonic()
@@ -159,11 +164,11 @@ class RedisRecords {
       asArgument(expected.body),
       asArgument(body),
       pxOf(life),
-      (now - read.readAt).toFixed(3),
+      (now - readAt).toFixed(3),
       flag(now >= expected.expiresAt),
       flag(isForced),
       flag(isFinal),
-      flag(expected !== read),
+      flag(isOthers),
       leftOf(expected, now),
     ]
     const reply = await this.#change(sid, () => this.#run('write', sid, keys, args), body, life)
