@@ -69,7 +69,7 @@ class RedisRecords {
     this.#link = openLink(client, handlers, { isBinary, isTracking: maxStale > 0 })
     this.#names = new Names(this.#link.keyPrefix + prefix)
     this.#cache = new NearCache(limits, this.#link.isOrdered)
-    this.#heartbeat = new Heartbeat(this.#link, timeout, maxStale)
+    this.#heartbeat = new Heartbeat(this.#link, timeout, maxStale, handlers.failed)
     this.#probe = new Probe(timeout)
     this.#maxStale = maxStale
     this.#staleIfError = staleIfError
