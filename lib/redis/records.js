@@ -9,6 +9,8 @@
  * `Infinity` for ever. Moments are those of the monotonic clock.
  */
 
+// Captured at load time, so fake timers do not affect it.
+const { setTimeout } = require('node:timers')
 const { refusedByServerError, reservedSidError, unavailableError } = require('../errors.js')
 const { monotonic } = require('../remote/clock.js')
 const { warnOfNoTracking } = require('../warnings.js')
@@ -24,6 +26,9 @@ const TOMBSTONE = 10 * 60 * 1000
 
 /** The longest lifetime that is stored: Redis refuses what its clock cannot add. */
 const LONGEST_LIFE = 8.64e15
+
+/** How long to wait before it is tried again to prove that the server tracks, in milliseconds. */
+const PROOF_PAUSE = 1000
 
 /** How many keys a step of SCAN looks at. */
 const KEYS_A_STEP = '1000'
@@ -318,9 +323,17 @@ class RedisRecords {
   }
 
   async #prove(epoch) {
-    const isProven =
-      this.#link.tracks &&
-      (await this.#probe.proves(this.#link.nodes(), (text) => this.#names.tombstone(text)))
+    let isProven = false
+    try {
+      const nameOf = (text) => this.#names.tombstone(text)
+      isProven = this.#link.tracks && (await this.#probe.proves(this.#link, nameOf))
+    } catch (err) {
+      // A server that is full, or loads its data, can still turn out to track.
+      if (!IS_FORBIDDEN.test(err?.message)) {
+        this.#proveLater(epoch)
+        return
+      }
+    }
     if (epoch !== this.#epoch || !this.#link.isReady) return
     if (isProven) {
       this.#cache.trust()
@@ -329,6 +342,13 @@ class RedisRecords {
     }
     if (!this.#hasWarned) warnOfNoTracking()
     this.#hasWarned = true
+  }
+
+  #proveLater(epoch) {
+    const timer = setTimeout(() => {
+      if (epoch === this.#epoch) this.#prove(epoch)
+    }, PROOF_PAUSE)
+    timer.unref()
   }
 
   #failed(err) {
@@ -365,6 +385,9 @@ function flag(value) {
 
 /** Errors of a server that may answer otherwise in a moment. */
 const IS_PASSING = /^(LOADING|CLUSTERDOWN|MASTERDOWN|READONLY|TRYAGAIN|NOREPLICAS|BUSY|UNBLOCKED)\b/
+
+/** An error that the account will always get. */
+const IS_FORBIDDEN = /^NOPERM\b/
 
 /** Whether the server has answered, and refuses the command. */
 function isRefusal(err) {
