@@ -290,6 +290,12 @@ class RemoteEngine {
   }
 
   length(fn) {
+    if (this.#records.count !== undefined) {
+      return later(
+        fn,
+        this.#deadlines.run('length', () => this.#records.count()),
+      )
+    }
     const count = this.#collect('length', { length: 0 }, (found) => found.length++)
     return later(
       fn,
@@ -365,6 +371,9 @@ class RemoteEngine {
 
   async #clear() {
     const wantsOld = Boolean(this.#state.options.dispose)
+    if (!wantsOld && this.#records.clear !== undefined) {
+      return this.#deadlines.run('clear', () => this.#records.clear())
+    }
     for await (const sids of this.#scan('clear')) {
       const destroy = async (sid) => {
         const old = await this.#records.destroy(sid, wantsOld)
