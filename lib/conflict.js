@@ -14,21 +14,17 @@ const { kindOf } = require('./options.js')
 module.exports = { hasFixedTtl, merged, renewal, ttlOfMerge, withCookie }
 
 /**
- * What this request and another one have made of a session. Undefined if the two cannot be merged,
- * or if there is nothing to merge.
+ * What this request and another one have made of a session. Undefined if the two cannot be merged.
  *
  * @param {object} options what `store.options` holds
  * @param {string | Uint8Array} base the session as this request read it
  * @param {object} session what this request writes
  * @param {{body: string | Uint8Array, ttl: number}} given the same, serialized, and its lifetime
- * @param {string | Uint8Array} stored what another request stored meanwhile
+ * @param theirs the session that another request stored meanwhile
  * @param {number} life how long that one lives, in milliseconds
  */
-function merged(options, serializer, base, session, given, stored, life) {
-  // Nobody else changed the session: only its lifetime was in question.
-  if (isDeepStrictEqual(stored, base)) return undefined
-
-  const three = [base, stored, given.body].map((body) => parse(serializer, body))
+function merged(options, serializer, base, session, given, theirs, life) {
+  const three = [parse(serializer, base), theirs, parse(serializer, given.body)]
   const result =
     typeof options.conflict === 'function' ? resultOf(options.conflict, ...three) : merge(...three)
   if (result === undefined) return undefined

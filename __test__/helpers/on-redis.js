@@ -6,14 +6,18 @@
  */
 
 const { relative } = require('node:path')
+const { ageServers } = require('./aging.js')
+
+let server
+let stores = 0
+
+ageServers(() => String(server.port))
+
 const test = require('ava')
 const { createClient } = require('redis')
 const { ROOT } = require('./process.js')
 const { HOW_TO_GET, servers, startServer } = require('./redis-servers.js')
 const { runAgain } = require('./run-again.js')
-
-let url
-let stores = 0
 
 /** Runs the spec `file`. `different` and `skipped` are those of `runAgain`. */
 function runOnRedis(file, marks) {
@@ -22,14 +26,19 @@ function runOnRedis(file, marks) {
     return
   }
   test.before('the server starts', async () => {
-    const server = await startServer()
-    url = server.url
+    server = await startServer()
   })
   const adapt = (options) => {
     if (options.name !== undefined || options.path !== undefined) return undefined
-    return { ...options, redis: createClient({ url }), prefix: `store-${++stores}:` }
+    // Every touch is done, as by the other kinds of store; and the machine may be busy.
+    return {
+      touchAfter: 0,
+      ...options,
+      redis: createClient({ url: server.url }),
+      prefix: `store-${++stores}:`,
+    }
   }
-  runAgain(file, adapt, { ...marks, hidden: ['redis', 'prefix'] })
+  runAgain(file, adapt, { ...marks, hidden: ['redis', 'prefix', 'touchAfter', 'timeout'] })
 }
 
 module.exports = { runOnRedis }

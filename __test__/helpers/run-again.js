@@ -37,8 +37,9 @@ function adapted(adapt, hidden) {
         const other = given === null ? undefined : adapt(given)
         super(other ?? options)
         if (other === undefined) return
+        // The spec does not know of these.
         for (const name of hidden) {
-          if (!this.options[name]) continue
+          if (!(name in this.options) || name in given) continue
           Object.defineProperty(this.options, name, { enumerable: false })
         }
       }

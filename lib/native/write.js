@@ -5,7 +5,7 @@
  * and written in one native step, and merged with what other requests wrote meanwhile.
  */
 
-const { bodyKind, parse, toBody } = require('../body.js')
+const { bodyKind, isSameBody, parse, toBody } = require('../body.js')
 const { hasFixedTtl, merged, renewal, ttlOfMerge, withCookie } = require('../conflict.js')
 const { refusalError } = require('../errors.js')
 const { debug, tag } = require('../log.js')
@@ -105,7 +105,11 @@ function writeCompared({ native, state }, serializer, tie, session, data, ttl) {
     const life = native.expires() - now
     expected = stored === undefined ? NO_VERSION : native.version()
     if (attempt === MAX_ATTEMPTS) expected = ANY_VERSION
-    write = (stored && merged(options, serializer, tie.body, session, given, stored, life)) || given
+    // If the bodies are equal, nobody else changed the session: only its lifetime was in question.
+    write = given
+    if (!stored || isSameBody(stored, tie.body)) continue
+    const theirs = parse(serializer, stored)
+    write = merged(options, serializer, tie.body, session, given, theirs, life) ?? given
   }
 }
 

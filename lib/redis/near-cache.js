@@ -129,6 +129,11 @@ class NearCache {
     this.#beatAll()
   }
 
+  /** Removes what has expired. */
+  prune() {
+    this.#native.prune(Math.floor(monotonic()))
+  }
+
   stats() {
     return readStats(this.#native)
   }

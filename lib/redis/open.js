@@ -3,6 +3,7 @@
 /** Makes the engine of a store on Redis. */
 
 const { RemoteEngine } = require('../remote/engine.js')
+const { Form } = require('./form.js')
 const { RedisRecords } = require('./records.js')
 
 module.exports = { openRedis }
@@ -13,18 +14,5 @@ module.exports = { openRedis }
  * @throws {TypeError} if it is not a client of a library that is known
  */
 function openRedis(state, client, options, serializer) {
-  const isBinary = givesBytes(serializer)
-  return new RemoteEngine(state, new RedisRecords(client, { ...options, isBinary }), options)
-}
-
-/**
- * Whether sessions are stored as bytes, not as text: the server does not say which of the two a
- * value is, and sessions are there before this process has written one.
- */
-function givesBytes(serializer) {
-  try {
-    return typeof serializer.stringify({ cookie: {} }) !== 'string'
-  } catch {
-    return false
-  }
+  return new RemoteEngine(state, new RedisRecords(client, options, new Form(serializer)), options)
 }

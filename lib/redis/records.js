@@ -25,6 +25,9 @@ const TOMBSTONE = 10 * 60 * 1000
 /** The longest lifetime that is stored: Redis refuses what its clock cannot add. */
 const LONGEST_LIFE = 8.64e15
 
+/** How much longer than expected a session may live that nobody has renewed, in milliseconds. */
+const TOLERANCE = 1000
+
 /** How many keys a step of SCAN looks at. */
 const KEYS_A_STEP = '1000'
 
@@ -41,6 +44,7 @@ const KEYS_A_STEP = '1000'
 class RedisRecords {
   roundTrips = 0
   #link
+  #form
   #names
   #cache
   #heartbeat
@@ -57,16 +61,21 @@ class RedisRecords {
 
   /**
    * @param client the user's client
-   * @param {object} options `prefix`, `timeout`, `maxStale`, `staleIfError`, `limits` of the
-   *   near-cache, and `isBinary`, whether sessions are bytes
+   * @param {object} options `prefix`, `timeout`, `maxStale`, `staleIfError` and `limits` of the
+   *   near-cache
+   * @param {Form} form whether sessions are text or bytes
    */
-  constructor(client, { prefix, timeout, maxStale, staleIfError, limits, isBinary }) {
+  constructor(client, { prefix, timeout, maxStale, staleIfError, limits }, form) {
     const handlers = {
       invalidated: (keys) => this.#invalidated(keys),
       changed: () => this.#changed(),
       failed: (err) => this.#failed(err),
     }
-    this.#link = openLink(client, handlers, { isBinary, isTracking: maxStale > 0 })
+    this.#link = openLink(client, handlers, {
+      isBinary: form.isBinary,
+      isTracking: maxStale > 0,
+    })
+    this.#form = form
     this.#names = new Names(this.#link.keyPrefix + prefix)
     this.#cache = new NearCache(limits, this.#link.isOrdered)
     this.#heartbeat = new Heartbeat(this.#link, timeout, maxStale)
@@ -101,7 +110,7 @@ class RedisRecords {
     const readAt = monotonic()
     let copy
     try {
-      copy = copyOf(await this.#run('load', sid, [this.#names.key(sid)], []), readAt)
+      copy = this.#copyOf(await this.#run('load', sid, [this.#names.key(sid)], []), readAt)
     } finally {
       this.#cache.endRead(ticket, copy?.body, copy ? copy.expiresAt - readAt : 0)
     }
@@ -112,7 +121,7 @@ class RedisRecords {
   async peek(sid) {
     if (!this.#link.isReady) await this.#connected()
     const readAt = monotonic()
-    return copyOf(await this.#run('peek', sid, [this.#names.key(sid)], []), readAt)
+    return this.#copyOf(await this.#run('peek', sid, [this.#names.key(sid)], []), readAt)
   }
 
   /**
@@ -124,6 +133,7 @@ class RedisRecords {
     if (!this.#link.isReady) await this.#connected()
     const key = this.#names.key(sid)
     const px = pxOf(life)
+    this.#form.note(body)
     // The command itself costs the server half of what a script does.
     if (!isFinal && !wantsOld && px !== EXPIRED) {
       const expiry = px === '' ? [] : ['PX', px]
@@ -133,7 +143,7 @@ class RedisRecords {
     const keys = [key, this.#names.tombstone(sid)]
     const args = [asArgument(body), px, flag(isFinal), flag(wantsOld)]
     const reply = await this.#change(sid, () => this.#run('create', sid, keys, args), body, life)
-    return { isWritten: reply !== 0, old: typeof reply === 'number' ? undefined : reply }
+    return { isWritten: reply !== 0, old: this.#oldOf(reply) }
   }
 
   /**
@@ -154,9 +164,10 @@ class RedisRecords {
       flag(isForced),
       flag(isFinal),
       flag(expected !== read),
+      leftOf(expected, now),
     ]
     const reply = await this.#change(sid, () => this.#run('write', sid, keys, args), body, life)
-    return typeof reply === 'number' ? reply === 1 : copyOf(reply, now)
+    return typeof reply === 'number' ? reply === 1 : this.#copyOf(reply, now)
   }
 
   /**
@@ -169,13 +180,12 @@ class RedisRecords {
   async renew(sid, expected, life, { isForced }) {
     if (!this.#link.isReady) await this.#connected()
     const now = monotonic()
-    const known = isForced ? Infinity : expected.expiresAt - now
-    const left = known === Infinity ? LONGEST_LIFE : Math.ceil(known)
-    const args = [asArgument(expected.body), pxOf(life), String(left)]
+    const left = isForced ? '' : leftOf(expected, now)
+    const args = [asArgument(expected.body), pxOf(life), left]
     const keys = [this.#names.key(sid)]
     const run = () => this.#run('renew', sid, keys, args)
     const reply = await this.#change(sid, run, expected.body, life)
-    return typeof reply === 'number' ? reply !== 0 : copyOf(reply, now)
+    return typeof reply === 'number' ? reply !== 0 : this.#copyOf(reply, now)
   }
 
   /** Removes a session. Returns its body, if `wantsOld`; undefined if there was none. */
@@ -185,7 +195,7 @@ class RedisRecords {
     const keys = [this.#names.key(sid), this.#names.tombstone(sid)]
     const args = [String(TOMBSTONE), flag(wantsOld)]
     const reply = await this.#change(sid, () => this.#run('destroy', sid, keys, args))
-    return typeof reply === 'number' ? undefined : reply
+    return this.#oldOf(reply)
   }
 
   /** Yields arrays of sids, in no order; one may come twice. */
@@ -203,9 +213,9 @@ class RedisRecords {
     }
   }
 
-  /** Forgets all copies: every session is being removed. */
-  forget() {
-    this.#cache.clear()
+  /** Removes expired copies. */
+  prune() {
+    this.#cache.prune()
   }
 
   stats() {
@@ -286,6 +296,19 @@ class RedisRecords {
     return this.#first.promise
   }
 
+  /** What a reply says is stored; undefined if nothing is. */
+  #copyOf(reply, readAt) {
+    if (!Array.isArray(reply)) return undefined
+    const [body, left] = reply
+    const expiresAt = left < 0 ? Infinity : readAt + Number(left)
+    return { body: this.#form.read(body), readAt, expiresAt, cookie: undefined }
+  }
+
+  /** The session that a write has replaced, if it has asked for it. */
+  #oldOf(reply) {
+    return typeof reply === 'number' ? undefined : this.#form.read(reply)
+  }
+
   #errorOf(err) {
     return isRefusal(err) ? refusedByServerError(err) : unavailableError(err)
   }
@@ -337,20 +360,20 @@ class RedisRecords {
   }
 }
 
-/** What a reply of the load and write scripts says is stored; undefined if nothing is. */
-function copyOf(reply, readAt) {
-  if (!Array.isArray(reply)) return undefined
-  const [body, left] = reply
-  const expiresAt = left < 0 ? Infinity : readAt + Number(left)
-  return { body, readAt, expiresAt, cookie: undefined }
-}
-
 const EXPIRED = '0'
 
 /** A lifetime as scripts take it. */
 function pxOf(life) {
   if (life > LONGEST_LIFE) return ''
   return life > 0 ? String(Math.ceil(life)) : EXPIRED
+}
+
+/**
+ * For how long a copy is expected to live at most, as scripts take it: give or take what the server
+ * and the network need. Empty for ever.
+ */
+function leftOf({ expiresAt }, now) {
+  return expiresAt === Infinity ? '' : String(Math.ceil(expiresAt - now) + TOLERANCE)
 }
 
 /** Bytes as the client libraries take them. */

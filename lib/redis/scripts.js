@@ -28,6 +28,14 @@ local function destroyed_since(tombstone, age)
 end
 `
 
+/** Whether a session lives longer than this writer would have it, and than it was to live. */
+const IS_RENEWED = `
+local function is_renewed(left, px, expected)
+  if px == '' or expected == '' then return false end
+  return left < 0 or left > tonumber(px) and left > tonumber(expected)
+end
+`
+
 /** Stores a session until `px` milliseconds have passed; for ever if that is empty. */
 const STORE = `
 local function store(key, body, px)
@@ -70,41 +78,48 @@ return old or 1
    * KEYS: session, tombstone. ARGV: what is expected to be stored, body, px, the milliseconds
    * since the writer read, whether the session as it was read has expired meanwhile, whether
    * anything may be stored, whether any tombstone refuses the write, whether the writer has read
-   * something else than what is expected.
+   * something else than what is expected, for how long the session is expected to live at most.
+   *
+   * A session that lives longer, and longer than the writer would have it, was renewed by another
+   * request: then what is stored is not what is expected.
    *
    * Gives 1 if the body was written, 0 if the session was destroyed, and else the session that is
    * stored and for how long it lives.
    */
-  write: `${NOW}${DESTROYED_SINCE}${STORE}
+  write: `${NOW}${DESTROYED_SINCE}${IS_RENEWED}${STORE}
 local stored = redis.call('GET', KEYS[1])
 if ARGV[7] == '1' and redis.call('GETEX', KEYS[2]) then return 0 end
 if not stored then
   if ARGV[5] == '0' or destroyed_since(KEYS[2], ARGV[4]) then return 0 end
 elseif stored ~= ARGV[1] or ARGV[8] == '1' then
   if destroyed_since(KEYS[2], ARGV[4]) then return 0 end
-  if ARGV[6] == '0' and stored ~= ARGV[1] and stored ~= ARGV[2] then
+  if ARGV[6] == '0' and stored ~= ARGV[1] then
     return { stored, redis.call('PTTL', KEYS[1]) }
   end
+end
+if stored and ARGV[6] == '0' then
+  local left = redis.call('PTTL', KEYS[1])
+  if is_renewed(left, ARGV[3], ARGV[9]) then return { stored, left } end
 end
 store(KEYS[1], ARGV[2], ARGV[3])
 return 1
 `,
 
   /**
-   * KEYS: session. ARGV: what is expected to be stored, px, for how long the session was to live
-   * as the toucher read it.
+   * KEYS: session. ARGV: what is expected to be stored, px, for how long the session is expected
+   * to live at most.
    *
    * Gives 1 if its expiry was moved, 2 if another request has moved it further, 0 if there is no
    * session, and else the session that is stored and for how long it lives.
    */
-  renew: `
+  renew: `${IS_RENEWED}
 local stored = redis.call('GET', KEYS[1])
 if not stored then return 0 end
 local left = redis.call('PTTL', KEYS[1])
 if stored ~= ARGV[1] then return { stored, left } end
 if ARGV[2] == '' then
   redis.call('PERSIST', KEYS[1])
-elseif left > tonumber(ARGV[2]) and left > tonumber(ARGV[3]) then
+elseif is_renewed(left, ARGV[2], ARGV[3]) then
   return 2
 else
   redis.call('PEXPIRE', KEYS[1], ARGV[2])

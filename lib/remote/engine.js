@@ -15,6 +15,7 @@ const { merged, renewal, ttlOfMerge, withCookie } = require('../conflict.js')
 const { done, later } = require('../deliver.js')
 const { debug, tag } = require('../log.js')
 const { isRenewal } = require('../merge.js')
+const { every } = require('../timer.js')
 const { monotonic } = require('./clock.js')
 const { Counters } = require('./counters.js')
 const { Deadlines } = require('./deadlines.js')
@@ -42,6 +43,7 @@ class RemoteEngine {
   #turns = new Turns()
   #counters = new Counters()
   #touchAfter
+  #stopPruning = () => {}
 
   /**
    * @param timeout after which a call without an answer fails, in milliseconds
@@ -75,34 +77,43 @@ class RemoteEngine {
   }
 
   serve(key, serializer, fn) {
-    let session
+    let copy
     try {
-      const copy = this.#records.cached(key)
-      if (copy === undefined) return this.#load(key, serializer, fn)
-      session = this.#sessionOf(copy, key, serializer)
+      copy = this.#records.cached(key)
     } catch (err) {
       return fn(err)
     }
-    this.#counters.hits++
+    if (copy === undefined) return this.#load(key, serializer, fn)
     this.#counters.cacheHits++
-    return fn(null, session)
+    return this.deliver(copy, key, serializer, fn)
   }
 
   #load(key, serializer, fn) {
     this.#counters.cacheMisses++
-    const loaded = this.#deadlines.run('get', () => this.#records.load(key))
-    loaded
+    this.#deadlines
+      .run('get', () => this.#records.load(key))
       .catch((err) => this.#staleOr(err, key))
-      .then((copy) => {
-        if (copy === undefined) this.#counters.misses++
-        else this.#counters.hits++
-        return copy && this.#sessionOf(copy, key, serializer)
-      })
       .then(
         // Outside of the promise, so that what the callback throws is an uncaught exception.
-        (session) => (session === undefined ? setImmediate(fn) : setImmediate(fn, null, session)),
+        (copy) => setImmediate(deliver, this, copy, key, serializer, fn),
         (err) => setImmediate(fn, err),
       )
+  }
+
+  /** Gives the callback the session of a copy. */
+  deliver(copy, key, serializer, fn) {
+    if (copy === undefined || copy.body.length === 0) {
+      this.#counters.misses++
+      return fn()
+    }
+    this.#counters.hits++
+    let session
+    try {
+      session = this.#sessionOf(copy, key, serializer)
+    } catch (err) {
+      return fn(err, undefined)
+    }
+    return fn(null, session)
   }
 
   #staleOr(err, key) {
@@ -113,10 +124,15 @@ class RemoteEngine {
 
   /** The session of a copy. It remembers what was read, for the writes of its request. */
   #sessionOf(copy, key, serializer) {
-    const session = parse(serializer, copy.body)
+    const session = this.#parse(copy, serializer)
     copy.cookie = session?.cookie
-    if (this.#state.options.ttl === undefined) tellExpiry(session, copy)
     if (this.#state.isTelling) this.#state.ties.noteRead(session, key, copy.body, copy)
+    return session
+  }
+
+  #parse(copy, serializer) {
+    const session = parse(serializer, copy.body)
+    if (this.#state.options.ttl === undefined) tellExpiry(session, copy)
     return session
   }
 
@@ -145,10 +161,10 @@ class RemoteEngine {
     if (old !== undefined) this.#dispose(key, old)
   }
 
-  #writeTied(call, tie, session, given, serializer) {
+  async #writeTied(call, tie, session, given, serializer) {
     const { options } = this.#state
     const isForced = options.conflict === 'overwrite'
-    return this.#turns.run(tie.key, async (left) => {
+    await this.#turns.run(tie.key, async (left) => {
       // Other requests of this process may have waited for their turns, and written, meanwhile.
       const expected = (!isForced && left) || tie.version
       const write = isForced ? given : this.#mergedWith(expected, tie, session, given, serializer)
@@ -165,10 +181,14 @@ class RemoteEngine {
 
   /** What to write if `stored` is what is stored. */
   #mergedWith(stored, tie, session, given, serializer) {
+    const { version } = tie
+    const isRenewed = stored.expiresAt > version.expiresAt + TOLERANCE
+    const isSame = isSameBody(stored.body, tie.body) && !isRenewed
+    if (isSame || stored.body.length === 0) return given
     const { options } = this.#state
-    if (isSameBody(stored.body, tie.body)) return given
+    const theirs = this.#parse(stored, serializer)
     const life = stored.expiresAt - monotonic()
-    return merged(options, serializer, tie.body, session, given, stored.body, life) ?? given
+    return merged(options, serializer, tie.body, session, given, theirs, life) ?? given
   }
 
   /**
@@ -242,7 +262,7 @@ class RemoteEngine {
       if (isRenewed(stored, session, serializer)) return { isRenewal: true, body: stored.body, ttl }
       if (tie === undefined) return this.#withCookie(stored, session.cookie, ttl, serializer)
     }
-    const parsed = parse(serializer, stored.body)
+    const parsed = this.#parse(stored, serializer)
     const renewed = renewal(serializer, tie.body, parsed, session)
     if (renewed === undefined) return this.#withCookie(stored, session.cookie, ttl, serializer)
     const life = stored.expiresAt - monotonic()
@@ -357,9 +377,7 @@ class RemoteEngine {
         const copies = await this.#deadlines.run(method, read)
         for (let j = 0; j < some.length; j++) {
           if (copies[j] === undefined) continue
-          const session = parse(serializer, copies[j].body)
-          if (this.#state.options.ttl === undefined) tellExpiry(session, copies[j])
-          yield [some[j], session]
+          yield [some[j], this.#parse(copies[j], serializer)]
         }
       }
     }
@@ -390,16 +408,23 @@ class RemoteEngine {
     return this.#counters.with(this.#records.stats())
   }
 
-  /** Expired sessions are removed by the server. */
+  /** The server removes what has expired by itself; here only the copies of it are removed. */
   prune(fn) {
+    this.#records.prune()
     return done(fn)
   }
 
-  startPruning() {
-    return undefined
+  /** Starts the timer behind `checkPeriod`, and returns it. */
+  startPruning(period) {
+    this.#stopPruning()
+    const { timer, stop } = every(period, this, (engine) => engine.#records.prune())
+    this.#stopPruning = stop
+    return timer
   }
 
-  stopPruning() {}
+  stopPruning() {
+    this.#stopPruning()
+  }
 
   /** Calls under way get their answers first. */
   close(fn) {
@@ -431,6 +456,10 @@ class RemoteEngine {
 
 function serve(engine, key, serializer, fn) {
   engine.serve(key, serializer, fn)
+}
+
+function deliver(engine, copy, key, serializer, fn) {
+  engine.deliver(copy, key, serializer, fn)
 }
 
 function hasDisposeOnSet({ dispose, noDisposeOnSet }) {

@@ -14,6 +14,9 @@ const nodeRedis = require('./node-redis.js')
 /** For each kind of client, what links it, and the methods that only such a client has. */
 const KINDS = [
   [nodeRedis.linkClient, ['sendCommand', 'duplicate', 'unref', 'withTypeMapping', 'createPool']],
+  [nodeRedis.linkCluster, ['sendCommand', 'duplicate', 'nodeClient', 'withTypeMapping']],
+  [nodeRedis.linkSentinel, ['sendCommand', 'duplicate', 'getMasterNode', 'withTypeMapping']],
+  [ioredis.linkCluster, ['call', 'callBuffer', 'duplicate', 'nodes', 'refreshSlotsCache']],
   [ioredis.linkClient, ['call', 'callBuffer', 'duplicate', 'defineCommand', 'scanStream']],
 ]
 
@@ -34,7 +37,7 @@ function isMethod(client, name) {
 
 function clientError(client) {
   const error = new TypeError(
-    `memorystore-rs: the option \`redis\` is ${kindOf(client)}; it has to be a client of node-redis 5 or 6 (createClient, createCluster or createSentinel), ioredis 5 or 6, or iovalkey: new MemoryStore({ redis: createClient() })`,
+    `memorystore-rs: the option \`redis\` is ${kindOf(client)}; it has to be a client of node-redis 5 or 6 (createClient or createCluster; createSentinel of 6), ioredis 5 or 6, or iovalkey: new MemoryStore({ redis: createClient() })`,
   )
   error.code = 'ERR_INVALID_ARG_TYPE'
   return error

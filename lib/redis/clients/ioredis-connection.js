@@ -20,7 +20,7 @@ class IoredisConnection {
   /**
    * Never throws.
    *
-   * @param create makes a client that does not connect by itself
+   * @param create makes a client that does not connect by itself, or a promise of one
    * @param handlers `up()`, and `lost(error)` at most once, before `up` or after it; none is called
    *   before this returns, and none after `end`
    */
@@ -46,12 +46,6 @@ class IoredisConnection {
     return this.#redis.subscribe(channel)
   }
 
-  /** Where the server is, for another connection to the same one. */
-  get peer() {
-    const { remoteAddress, remotePort } = this.#redis.stream
-    return { host: remoteAddress, port: remotePort }
-  }
-
   end() {
     if (this.#isOver) return
     this.#isOver = true
@@ -62,9 +56,11 @@ class IoredisConnection {
   }
 
   async #open(create) {
-    const redis = create()
+    this.#limit(CONNECT_TIMEOUT)
+    const redis = await create()
+    if (this.#isOver) return
     this.#redis = redis
-    this.#limit()
+    this.#limit(redis.options?.connectTimeout || CONNECT_TIMEOUT)
     redis.on('connect', () => redis.stream?.unref?.())
     redis.on('ready', () => this.#up())
     // Also where a command of the handshake fails and the library would go on without it.
@@ -74,8 +70,8 @@ class IoredisConnection {
     redis.connect().catch(() => {})
   }
 
-  #limit() {
-    const timeout = this.#redis.options?.connectTimeout || CONNECT_TIMEOUT
+  #limit(timeout) {
+    clearTimeout(this.#timer)
     this.#timer = setTimeout(() => this.#fail(silentError()), 2 * timeout)
     this.#timer.unref()
   }

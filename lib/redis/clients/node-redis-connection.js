@@ -25,7 +25,8 @@ class NodeRedisConnection {
   /**
    * Never throws.
    *
-   * @param connect makes a client and connects it: `connect()` returns `{ client, connected }`
+   * @param connect makes a client and connects it: `connect()` returns `{ client, connected }`, or a
+   *   promise of it
    * @param handlers see `Node`
    */
   constructor(connect, handlers) {
@@ -47,16 +48,16 @@ class NodeRedisConnection {
     this.isReady = false
     this.tracks = false
     clearTimeout(this.#timer)
-    // node-redis forgets to end a socket that is still connecting.
-    if (this.#isConnected) this.#destroy()
-    else this.#client?.once('connect', () => this.#destroy())
+    this.#endClient()
   }
 
   async #open(connect) {
-    const { client, connected } = connect()
+    this.#limit(CONNECT_TIMEOUT)
+    const { client, connected } = await connect()
     this.#client = client
     this.#listen()
-    this.#limit()
+    if (this.#isOver) this.#endClient()
+    else this.#limit(client.options?.socket?.connectTimeout || CONNECT_TIMEOUT)
     await connected
     // No other command can come before this one.
     const tracks = await this.#track()
@@ -81,8 +82,8 @@ class NodeRedisConnection {
     }
   }
 
-  #limit() {
-    const timeout = this.#client.options?.socket?.connectTimeout || CONNECT_TIMEOUT
+  #limit(timeout) {
+    clearTimeout(this.#timer)
     this.#timer = setTimeout(() => this.#fail(silentError()), 2 * timeout)
     this.#timer.unref()
   }
@@ -103,6 +104,12 @@ class NodeRedisConnection {
     if (this.#isOver) return
     this.end()
     this.#handlers.lost(error)
+  }
+
+  #endClient() {
+    // node-redis forgets to end a socket that is still connecting.
+    if (this.#isConnected) this.#destroy()
+    else this.#client?.once('connect', () => this.#destroy())
   }
 
   #destroy() {

@@ -17,6 +17,7 @@ class RedirectedConnection {
   /** Only when it is known whether it tracks. */
   isReady = false
   #create
+  #place
   #handlers
   #call
   #data
@@ -26,15 +27,19 @@ class RedirectedConnection {
   #isOver = false
 
   /**
-   * @param create makes a client that does not connect by itself: `create(peer)`, for the second
-   *   connection with the address of the server that the first one is connected with
+   * @param create makes a client that does not connect by itself: `create(place)`
+   * @param locate resolves to the place of the server, for both connections
    * @param handlers see `Node`
    */
-  constructor(create, handlers, { isBinary }) {
+  constructor({ create, locate, isBinary }, handlers) {
     this.#create = create
     this.#handlers = handlers
     this.#call = isBinary ? 'callBuffer' : 'call'
-    this.#data = new IoredisConnection(() => create(), {
+    const first = async () => {
+      this.#place = await locate()
+      return create(this.#place)
+    }
+    this.#data = new IoredisConnection(first, {
       up: () => this.#listen(),
       lost: (error) => this.#fail(error),
     })
@@ -62,7 +67,7 @@ class RedirectedConnection {
 
   /** Opens the second connection. */
   #listen() {
-    const messages = new IoredisConnection(() => this.#create(this.#data.peer), {
+    const messages = new IoredisConnection(() => this.#create(this.#place), {
       up: () => this.#arm(messages),
       lost: (error) => this.#lostMessages(error),
     })
