@@ -25,6 +25,8 @@ class Listing {
   }
 
   async length() {
+    const records = this.#records
+    if (records.count) return this.#deadlines.run('length', () => records.count())
     let length = 0
     for await (const sids of this.#scan('length')) length += sids.length
     return length
@@ -54,13 +56,21 @@ class Listing {
     }
   }
 
-  /** Calls `destroy` for each sid that there is. */
+  /**
+   * Calls `destroy` for each sid that there is; but leaves it to the records if they can do it at
+   * once, and nobody disposes of the sessions.
+   */
   async clear(destroy) {
+    const records = this.#records
+    if (records.clear && !this.#state.options.dispose) {
+      return this.#deadlines.run('clear', () => records.clear())
+    }
     for await (const sids of this.#scan('clear')) {
       for (const some of slices(sids)) {
         await this.#deadlines.run('clear', () => Promise.all(some.map(destroy)))
       }
     }
+    return undefined
   }
 
   async *#entries(method, serializer) {
