@@ -169,6 +169,11 @@ class BackingRecords {
     }
   }
 
+  /** Removes expired copies; the backing's own are its business. */
+  prune() {
+    this.#copies.prune()
+  }
+
   stats() {
     return { ...this.#copies.stats(), roundTrips: this.#calls.count, invalidations: 0 }
   }
@@ -241,7 +246,7 @@ class BackingRecords {
   }
 
   async #renew(sid, stored, life, isForced) {
-    const expires = life === Infinity ? undefined : new Date(Date.now() + life)
+    const expires = life === Infinity ? undefined : new Date(Math.round(Date.now() + life))
     const session = this.#sessions.sessionOf(stored.body, expires)
     const method = this.#calls.has('touch') ? 'touch' : 'set'
     const renew = () => this.#calls.call(method, sid, session).then(() => true)
