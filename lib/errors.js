@@ -18,6 +18,7 @@ module.exports = {
   refusedByServerError,
   reservedSidError,
   sidError,
+  silenceError,
   timeoutError,
   unavailableError,
   unsupportedError,
@@ -99,6 +100,11 @@ function closedError(method) {
     `memorystore-rs: ${method}() was called on a store that is closed`,
     'ERR_MEMORYSTORE_CLOSED',
   )
+}
+
+/** Why a connection was given up that was there. */
+function silenceError(timeout) {
+  return errorOf(`memorystore-rs: Redis has not answered a ping for ${timeout} ms`)
 }
 
 /** The server cannot be reached, or will answer otherwise in a moment. */

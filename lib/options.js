@@ -22,7 +22,7 @@ const LEAST_MAP_SIZE = 1024 ** 2
 const SYNC_PERIOD = 1000
 
 /** How long a call waits for the answer of a server, in milliseconds. */
-const TIMEOUT = 2000
+const TIMEOUT = 5000
 
 /** How long what was read is served if the server says nothing, in milliseconds. */
 const MAX_STALE = 1000

@@ -92,10 +92,10 @@ class BackingRecords {
     })
   }
 
-  write(sid, read, expected, body, life, { isForced, isFinal }) {
+  write(sid, expected, body, life, { readAt, isForced, isFinal }) {
     return this.#turns.run(sid, async () => {
       if (isFinal && this.#hasTombstone(sid)) return false
-      if (this.#wasRemovedSince(read.readAt, sid)) return false
+      if (this.#wasRemovedSince(readAt, sid)) return false
       if (this.#postgres && !isForced && life > 0) {
         return this.#replaceAtOnce(sid, expected, body, life)
       }

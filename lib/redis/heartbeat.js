@@ -7,6 +7,7 @@
 
 // Captured at load time, so fake timers do not affect them.
 const { clearInterval, setInterval } = require('node:timers')
+const { silenceError } = require('../errors.js')
 const { monotonic } = require('../remote/clock.js')
 
 /** The longest time between two pings, in milliseconds. */
@@ -20,6 +21,7 @@ class Heartbeat {
   answeredAt = -Infinity
   #link
   #timeout
+  #failed
   #timer
   /** When the ping under way was sent. */
   #sentAt
@@ -27,10 +29,12 @@ class Heartbeat {
   /**
    * @param timeout after which a connection that does not answer is replaced, in milliseconds
    * @param maxStale for how long what was read is served after an answer, in milliseconds
+   * @param failed is told why a connection is replaced, before it is
    */
-  constructor(link, timeout, maxStale) {
+  constructor(link, timeout, maxStale, failed) {
     this.#link = link
     this.#timeout = timeout
+    this.#failed = failed
     // So that one ping may be late without a pause in what can be served.
     const period = Math.min(LONGEST_PERIOD, timeout / 2, (maxStale || LONGEST_PERIOD) / 3)
     this.#timer = setInterval(() => this.beat(), Math.max(10, period))
@@ -51,6 +55,7 @@ class Heartbeat {
     if (this.#sentAt !== undefined) {
       if (now - this.#sentAt < this.#timeout) return
       this.#sentAt = undefined
+      this.#failed(silenceError(this.#timeout))
       this.#link.reset()
       return
     }

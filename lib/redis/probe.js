@@ -6,7 +6,7 @@
  */
 
 const { randomBytes } = require('node:crypto')
-const { setTimeout, clearTimeout } = require('node:timers')
+const { setTimeout } = require('node:timers')
 
 /** A key is on one node of a cluster. After so many tries, a node that never has it has no keys. */
 const MOST_TRIES = 500
@@ -19,14 +19,20 @@ class Probe {
   #waiting = new Map()
   #timeout
 
-  /** @param timeout in milliseconds */
+  /** @param timeout after which what was not told is taken for lost, in milliseconds */
   constructor(timeout) {
     this.#timeout = timeout
   }
 
-  /** Whether each of `nodes` tells of a change. `nameOf` makes a key of some text. */
-  async proves(nodes, nameOf) {
-    const proofs = await Promise.all(nodes.map((node) => this.#provesNode(node, nameOf)))
+  /**
+   * Whether each node of `link` tells of a change. `nameOf` makes a key of some text.
+   *
+   * Rejects where a node does not answer: then it is not known.
+   */
+  async proves(link, nameOf) {
+    const proofs = await Promise.all(
+      link.nodes().map((node) => this.#provesNode(link, node, nameOf)),
+    )
     return proofs.every(Boolean)
   }
 
@@ -35,39 +41,47 @@ class Probe {
     const resolve = this.#waiting.get(key)
     if (resolve === undefined) return false
     this.#waiting.delete(key)
-    resolve(true)
+    resolve()
     return true
   }
 
-  async #provesNode(node, nameOf) {
+  async #provesNode(link, node, nameOf) {
     for (let i = 0; i < MOST_TRIES; i++) {
       const key = nameOf(`probe-${randomBytes(8).toString('hex')}`)
       try {
         await node.command(['GET', key])
       } catch (err) {
         if (/^(MOVED|ASK)\b/.test(err.message)) continue
-        return false
+        throw err
       }
-      return this.#isTold(key, node)
+      return this.#isTold(link, node, key)
     }
     return true
   }
 
-  #isTold(key, node) {
+  async #isTold(link, node, key) {
+    let isTold = false
     const told = new Promise((resolve) => {
-      const timer = setTimeout(resolve, this.#timeout, false)
-      timer.unref()
       this.#waiting.set(key, () => {
-        clearTimeout(timer)
-        resolve(true)
+        isTold = true
+        resolve()
       })
     })
-    // JSON, because connect-redis parses all values under its prefix.
-    node.command(['SET', key, '{}', 'PX', String(LIFETIME)]).catch(() => {})
-    return told.finally(() => {
+    try {
+      // JSON, because connect-redis parses all values under its prefix.
+      await node.command(['SET', key, '{}', 'PX', String(LIFETIME)])
+      await Promise.race([told, this.#pause()])
+      // Unless the network is slow: what was told arrives before the answer.
+      if (!isTold) await link.ping()
+      return isTold
+    } finally {
       this.#waiting.delete(key)
       node.command(['UNLINK', key]).catch(() => {})
-    })
+    }
+  }
+
+  #pause() {
+    return new Promise((resolve) => setTimeout(resolve, this.#timeout).unref())
   }
 }
 

@@ -9,6 +9,8 @@
  * `Infinity` for ever. Moments are those of the monotonic clock.
  */
 
+// Captured at load time, so fake timers do not affect it.
+const { setTimeout } = require('node:timers')
 const { refusedByServerError, reservedSidError, unavailableError } = require('../errors.js')
 const { monotonic } = require('../remote/clock.js')
 const { warnOfNoTracking } = require('../warnings.js')
@@ -24,6 +26,9 @@ const TOMBSTONE = 10 * 60 * 1000
 
 /** The longest lifetime that is stored: Redis refuses what its clock cannot add. */
 const LONGEST_LIFE = 8.64e15
+
+/** How long to wait before it is tried again to prove that the server tracks, in milliseconds. */
+const PROOF_PAUSE = 1000
 
 /** How much longer than expected a session may live that nobody has renewed, in milliseconds. */
 const TOLERANCE = 1000
@@ -78,7 +83,7 @@ class RedisRecords {
     this.#form = form
     this.#names = new Names(this.#link.keyPrefix + prefix)
     this.#cache = new NearCache(limits, this.#link.isOrdered)
-    this.#heartbeat = new Heartbeat(this.#link, timeout, maxStale)
+    this.#heartbeat = new Heartbeat(this.#link, timeout, maxStale, handlers.failed)
     this.#probe = new Probe(timeout)
     this.#maxStale = maxStale
     this.#staleIfError = staleIfError
@@ -147,11 +152,16 @@ class RedisRecords {
   }
 
   /**
-   * Writes a session that was read as `read`, if what is stored is `expected.body`, or anything if
-   * `isForced`. Returns true if it was written, false if the session was destroyed since it was
-   * read, else what is stored: a Copy. If `isFinal`, any tombstone refuses the write.
+   * Writes a session if what is stored is `expected`, a Copy. Returns true if it was written, false
+   * if the session was destroyed since the writer has read it, else what is stored.
+   *
+   * @param {object} how
+   * @param {number} how.readAt when the writer has read the session
+   * @param {boolean} how.isOthers whether what is expected is not what the writer has read
+   * @param {boolean} how.isForced whether anything may be stored
+   * @param {boolean} how.isFinal whether any tombstone refuses the write
    */
-  async write(sid, read, expected, body, life, { isForced, isFinal }) {
+  async write(sid, expected, body, life, { readAt, isOthers, isForced, isFinal }) {
     if (!this.#link.isReady) await this.#connected()
     const keys = [this.#names.key(sid), this.#names.tombstone(sid)]
     const now = monotonic()
@@ -159,11 +169,11 @@ class RedisRecords {
       asArgument(expected.body),
       asArgument(body),
       pxOf(life),
-      (now - read.readAt).toFixed(3),
+      (now - readAt).toFixed(3),
       flag(now >= expected.expiresAt),
       flag(isForced),
       flag(isFinal),
-      flag(expected !== read),
+      flag(isOthers),
       leftOf(expected, now),
     ]
     const reply = await this.#change(sid, () => this.#run('write', sid, keys, args), body, life)
@@ -341,9 +351,17 @@ class RedisRecords {
   }
 
   async #prove(epoch) {
-    const isProven =
-      this.#link.tracks &&
-      (await this.#probe.proves(this.#link.nodes(), (text) => this.#names.tombstone(text)))
+    let isProven = false
+    try {
+      const nameOf = (text) => this.#names.tombstone(text)
+      isProven = this.#link.tracks && (await this.#probe.proves(this.#link, nameOf))
+    } catch (err) {
+      // A server that is full, or loads its data, can still turn out to track.
+      if (!IS_FORBIDDEN.test(err?.message)) {
+        this.#proveLater(epoch)
+        return
+      }
+    }
     if (epoch !== this.#epoch || !this.#link.isReady) return
     if (isProven) {
       this.#cache.trust()
@@ -352,6 +370,13 @@ class RedisRecords {
     }
     if (!this.#hasWarned) warnOfNoTracking()
     this.#hasWarned = true
+  }
+
+  #proveLater(epoch) {
+    const timer = setTimeout(() => {
+      if (epoch === this.#epoch) this.#prove(epoch)
+    }, PROOF_PAUSE)
+    timer.unref()
   }
 
   #failed(err) {
@@ -388,6 +413,9 @@ function flag(value) {
 
 /** Errors of a server that may answer otherwise in a moment. */
 const IS_PASSING = /^(LOADING|CLUSTERDOWN|MASTERDOWN|READONLY|TRYAGAIN|NOREPLICAS|BUSY|UNBLOCKED)\b/
+
+/** An error that the account will always get. */
+const IS_FORBIDDEN = /^NOPERM\b/
 
 /** Whether the server has answered, and refuses the command. */
 function isRefusal(err) {
