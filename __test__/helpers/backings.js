@@ -32,4 +32,27 @@ function aMillisecondAgo(call) {
   }
 }
 
-module.exports = { SlowStore }
+/**
+ * A store that does some things in its own way: the functions of `methods` are called with what the
+ * store's methods get. An undefined one is a method that the store lacks. It lists its `calls`.
+ */
+function oddStore(methods = {}) {
+  const store = new SlowStore()
+  const calls = []
+  for (const name of Object.keys(SlowStore.prototype)) {
+    const method = Object.hasOwn(methods, name) ? methods[name] : store[name]
+    if (method === undefined) {
+      store[name] = undefined
+      continue
+    }
+    store[name] = new Proxy(method, {
+      apply(target, self, args) {
+        calls.push([name, ...args.filter((arg) => typeof arg !== 'function')])
+        return Reflect.apply(target, self, args)
+      },
+    })
+  }
+  return Object.assign(store, { calls })
+}
+
+module.exports = { SlowStore, oddStore }
