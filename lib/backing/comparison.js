@@ -12,6 +12,9 @@ const { membersOf } = require('./cookie.js')
 /** Members in which a store notes the time of a write: session-file-store does. */
 const NOTES = ['__lastAccess']
 
+/** By how much a renewal may be longer than another one and still count as the same, in milliseconds. */
+const TOLERANCE = 1000
+
 /** Whether two sessions differ in when they expire, at most. */
 function isSameButExpiry(one, other) {
   const cookies = [one, other].map((session) => membersOf(session?.cookie))
@@ -22,12 +25,14 @@ function isSameButExpiry(one, other) {
 
 /**
  * Whether a write of `mine` for what is `expected` may take the place of what is `stored`. If it was
- * renewed meanwhile, it may if it lives no shorter.
+ * renewed meanwhile, it may if it lives no shorter than that by more than it takes to write.
  */
 function isReplaceable(expected, stored, mine) {
   if (!isSameButExpiry(expected, stored)) return false
   const cookies = [expected, stored, mine].map((session) => membersOf(session?.cookie))
-  return cookies.includes(undefined) || lifetimeSide(...cookies) === 'mine'
+  if (cookies.includes(undefined) || lifetimeSide(...cookies) === 'mine') return true
+  const [, theirs, own] = cookies.map(({ expires }) => new Date(expires).getTime())
+  return theirs - own <= TOLERANCE
 }
 
 function withoutNotes(session) {

@@ -40,9 +40,13 @@ class StoredCookie {
 
 /** The cookie of a session as its stored members; undefined if it has none. */
 function membersOf(cookie) {
-  if (cookie === null || typeof cookie !== 'object' || isDate(cookie)) return undefined
+  if (!isMembers(cookie)) return undefined
   const members = typeof cookie.toJSON === 'function' ? cookie.toJSON() : cookie
-  return members !== null && typeof members === 'object' ? members : undefined
+  return isMembers(members) ? members : undefined
+}
+
+function isMembers(value) {
+  return value !== null && typeof value === 'object' && !Array.isArray(value) && !isDate(value)
 }
 
 /** A time as a Date, if it was one before it became JSON. */

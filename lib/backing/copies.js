@@ -65,6 +65,10 @@ class Copies {
     this.#cache.clear()
   }
 
+  prune() {
+    this.#cache.prune()
+  }
+
   stats() {
     return this.#cache.stats()
   }

@@ -28,6 +28,9 @@ const MAX_TOMBSTONES = 10_000
 /** Of how many sessions it is remembered how far this process has moved the expiry. */
 const MAX_RENEWALS = 10_000
 
+/** After so many attempts to replace what was just read, it is overwritten. */
+const MAX_ATTEMPTS = 100
+
 /** How much longer than its lifetime a renewed session may live, in milliseconds. */
 const TOLERANCE = 1000
 
@@ -169,6 +172,11 @@ class BackingRecords {
     }
   }
 
+  /** Removes expired copies; the backing's own are its business. */
+  prune() {
+    this.#copies.prune()
+  }
+
   stats() {
     return { ...this.#copies.stats(), roundTrips: this.#calls.count, invalidations: 0 }
   }
@@ -223,25 +231,25 @@ class BackingRecords {
   async #replaceAtOnce(sid, expected, body, life) {
     const session = this.#sessions.sessionOf(body)
     let text = expected.text ?? JSON.stringify(this.#sessions.sessionOf(expected.body))
-    for (;;) {
+    for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
       const replace = () => this.#postgres.replace(sid, text, session)
       if (await this.#change(sid, body, life, replace)) return true
       const readAt = monotonic()
       text = await this.#postgres.read(sid)
-      if (text !== undefined) {
-        const stored = this.#copyOf(sid, JSON.parse(text), readAt)
-        if (!this.#isReplaceable(expected, stored, body)) return { ...stored, text }
-      } else if (this.#mayHaveExpired(expected)) {
-        await this.#store(sid, body, life)
-        return true
-      } else {
-        return false
+      if (text === undefined) {
+        if (!this.#mayHaveExpired(expected)) return false
+        break
       }
+      // Otherwise it is the same session in other words, or was renewed.
+      const stored = this.#copyOf(sid, JSON.parse(text), readAt)
+      if (!this.#isReplaceable(expected, stored, body)) return { ...stored, text }
     }
+    await this.#store(sid, body, life)
+    return true
   }
 
   async #renew(sid, stored, life, isForced) {
-    const expires = life === Infinity ? undefined : new Date(Date.now() + life)
+    const expires = life === Infinity ? undefined : new Date(Math.round(Date.now() + life))
     const session = this.#sessions.sessionOf(stored.body, expires)
     const method = this.#calls.has('touch') ? 'touch' : 'set'
     const renew = () => this.#calls.call(method, sid, session).then(() => true)

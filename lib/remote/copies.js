@@ -50,7 +50,7 @@ function tellExpiry(session, { expiresAt }) {
   const time = typeof expires === 'string' ? Date.parse(expires) : Number(expires)
   const stored = Date.now() + expiresAt - monotonic()
   if (!(Math.abs(time - stored) > TOLERANCE)) return
-  const date = new Date(stored)
+  const date = new Date(Math.round(stored))
   cookie.expires = typeof expires === 'string' ? date.toISOString() : date
 }
 
