@@ -27,7 +27,7 @@ const TOMBSTONE = 10 * 60 * 1000
 /** The longest lifetime that is stored: Redis refuses what its clock cannot add. */
 const LONGEST_LIFE = 8.64e15
 
-/** How long to wait before it is tried again to prove that the server tracks, in milliseconds. */
+/** How long to wait until the server is asked again if it tracks, in milliseconds. */
 const PROOF_PAUSE = 1000
 
 /** How much longer than expected a session may live that nobody has renewed, in milliseconds. */
@@ -353,7 +353,7 @@ class RedisRecords {
     } catch (err) {
       // A server that is full, or loads its data, can still turn out to track.
       if (!IS_FORBIDDEN.test(err?.message)) {
-        this.#proveLater(epoch)
+        this.#later(epoch, () => this.#prove(epoch))
         return
       }
     }
@@ -363,13 +363,18 @@ class RedisRecords {
       this.#heartbeat.beat()
       return
     }
-    if (!this.#hasWarned) warnOfNoTracking()
-    this.#hasWarned = true
+    if (this.#hasWarned) return
+    // Where only a connection is missing, there will be another one in a moment.
+    this.#later(epoch, () => {
+      this.#hasWarned = true
+      warnOfNoTracking()
+    })
   }
 
-  #proveLater(epoch) {
+  /** Calls `fn` after a while, unless the connection has changed until then. */
+  #later(epoch, fn) {
     const timer = setTimeout(() => {
-      if (epoch === this.#epoch) this.#prove(epoch)
+      if (epoch === this.#epoch) fn()
     }, PROOF_PAUSE)
     timer.unref()
   }
