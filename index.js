@@ -11,9 +11,8 @@ const { done, fail, failEarly } = require('./lib/deliver.js')
 const { sidError } = require('./lib/errors.js')
 const { debug, tag } = require('./lib/log.js')
 const { merge } = require('./lib/merge.js')
-const { NativeEngine } = require('./lib/native/engine.js')
+const { openEngine } = require('./lib/open.js')
 const { readOptions } = require('./lib/options.js')
-const { openRedis } = require('./lib/redis/open.js')
 const { State } = require('./lib/state.js')
 const { ttlOf } = require('./lib/ttl.js')
 
@@ -49,16 +48,15 @@ function createMemoryStore(session) {
     }
 
     constructor(options = {}) {
-      const { values, native, syncPeriod, remote } = readOptions(options)
+      const read = readOptions(options)
+      const { values } = read
       super(options)
 
       this.options = values
       this.serializer = options.serializer || JSON
       this.store = {}
       const state = new State(values, isTelling, isNew)
-      state.engine = remote
-        ? openRedis(state, values.redis, remote, this.serializer)
-        : new NativeEngine(state, this.store, native, syncPeriod)
+      state.engine = openEngine(state, this.store, read, this.serializer)
       Object.defineProperty(this, STATE, { value: state })
       debug('Init MemoryStore')
 

@@ -9,6 +9,7 @@ const { isNativeError } = require('node:util/types')
 const { kindOf } = require('./options.js')
 
 module.exports = {
+  backingError,
   closedError,
   inThisRealm,
   ofThisRealm,
@@ -20,6 +21,7 @@ module.exports = {
   silenceError,
   timeoutError,
   unavailableError,
+  unsupportedError,
 }
 
 // Why a native write was refused; see src/node/codes.rs.
@@ -138,6 +140,26 @@ function reservedSidError() {
   )
   error.code = 'ERR_INVALID_ARG_VALUE'
   return error
+}
+
+/** The store given as `backing` has failed in a way that express-session would take for an answer. */
+function backingError(method, cause) {
+  return errorOf(
+    `memorystore-rs: ${method}() of the store given as \`backing\` failed; see \`cause\``,
+    'ERR_MEMORYSTORE_UNAVAILABLE',
+    cause,
+  )
+}
+
+/**
+ * @param done what cannot be done with its sessions
+ * @param missing what the store given as `backing` has or does not have
+ */
+function unsupportedError(done, missing) {
+  return errorOf(
+    `memorystore-rs: the sessions cannot be ${done}: the store given as \`backing\` has ${missing}`,
+    'ERR_MEMORYSTORE_UNSUPPORTED',
+  )
 }
 
 function errorOf(message, code, cause) {

@@ -33,6 +33,7 @@ function runOnRedis(file, marks) {
     // Every touch is done, as by the other kinds of store; and the machine may be busy.
     return {
       touchAfter: 0,
+      timeout: 60_000,
       ...options,
       redis: createClient({ url: server.url }),
       prefix: `store-${++stores}:`,

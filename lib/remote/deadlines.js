@@ -6,7 +6,7 @@
  */
 
 // Captured at load time, so fake timers do not affect them.
-const { setTimeout } = require('node:timers')
+const { setImmediate, setTimeout } = require('node:timers')
 const { timeoutError } = require('../errors.js')
 const { monotonic } = require('./clock.js')
 
@@ -67,7 +67,9 @@ class Deadlines {
   }
 
   #arm(delay) {
-    this.#timer = setTimeout(() => this.#check(), Math.max(1, Math.ceil(delay)))
+    // Timers come first after the event loop was held up: answers may be there, but not heard yet.
+    const check = () => setImmediate(() => this.#check())
+    this.#timer = setTimeout(check, Math.max(1, Math.ceil(delay)))
   }
 
   #check() {

@@ -10,39 +10,25 @@
 
 // Captured at load time, so fake timers do not affect delivery.
 const { setImmediate } = require('node:timers')
-const { bodyCopy, isSameBody, parse, toBody, toSerialized } = require('../body.js')
-const { merged, renewal, ttlOfMerge, withCookie } = require('../conflict.js')
-const { done, later } = require('../deliver.js')
-const { debug, tag } = require('../log.js')
-const { isRenewal } = require('../merge.js')
+const { bodyCopy, toSerialized } = require('../body.js')
+const { done, fail, later } = require('../deliver.js')
 const { every } = require('../timer.js')
-const { monotonic } = require('./clock.js')
+const { sessionIn } = require('./copies.js')
 const { Counters } = require('./counters.js')
 const { Deadlines } = require('./deadlines.js')
+const { Listing } = require('./listing.js')
+const { Touches } = require('./touches.js')
 const { Turns } = require('./turns.js')
-
-/** How far the stored expiry may differ from the cookie's, in milliseconds, to be told as it is. */
-const TOLERANCE = 1000
-
-/** After so many attempts, each beaten by another write, what is stored is overwritten. */
-const MAX_ATTEMPTS = 100
-
-/** How many sessions are asked for at once. */
-const READS_AT_ONCE = 200
-
-/** By default, touches that extend a session by less than this part of its life are left out. */
-const TOUCH_PART = 20
-
-/** The most milliseconds by which such a touch would extend it. */
-const MOST_TOUCH_AFTER = 60 * 1000
+const { Writes } = require('./writes.js')
 
 class RemoteEngine {
   #state
   #records
   #deadlines
-  #turns = new Turns()
   #counters = new Counters()
-  #touchAfter
+  #writes
+  #touches
+  #listing
   #stopPruning = () => {}
 
   /**
@@ -50,10 +36,15 @@ class RemoteEngine {
    * @param touchAfter in milliseconds; undefined for what suits the lifetime of each session
    */
   constructor(state, records, { timeout, touchAfter }) {
+    const deadlines = new Deadlines(timeout)
+    const counters = this.#counters
+    const parts = { state, records, deadlines, counters, turns: new Turns() }
     this.#state = state
     this.#records = records
-    this.#deadlines = new Deadlines(timeout)
-    this.#touchAfter = touchAfter
+    this.#deadlines = deadlines
+    this.#writes = new Writes(parts)
+    this.#touches = new Touches(parts, touchAfter)
+    this.#listing = new Listing(parts)
   }
 
   /**
@@ -124,15 +115,9 @@ class RemoteEngine {
 
   /** The session of a copy. It remembers what was read, for the writes of its request. */
   #sessionOf(copy, key, serializer) {
-    const session = this.#parse(copy, serializer)
+    const session = sessionIn(copy, serializer, this.#state.options)
     copy.cookie = session?.cookie
     if (this.#state.isTelling) this.#state.ties.noteRead(session, key, copy.body, copy)
-    return session
-  }
-
-  #parse(copy, serializer) {
-    const session = parse(serializer, copy.body)
-    if (this.#state.options.ttl === undefined) tellExpiry(session, copy)
     return session
   }
 
@@ -140,259 +125,66 @@ class RemoteEngine {
     const { ties } = this.#state
     const given = { body: bodyCopy(data), ttl, isMerge: false }
     const tie = ties.of(session, key)
-    const work = (call) =>
-      tie
-        ? this.#writeTied(call, tie, session, given, serializer)
-        : this.#writeNew(key, session, given)
-    return later(fn, this.#deadlines.run('set', work))
-  }
-
-  async #writeNew(key, session, { body, ttl }) {
-    const { options, ties, isNew } = this.#state
-    const wantsOld = hasDisposeOnSet(options)
-    const readAt = monotonic()
-    const isFinal = options.destroyed === 'final'
-    const { isWritten, old } = await this.#records.create(key, body, ttl, { isFinal, wantsOld })
-    if (!isWritten) return this.#noteRefusal(key)
-    this.#counters.sets++
-    const version = { body, readAt, expiresAt: readAt + ttl, cookie: undefined }
-    // A new session is tied from its first write on: its request may write it again.
-    if (isNew(session)) ties.tieNew(session, key, body, version)
-    if (old !== undefined) this.#dispose(key, old)
-  }
-
-  async #writeTied(call, tie, session, given, serializer) {
-    const { options } = this.#state
-    const isForced = options.conflict === 'overwrite'
-    await this.#turns.run(tie.key, async (left) => {
-      // Other requests of this process may have waited for their turns, and written, meanwhile.
-      const expected = (!isForced && left) || tie.version
-      const write = isForced ? given : this.#mergedWith(expected, tie, session, given, serializer)
-      const again = (stored) => this.#mergedWith(stored, tie, session, given, serializer)
-      const written = await this.#write(call, tie, expected, write, isForced, again)
-      if (written === undefined) return this.#noteRefusal(tie.key)
-      this.#counters.sets++
-      if (written.isMerge) this.#noteMerge(tie.key)
-      this.#state.ties.noteWritten(tie, given.body, written.copy, !written.isMerge)
-      if (hasDisposeOnSet(options)) this.#dispose(tie.key, written.replaced.body)
-      return written.copy
-    })
-  }
-
-  /** What to write if `stored` is what is stored. */
-  #mergedWith(stored, tie, session, given, serializer) {
-    const { version } = tie
-    const isRenewed = stored.expiresAt > version.expiresAt + TOLERANCE
-    const isSame = isSameBody(stored.body, tie.body) && !isRenewed
-    if (isSame || stored.body.length === 0) return given
-    const { options } = this.#state
-    const theirs = this.#parse(stored, serializer)
-    const life = stored.expiresAt - monotonic()
-    return merged(options, serializer, tie.body, session, given, theirs, life) ?? given
-  }
-
-  /**
-   * Writes until what is stored is what the write was made for. Returns the copy that is stored
-   * then, and which it `replaced`; undefined if the session was destroyed.
-   *
-   * @param again makes the write anew for what another process has stored
-   */
-  async #write(call, { key, version }, expected, write, isForced, again) {
-    const isFinal = this.#state.options.destroyed === 'final'
-    for (let attempt = 1; !call.isOver; attempt++) {
-      const readAt = monotonic()
-      const { body, ttl, isMerge } = write
-      const how = { isForced: isForced || attempt === MAX_ATTEMPTS, isFinal }
-      const stored = await this.#records.write(key, version, expected, body, ttl, how)
-      if (stored === false) return undefined
-      if (stored === true) {
-        const copy = { body, readAt, expiresAt: readAt + ttl, cookie: undefined }
-        return { copy, replaced: expected, isMerge }
-      }
-      expected = stored
-      write = again(stored)
+    const work = async (call) => {
+      const old = tie
+        ? await this.#writes.writeTied(call, tie, session, given, serializer)
+        : await this.#writes.writeNew(key, session, given)
+      this.#dispose(key, old)
     }
-    throw new Error('nobody waits for it any more')
+    return later(fn, this.#deadlines.run('set', work))
   }
 
   touch(key, session, ttl, serializer, fn) {
     const { options, ties } = this.#state
     const tie = options.conflict === 'overwrite' ? undefined : ties.of(session, key)
-    if (tie && this.#isTooSoon(tie.version, session, ttl, serializer)) return done(fn)
-    const work = (call) => this.#touch(call, key, session, ttl, serializer, tie)
-    return later(fn, this.#deadlines.run('touch', work))
-  }
-
-  /** Whether a touch would change nothing but the expiry, and that by too little. */
-  #isTooSoon(copy, session, ttl, serializer) {
-    const gain = ttl - (copy.expiresAt - monotonic())
-    const least = this.#touchAfter ?? Math.min(MOST_TOUCH_AFTER, ttl / TOUCH_PART)
-    return gain >= 0 && gain < least && isRenewed(copy, session, serializer)
-  }
-
-  async #touch(call, key, session, ttl, serializer, tie) {
-    const known = tie ? undefined : (this.#records.cached(key) ?? (await this.#records.load(key)))
-    if (!tie && (known === undefined || this.#isTooSoon(known, session, ttl, serializer))) return
-    await this.#turns.run(key, async (left) => {
-      let expected = left ?? tie?.version ?? known
-      for (let attempt = 1; !call.isOver; attempt++) {
-        const touched = this.#touched(expected, session, ttl, serializer, tie)
-        const stored = touched.isRenewal
-          ? await this.#renew(key, expected, touched, tie)
-          : await this.#replace(key, tie?.version ?? known, expected, touched, attempt)
-        if (typeof stored === 'boolean') {
-          if (stored) this.#counters.touches++
-          const expiresAt = monotonic() + touched.ttl
-          if (!stored) return undefined
-          const { readAt } = tie?.version ?? known
-          const cookie = touched.isRenewal ? expected.cookie : undefined
-          const copy = { body: touched.body, readAt, expiresAt, cookie }
-          if (tie && isSameBody(tie.version.body, touched.body)) tie.version = copy
-          return copy
-        }
-        expected = stored
-      }
-      return undefined
-    })
-  }
-
-  /** What a touch stores in place of `stored`: its `body` and `ttl`. */
-  #touched(stored, session, ttl, serializer, tie) {
-    if (tie === undefined || isSameBody(stored.body, tie.body)) {
-      if (isRenewed(stored, session, serializer)) return { isRenewal: true, body: stored.body, ttl }
-      if (tie === undefined) return this.#withCookie(stored, session.cookie, ttl, serializer)
+    try {
+      if (tie && this.#touches.isTooSoon(tie.version, session, ttl, serializer)) return done(fn)
+    } catch (err) {
+      return fail(fn, err)
     }
-    const parsed = this.#parse(stored, serializer)
-    const renewed = renewal(serializer, tie.body, parsed, session)
-    if (renewed === undefined) return this.#withCookie(stored, session.cookie, ttl, serializer)
-    const life = stored.expiresAt - monotonic()
-    const newTtl = ttlOfMerge(this.#state.options, renewed.side, ttl, life)
-    if (!renewed.isChange) return { isRenewal: true, body: stored.body, ttl: newTtl }
-    return this.#withCookie(stored, renewed.cookie, newTtl, serializer)
-  }
-
-  #withCookie(stored, cookie, ttl, serializer) {
-    const session = withCookie(parse(serializer, stored.body), cookie)
-    return { isRenewal: false, body: bodyCopy(toBody(serializer.stringify(session))), ttl }
-  }
-
-  #renew(key, expected, { ttl }, tie) {
-    return this.#records.renew(key, expected, ttl, { isForced: tie === undefined })
-  }
-
-  #replace(key, { readAt }, expected, { body, ttl }, attempt) {
-    const isForced = attempt === MAX_ATTEMPTS
-    // A session that is gone is not touched, also if it has expired by itself.
-    const present = { ...expected, readAt, expiresAt: Infinity }
-    const isFinal = this.#state.options.destroyed === 'final'
-    return this.#records.write(key, present, present, body, ttl, { isForced, isFinal })
+    const work = (call) => this.#touches.touch(call, key, session, ttl, serializer, tie)
+    return later(fn, this.#deadlines.run('touch', work))
   }
 
   /** `wrong` is the error of the first sid that is none. */
   destroy(keys, wrong, fn) {
-    const wantsOld = Boolean(this.#state.options.dispose)
     const work = async () => {
-      const olds = await Promise.allSettled(keys.map((key) => this.#records.destroy(key, wantsOld)))
-      olds.forEach(({ value }, i) => {
-        if (value !== undefined) this.#dispose(keys[i], value)
-      })
-      const failed = olds.find(({ status }) => status === 'rejected')
-      if (failed || wrong) throw wrong ?? failed.reason
+      const done = await Promise.allSettled(keys.map((key) => this.#destroy(key)))
+      const failed = done.find(({ status }) => status === 'rejected')
+      if (wrong || failed) throw wrong ?? failed.reason
     }
     return later(fn, this.#deadlines.run('destroy', work))
   }
 
+  async #destroy(key) {
+    this.#dispose(key, await this.#records.destroy(key, Boolean(this.#state.options.dispose)))
+  }
+
   ids(fn) {
-    return later(
-      fn,
-      this.#collect('ids', [], (sids, sid) => sids.push(sid)),
-    )
-  }
-
-  length(fn) {
-    const count = this.#collect('length', { length: 0 }, (found) => found.length++)
-    return later(
-      fn,
-      count.then(({ length }) => length),
-    )
-  }
-
-  async #collect(method, into, add) {
-    for await (const sids of this.#scan(method)) for (const sid of sids) add(into, sid)
-    return into
-  }
-
-  /** Yields arrays of sids, each sid once. */
-  async *#scan(method) {
-    const seen = new Set()
-    const steps = this.#records.scan()
-    for (;;) {
-      this.#state.assertOpen(method)
-      const { value, done } = await this.#deadlines.run(method, () => steps.next())
-      if (done) return
-      const isNew = (sid) => !seen.has(sid) && seen.add(sid)
-      yield value.filter(isNew)
-    }
+    return later(fn, this.#listing.ids())
   }
 
   all(serializer, fn) {
-    return later(fn, this.#collectAll(serializer))
+    return later(fn, this.#listing.all(serializer))
   }
 
-  async #collectAll(serializer) {
-    const sessions = Object.create(null)
-    for await (const [sid, session] of this.#entries('all', serializer)) sessions[sid] = session
-    return sessions
+  keys() {
+    return this.#listing.keys()
   }
 
-  async *keys() {
-    this.#state.assertOpen('keys')
-    for await (const sids of this.#scan('keys')) {
-      for (const sid of sids) {
-        this.#state.assertOpen('keys')
-        yield sid
-      }
-    }
+  entries(serializer) {
+    return this.#listing.entries(serializer)
   }
 
-  async *entries(serializer) {
-    this.#state.assertOpen('entries')
-    for await (const entry of this.#entries('entries', serializer)) {
-      this.#state.assertOpen('entries')
-      yield entry
-    }
-  }
-
-  async *#entries(method, serializer) {
-    for await (const sids of this.#scan(method)) {
-      for (let i = 0; i < sids.length; i += READS_AT_ONCE) {
-        const some = sids.slice(i, i + READS_AT_ONCE)
-        const read = () => Promise.all(some.map((sid) => this.#records.peek(sid)))
-        const copies = await this.#deadlines.run(method, read)
-        for (let j = 0; j < some.length; j++) {
-          if (copies[j] === undefined) continue
-          yield [some[j], this.#parse(copies[j], serializer)]
-        }
-      }
-    }
+  length(fn) {
+    return later(fn, this.#listing.length())
   }
 
   clear(fn) {
-    return later(fn, this.#clear())
-  }
-
-  async #clear() {
-    const wantsOld = Boolean(this.#state.options.dispose)
-    for await (const sids of this.#scan('clear')) {
-      const destroy = async (sid) => {
-        const old = await this.#records.destroy(sid, wantsOld)
-        if (old !== undefined) this.#dispose(sid, old)
-      }
-      for (let i = 0; i < sids.length; i += READS_AT_ONCE) {
-        const some = sids.slice(i, i + READS_AT_ONCE)
-        await this.#deadlines.run('clear', () => Promise.all(some.map(destroy)))
-      }
-    }
+    return later(
+      fn,
+      this.#listing.clear((sid) => this.#destroy(sid)),
+    )
   }
 
   stats() {
@@ -429,19 +221,9 @@ class RemoteEngine {
     this.#records.close()
   }
 
-  #noteRefusal(key) {
-    this.#counters.refusedWrites++
-    if (debug.enabled) debug('REFUSED %s: it was destroyed', tag(key))
-    return undefined
-  }
-
-  #noteMerge(key) {
-    this.#counters.merges++
-    if (debug.enabled) debug('MERGE %s', tag(key))
-  }
-
+  /** @param body what was removed or overwritten; undefined if nothing was, or nobody asks */
   #dispose(key, body) {
-    this.#state.options.dispose(key, toSerialized(body))
+    if (body !== undefined) this.#state.options.dispose(key, toSerialized(body))
   }
 }
 
@@ -451,41 +233,6 @@ function serve(engine, key, serializer, fn) {
 
 function deliver(engine, copy, key, serializer, fn) {
   engine.deliver(copy, key, serializer, fn)
-}
-
-function hasDisposeOnSet({ dispose, noDisposeOnSet }) {
-  return Boolean(dispose) && !noDisposeOnSet
-}
-
-/** Whether the cookie of `session` differs from that of a copy in when it expires, at most. */
-function isRenewed(copy, session, serializer) {
-  copy.cookie ??= parse(serializer, copy.body)?.cookie
-  const { cookie } = copy
-  const own = membersOf(session?.cookie)
-  if (cookie === null || typeof cookie !== 'object' || own === undefined) return false
-  return isRenewal(membersOf(cookie), own)
-}
-
-/** The members of a cookie that are stored. */
-function membersOf(cookie) {
-  if (cookie === null || typeof cookie !== 'object') return undefined
-  return typeof cookie.toJSON === 'function' ? cookie.toJSON() : cookie
-}
-
-/**
- * Gives the cookie the expiry that the server says: another request may have moved only that. For
- * sessions whose lifetime is their cookie's.
- */
-function tellExpiry(session, { expiresAt }) {
-  const cookie = session?.cookie
-  if (expiresAt === Infinity || !cookie || typeof cookie !== 'object') return
-  const { expires } = cookie
-  if (!expires) return
-  const time = typeof expires === 'string' ? Date.parse(expires) : Number(expires)
-  const stored = Date.now() + expiresAt - monotonic()
-  if (!(Math.abs(time - stored) > TOLERANCE)) return
-  const date = new Date(stored)
-  cookie.expires = typeof expires === 'string' ? date.toISOString() : date
 }
 
 module.exports = { RemoteEngine }
