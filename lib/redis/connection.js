@@ -17,7 +17,7 @@ const { Heartbeat } = require('./heartbeat.js')
 const { Probe } = require('./probe.js')
 const { scripts } = require('./scripts.js')
 
-/** How long to wait before it is tried again to prove that the server tracks, in milliseconds. */
+/** How long to wait until the server is asked again if it tracks, in milliseconds. */
 const PROOF_PAUSE = 1000
 
 class Connection {
@@ -177,7 +177,7 @@ class Connection {
     } catch (err) {
       // A server that is full, or loads its data, can still turn out to track.
       if (!IS_FORBIDDEN.test(err?.message)) {
-        this.#proveLater(epoch)
+        this.#later(epoch, () => this.#prove(epoch))
         return
       }
     }
@@ -187,13 +187,18 @@ class Connection {
       this.#heartbeat.beat()
       return
     }
-    if (!this.#hasWarned) warnOfNoTracking()
-    this.#hasWarned = true
+    if (this.#hasWarned) return
+    // Where only a connection is missing, there will be another one in a moment.
+    this.#later(epoch, () => {
+      this.#hasWarned = true
+      warnOfNoTracking()
+    })
   }
 
-  #proveLater(epoch) {
+  /** Calls `fn` after a while, unless the connection has changed until then. */
+  #later(epoch, fn) {
     const timer = setTimeout(() => {
-      if (epoch === this.#epoch) this.#prove(epoch)
+      if (epoch === this.#epoch) fn()
     }, PROOF_PAUSE)
     timer.unref()
   }

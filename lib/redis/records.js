@@ -94,7 +94,7 @@ class RedisRecords {
     try {
       copy = this.#copyOf(await this.#connection.run('load', [this.#names.key(sid)], []), readAt)
     } finally {
-      this.#cache.endRead(ticket, copy?.body, copy ? copy.expiresAt - readAt : 0)
+      this.#cache.endRead(ticket, copy?.body, copy ? copy.expiresAt - monotonic() : 0)
     }
     return copy
   }
@@ -230,13 +230,15 @@ class RedisRecords {
   /** Sends a write, and keeps `body`, which is stored after it, if the server tells of no other. */
   async #change(sid, send, body, life) {
     const ticket = this.#cache.beginChange(sid)
+    const sentAt = monotonic()
     let isDone = false
     try {
       const reply = await send()
       isDone = reply === 1
       return reply
     } finally {
-      this.#cache.endChange(ticket, isDone ? body : undefined, life)
+      const left = life - (monotonic() - sentAt)
+      this.#cache.endChange(ticket, isDone ? body : undefined, left)
     }
   }
 

@@ -69,6 +69,7 @@ return body and { body, redis.call('PTTL', KEYS[1]) }
    */
   create: `${STORE}
 if ARGV[3] == '1' and redis.call('GETEX', KEYS[2]) then return 0 end
+redis.call('EXISTS', KEYS[1])
 local old = ARGV[4] == '1' and redis.call('GET', KEYS[1])
 store(KEYS[1], ARGV[1], ARGV[2])
 return old or 1
