@@ -9,26 +9,17 @@
  * `Infinity` for ever. Moments are those of the monotonic clock.
  */
 
-// Captured at load time, so fake timers do not affect it.
-const { setTimeout } = require('node:timers')
-const { refusedByServerError, reservedSidError, unavailableError } = require('../errors.js')
+const { reservedSidError } = require('../errors.js')
 const { monotonic } = require('../remote/clock.js')
-const { warnOfNoTracking } = require('../warnings.js')
-const { openLink } = require('./clients/index.js')
-const { Heartbeat } = require('./heartbeat.js')
+const { Connection } = require('./connection.js')
 const { Names } = require('./names.js')
 const { NearCache } = require('./near-cache.js')
-const { Probe } = require('./probe.js')
-const { scripts } = require('./scripts.js')
 
 /** How long a destroyed sid is remembered, in milliseconds. */
 const TOMBSTONE = 10 * 60 * 1000
 
 /** The longest lifetime that is stored: Redis refuses what its clock cannot add. */
 const LONGEST_LIFE = 8.64e15
-
-/** How long to wait before it is tried again to prove that the server tracks, in milliseconds. */
-const PROOF_PAUSE = 1000
 
 /** How much longer than expected a session may live that nobody has renewed, in milliseconds. */
 const TOLERANCE = 1000
@@ -47,22 +38,12 @@ const KEYS_A_STEP = '1000'
  */
 
 class RedisRecords {
-  roundTrips = 0
-  #link
+  #connection
   #form
   #names
   #cache
-  #heartbeat
-  #probe
   #maxStale
   #staleIfError
-  /** Counts what makes all that was read doubtful. */
-  #epoch = 0
-  #hasWarned = false
-  /** Why there was no connection, the last time. */
-  #cause
-  /** Calls that came before the first connection. */
-  #first = deferred()
 
   /**
    * @param client the user's client
@@ -70,29 +51,25 @@ class RedisRecords {
    *   near-cache
    * @param {Form} form whether sessions are text or bytes
    */
-  constructor(client, { prefix, timeout, maxStale, staleIfError, limits }, form) {
-    const handlers = {
+  constructor(client, options, form) {
+    const { prefix, maxStale, staleIfError, limits } = options
+    this.#connection = new Connection(client, options, form.isBinary, {
       invalidated: (keys) => this.#invalidated(keys),
-      changed: () => this.#changed(),
-      failed: (err) => this.#failed(err),
-    }
-    this.#link = openLink(client, handlers, {
-      isBinary: form.isBinary,
-      isTracking: maxStale > 0,
+      trusted: () => this.#cache.trust(),
+      distrusted: () => this.#distrust(),
+      nameOf: (text) => this.#names.tombstone(text),
     })
     this.#form = form
-    this.#names = new Names(this.#link.keyPrefix + prefix)
-    this.#cache = new NearCache(limits, this.#link.isOrdered)
-    this.#heartbeat = new Heartbeat(this.#link, timeout, maxStale, handlers.failed)
-    this.#probe = new Probe(timeout)
+    this.#names = new Names(this.#connection.keyPrefix + prefix)
+    this.#cache = new NearCache(limits, this.#connection.isOrdered)
     this.#maxStale = maxStale
     this.#staleIfError = staleIfError
-    this.#link.connect()
+    this.#connection.connect()
   }
 
   /** The session as it is known to be; undefined if the server has to be asked. */
   cached(sid) {
-    const readAt = this.#heartbeat.answeredAt
+    const readAt = this.#connection.answeredAt
     if (monotonic() >= readAt + this.#maxStale) return undefined
     const copy = this.#cache.get(sid)
     return copy && { body: copy.body, readAt, expiresAt: copy.expiresAt, cookie: undefined }
@@ -102,20 +79,20 @@ class RedisRecords {
   stale(sid) {
     if (this.#staleIfError === 0) return undefined
     const age = this.#staleIfError
-    if (monotonic() >= this.#heartbeat.answeredAt + this.#maxStale + age) return undefined
+    if (monotonic() >= this.#connection.answeredAt + this.#maxStale + age) return undefined
     const copy = this.#cache.getStale(sid, age)
-    return copy && { ...copy, readAt: this.#heartbeat.answeredAt, cookie: undefined }
+    return copy && { ...copy, readAt: this.#connection.answeredAt, cookie: undefined }
   }
 
   /** The session as it is stored; undefined if there is none. */
   async load(sid) {
     if (this.#isReserved(sid)) return undefined
-    if (!this.#link.isReady) await this.#connected()
+    if (!this.#connection.isReady) await this.#connection.whenReady()
     const ticket = this.#cache.beginRead(sid)
     const readAt = monotonic()
     let copy
     try {
-      copy = this.#copyOf(await this.#run('load', sid, [this.#names.key(sid)], []), readAt)
+      copy = this.#copyOf(await this.#connection.run('load', [this.#names.key(sid)], []), readAt)
     } finally {
       this.#cache.endRead(ticket, copy?.body, copy ? copy.expiresAt - readAt : 0)
     }
@@ -124,9 +101,9 @@ class RedisRecords {
 
   /** As load, for one of many: it is not cached, and not looked up. */
   async peek(sid) {
-    if (!this.#link.isReady) await this.#connected()
+    if (!this.#connection.isReady) await this.#connection.whenReady()
     const readAt = monotonic()
-    return this.#copyOf(await this.#run('peek', sid, [this.#names.key(sid)], []), readAt)
+    return this.#copyOf(await this.#connection.run('peek', [this.#names.key(sid)], []), readAt)
   }
 
   /**
@@ -135,19 +112,26 @@ class RedisRecords {
    */
   async create(sid, body, life, { isFinal, wantsOld }) {
     this.#assertNotReserved(sid)
-    if (!this.#link.isReady) await this.#connected()
+    if (!this.#connection.isReady) await this.#connection.whenReady()
     const key = this.#names.key(sid)
     const px = pxOf(life)
     this.#form.note(body)
     // The command itself costs the server half of what a script does.
     if (!isFinal && !wantsOld && px !== EXPIRED) {
       const expiry = px === '' ? [] : ['PX', px]
-      await this.#change(sid, () => this.#send(key, ['SET', key, asArgument(body), ...expiry]))
+      await this.#change(sid, () =>
+        this.#connection.send(key, ['SET', key, asArgument(body), ...expiry]),
+      )
       return { isWritten: true }
     }
     const keys = [key, this.#names.tombstone(sid)]
     const args = [asArgument(body), px, flag(isFinal), flag(wantsOld)]
-    const reply = await this.#change(sid, () => this.#run('create', sid, keys, args), body, life)
+    const reply = await this.#change(
+      sid,
+      () => this.#connection.run('create', keys, args),
+      body,
+      life,
+    )
     return { isWritten: reply !== 0, old: this.#oldOf(reply) }
   }
 
@@ -162,7 +146,7 @@ class RedisRecords {
    * @param {boolean} how.isFinal whether any tombstone refuses the write
    */
   async write(sid, expected, body, life, { readAt, isOthers, isForced, isFinal }) {
-    if (!this.#link.isReady) await this.#connected()
+    if (!this.#connection.isReady) await this.#connection.whenReady()
     const keys = [this.#names.key(sid), this.#names.tombstone(sid)]
     const now = monotonic()
     const args = [
@@ -176,7 +160,12 @@ class RedisRecords {
       flag(isOthers),
       leftOf(expected, now),
     ]
-    const reply = await this.#change(sid, () => this.#run('write', sid, keys, args), body, life)
+    const reply = await this.#change(
+      sid,
+      () => this.#connection.run('write', keys, args),
+      body,
+      life,
+    )
     return typeof reply === 'number' ? reply === 1 : this.#copyOf(reply, now)
   }
 
@@ -188,12 +177,12 @@ class RedisRecords {
    * @param isForced whether to move it in any case
    */
   async renew(sid, expected, life, { isForced }) {
-    if (!this.#link.isReady) await this.#connected()
+    if (!this.#connection.isReady) await this.#connection.whenReady()
     const now = monotonic()
     const left = isForced ? '' : leftOf(expected, now)
     const args = [asArgument(expected.body), pxOf(life), left]
     const keys = [this.#names.key(sid)]
-    const run = () => this.#run('renew', sid, keys, args)
+    const run = () => this.#connection.run('renew', keys, args)
     const reply = await this.#change(sid, run, expected.body, life)
     return typeof reply === 'number' ? reply !== 0 : this.#copyOf(reply, now)
   }
@@ -201,21 +190,21 @@ class RedisRecords {
   /** Removes a session. Returns its body, if `wantsOld`; undefined if there was none. */
   async destroy(sid, wantsOld) {
     if (this.#isReserved(sid)) return undefined
-    if (!this.#link.isReady) await this.#connected()
+    if (!this.#connection.isReady) await this.#connection.whenReady()
     const keys = [this.#names.key(sid), this.#names.tombstone(sid)]
     const args = [String(TOMBSTONE), flag(wantsOld)]
-    const reply = await this.#change(sid, () => this.#run('destroy', sid, keys, args))
+    const reply = await this.#change(sid, () => this.#connection.run('destroy', keys, args))
     return this.#oldOf(reply)
   }
 
   /** Yields arrays of sids, in no order; one may come twice. */
   async *scan() {
-    if (!this.#link.isReady) await this.#connected()
-    for (const node of this.#link.nodes()) {
+    if (!this.#connection.isReady) await this.#connection.whenReady()
+    for (const send of this.#connection.nodes()) {
       let cursor = '0'
       do {
         const step = ['SCAN', cursor, 'MATCH', this.#names.pattern, 'COUNT', KEYS_A_STEP]
-        const [next, keys] = await this.#answered(node.command(step))
+        const [next, keys] = await send(step)
         cursor = String(next)
         const names = keys.map(String).filter((key) => !this.#names.isTombstone(key))
         yield names.map((key) => this.#names.sid(key))
@@ -229,16 +218,13 @@ class RedisRecords {
   }
 
   stats() {
-    const { roundTrips } = this
+    const { roundTrips } = this.#connection
     return { ...this.#cache.stats(), roundTrips, invalidations: this.#cache.invalidations }
   }
 
   close() {
-    this.#epoch++
-    this.#heartbeat.stop()
-    this.#link.close()
+    this.#connection.close()
     this.#cache.close()
-    this.#first.reject(unavailableError(this.#cause))
   }
 
   /** Sends a write, and keeps `body`, which is stored after it, if the server tells of no other. */
@@ -254,58 +240,6 @@ class RedisRecords {
     }
   }
 
-  /** Runs a script: its reply. */
-  #run(name, sid, keys, args) {
-    const { sha, text } = scripts[name]
-    const rest = [String(keys.length), ...keys, ...args]
-    const [key] = keys
-    this.roundTrips++
-    const sentAt = monotonic()
-    return this.#link.command(key, ['EVALSHA', sha, ...rest]).then(
-      (reply) => {
-        this.#noteAnswer(sentAt)
-        return reply
-      },
-      (err) => {
-        if (!/^NOSCRIPT\b/.test(err?.message)) throw this.#errorOf(err)
-        return this.#send(key, ['EVAL', text, ...rest])
-      },
-    )
-  }
-
-  #send(key, args) {
-    this.roundTrips++
-    const sentAt = monotonic()
-    return this.#link.command(key, args).then(
-      (reply) => {
-        this.#noteAnswer(sentAt)
-        return reply
-      },
-      (err) => {
-        throw this.#errorOf(err)
-      },
-    )
-  }
-
-  #noteAnswer(sentAt) {
-    if (this.#link.isSingle && this.#link.isOrdered) this.#heartbeat.noteAnswer(sentAt)
-  }
-
-  async #answered(promise) {
-    this.roundTrips++
-    try {
-      return await promise
-    } catch (err) {
-      throw this.#errorOf(err)
-    }
-  }
-
-  /** Waits for the first connection. When it was there once, or could not be made, it is missed. */
-  #connected() {
-    if (this.#first.isOver) throw unavailableError(this.#cause)
-    return this.#first.promise
-  }
-
   /** What a reply says is stored; undefined if nothing is. */
   #copyOf(reply, readAt) {
     if (!Array.isArray(reply)) return undefined
@@ -319,8 +253,14 @@ class RedisRecords {
     return typeof reply === 'number' ? undefined : this.#form.read(reply)
   }
 
-  #errorOf(err) {
-    return isRefusal(err) ? refusedByServerError(err) : unavailableError(err)
+  #invalidated(keys) {
+    if (keys === null) this.#cache.clear()
+    else for (const key of keys) this.#cache.invalidate(this.#names.sid(key))
+  }
+
+  #distrust() {
+    this.#cache.distrust()
+    if (this.#staleIfError === 0) this.#cache.clear()
   }
 
   #isReserved(sid) {
@@ -329,59 +269,6 @@ class RedisRecords {
 
   #assertNotReserved(sid) {
     if (this.#isReserved(sid)) throw reservedSidError()
-  }
-
-  #invalidated(keys) {
-    if (keys === null) {
-      this.#cache.clear()
-      return
-    }
-    for (const key of keys) {
-      if (!this.#probe.take(key)) this.#cache.invalidate(this.#names.sid(key))
-    }
-  }
-
-  #changed() {
-    const epoch = ++this.#epoch
-    this.#cache.distrust()
-    if (this.#staleIfError === 0) this.#cache.clear()
-    if (!this.#link.isReady) return
-    this.#first.resolve()
-    if (this.#maxStale > 0) this.#prove(epoch)
-  }
-
-  async #prove(epoch) {
-    let isProven = false
-    try {
-      const nameOf = (text) => this.#names.tombstone(text)
-      isProven = this.#link.tracks && (await this.#probe.proves(this.#link, nameOf))
-    } catch (err) {
-      // A server that is full, or loads its data, can still turn out to track.
-      if (!IS_FORBIDDEN.test(err?.message)) {
-        this.#proveLater(epoch)
-        return
-      }
-    }
-    if (epoch !== this.#epoch || !this.#link.isReady) return
-    if (isProven) {
-      this.#cache.trust()
-      this.#heartbeat.beat()
-      return
-    }
-    if (!this.#hasWarned) warnOfNoTracking()
-    this.#hasWarned = true
-  }
-
-  #proveLater(epoch) {
-    const timer = setTimeout(() => {
-      if (epoch === this.#epoch) this.#prove(epoch)
-    }, PROOF_PAUSE)
-    timer.unref()
-  }
-
-  #failed(err) {
-    this.#cause = err
-    this.#first.reject(unavailableError(err))
   }
 }
 
@@ -409,35 +296,6 @@ function asArgument(body) {
 
 function flag(value) {
   return value ? '1' : '0'
-}
-
-/** Errors of a server that may answer otherwise in a moment. */
-const IS_PASSING = /^(LOADING|CLUSTERDOWN|MASTERDOWN|READONLY|TRYAGAIN|NOREPLICAS|BUSY|UNBLOCKED)\b/
-
-/** An error that the account will always get. */
-const IS_FORBIDDEN = /^NOPERM\b/
-
-/** Whether the server has answered, and refuses the command. */
-function isRefusal(err) {
-  const message = String(err?.message)
-  return /^[A-Z]+ /.test(message) && !IS_PASSING.test(message)
-}
-
-/** A promise with what settles it; a rejection that nobody waits for is none. */
-function deferred() {
-  const result = { isOver: false }
-  result.promise = new Promise((resolve, reject) => {
-    result.resolve = () => {
-      result.isOver = true
-      resolve()
-    }
-    result.reject = (err) => {
-      result.isOver = true
-      reject(err)
-    }
-  })
-  result.promise.catch(() => {})
-  return result
 }
 
 module.exports = { RedisRecords }
