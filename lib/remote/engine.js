@@ -248,6 +248,8 @@ class RemoteEngine {
           const cookie = touched.isRenewal ? expected.cookie : undefined
           const copy = { body: touched.body, readAt, expiresAt, cookie }
           if (tie && isSameBody(tie.version.body, touched.body)) tie.version = copy
+          const isOverwritten = !touched.isRenewal && hasDisposeOnSet(this.#state.options)
+          if (isOverwritten) this.#dispose(key, expected.body)
           return copy
         }
         expected = stored
@@ -292,14 +294,25 @@ class RemoteEngine {
   destroy(keys, wrong, fn) {
     const wantsOld = Boolean(this.#state.options.dispose)
     const work = async () => {
-      const olds = await Promise.allSettled(keys.map((key) => this.#records.destroy(key, wantsOld)))
-      olds.forEach(({ value }, i) => {
-        if (value !== undefined) this.#dispose(keys[i], value)
-      })
-      const failed = olds.find(({ status }) => status === 'rejected')
-      if (failed || wrong) throw wrong ?? failed.reason
+      const err = await this.#remove(keys, wantsOld)
+      if (err || wrong) throw wrong ?? err
     }
     return later(fn, this.#deadlines.run('destroy', work))
+  }
+
+  /** Removes sessions, and disposes of them. Returns the first error, if there was one. */
+  async #remove(keys, wantsOld) {
+    const olds = await Promise.allSettled(keys.map((key) => this.#records.destroy(key, wantsOld)))
+    const errors = olds.flatMap(({ status, reason }) => (status === 'rejected' ? [reason] : []))
+    olds.forEach(({ value }, i) => {
+      if (value === undefined) return
+      try {
+        this.#dispose(keys[i], value)
+      } catch (err) {
+        errors.push(err)
+      }
+    })
+    return errors[0]
   }
 
   ids(fn) {
@@ -383,16 +396,15 @@ class RemoteEngine {
 
   async #clear() {
     const wantsOld = Boolean(this.#state.options.dispose)
+    let failure
     for await (const sids of this.#scan('clear')) {
-      const destroy = async (sid) => {
-        const old = await this.#records.destroy(sid, wantsOld)
-        if (old !== undefined) this.#dispose(sid, old)
-      }
       for (let i = 0; i < sids.length; i += READS_AT_ONCE) {
         const some = sids.slice(i, i + READS_AT_ONCE)
-        await this.#deadlines.run('clear', () => Promise.all(some.map(destroy)))
+        const err = await this.#deadlines.run('clear', () => this.#remove(some, wantsOld))
+        failure ??= err
       }
     }
+    if (failure) throw failure
   }
 
   stats() {
@@ -460,16 +472,16 @@ function hasDisposeOnSet({ dispose, noDisposeOnSet }) {
 /** Whether the cookie of `session` differs from that of a copy in when it expires, at most. */
 function isRenewed(copy, session, serializer) {
   copy.cookie ??= parse(serializer, copy.body)?.cookie
-  const { cookie } = copy
-  const own = membersOf(session?.cookie)
-  if (cookie === null || typeof cookie !== 'object' || own === undefined) return false
-  return isRenewal(membersOf(cookie), own)
+  const [stored, own] = [copy.cookie, session?.cookie].map(membersOf)
+  return stored !== undefined && own !== undefined && isRenewal(stored, own)
 }
 
-/** The members of a cookie that are stored. */
+/** The members of a cookie that are stored; undefined if it is no object. */
 function membersOf(cookie) {
-  if (cookie === null || typeof cookie !== 'object') return undefined
-  return typeof cookie.toJSON === 'function' ? cookie.toJSON() : cookie
+  const members = typeof cookie?.toJSON === 'function' ? cookie.toJSON() : cookie
+  return members !== null && typeof members === 'object' && !Array.isArray(members)
+    ? members
+    : undefined
 }
 
 /**
