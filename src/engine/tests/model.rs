@@ -483,7 +483,9 @@ impl Model {
         let (Some(now), Some(seen)) = (self.prune, self.seen.take()) else {
             return;
         };
-        for sid in self.expired(now).into_iter().filter(|sid| !seen.contains(sid)) {
+        let is_gone = |entry: &&Entry| now > entry.expires && !seen.contains(&entry.sid);
+        let gone: Vec<u32> = self.entries.iter().filter(is_gone).map(|entry| entry.sid).collect();
+        for sid in gone {
             let session = self.expire(sid);
             self.pruned.push(session);
         }
