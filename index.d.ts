@@ -162,7 +162,9 @@ declare namespace createMemoryStore {
      * value well below the lifetime, because a session in use can expire earlier by up to this
      * much.
      *
-     * Default: 0; no touch is skipped.
+     * Default: 0; no touch is skipped. With `redis` or `backing`: a twentieth of the session's
+     * lifetime, at most a minute. There, a touch that changes more of the cookie than its expiry is
+     * never skipped.
      */
     touchAfter?: number | undefined
 
@@ -245,11 +247,105 @@ declare namespace createMemoryStore {
     syncPeriod?: number | undefined
 
     /**
+     * A client of node-redis 5 or 6 (`createClient`, `createCluster`; `createSentinel` of 6), ioredis 5 or
+     * 6, or iovalkey, connected or not. The sessions are in that Redis or Valkey, as connect-redis
+     * stores them, and all stores with the same server and `prefix`, on all machines, share them.
+     * Each process has a near-cache, which `max` and `maxBytes` bound (64 MiB without them).
+     *
+     * The store works on connections of its own. It never uses or closes the client, and `close`
+     * ends only its own connections. They do not keep the process alive.
+     *
+     * Errors have the code `ERR_MEMORYSTORE_UNAVAILABLE` (no connection), `ERR_MEMORYSTORE_TIMEOUT`
+     * (no answer in time) or `ERR_MEMORYSTORE_REFUSED` (by the server), and a `cause`. If the server
+     * does not let the store track changes, a process warning with the code
+     * `MEMORYSTORE_RS_NO_TRACKING` says so, and every read asks the server.
+     *
+     * `redis` cannot be combined with `path`, `name` or `backing`. Anything else than a client is a
+     * TypeError.
+     *
+     * Default: none; the sessions are in memory.
+     */
+    redis?: object | undefined
+
+    /**
+     * What the keys in Redis begin with. It may be empty.
+     *
+     * Default: `'sess:'`, as with connect-redis.
+     */
+    prefix?: string | undefined
+
+    /**
+     * Another express-session store, which keeps the sessions: of connect-pg-simple, connect-mongo,
+     * session-file-store, or any other with the methods `get`, `set` and `destroy`. This store puts
+     * a near-cache in front of it, which `max` and `maxBytes` bound (64 MiB without them), merges the
+     * writes of overlapping requests, and refuses those of a session that was destroyed.
+     *
+     * What another process did to a session is seen after `maxStale` at the latest. Before a write
+     * the other store is asked for the session, so requests in two processes can still overwrite
+     * each other, or undo a logout, within one round trip. With connect-pg-simple they cannot: there
+     * PostgreSQL compares. What was destroyed is remembered, for `destroyed: 'final'`, in this
+     * process alone.
+     *
+     * How long a session lives is up to the other store; `ttl` is ignored. Its errors come as they
+     * are. It stays open when this one is closed. Methods that list sessions fail with the code
+     * `ERR_MEMORYSTORE_UNSUPPORTED` if it does not tell the sids.
+     *
+     * `backing` cannot be combined with `path`, `name` or `redis`. Anything else than a store is a
+     * TypeError.
+     *
+     * Default: none; the sessions are in memory.
+     */
+    backing?: BackingStore<Session> | undefined
+
+    /**
+     * With `redis` or `backing`: how long a call waits for an answer, in milliseconds. A write that
+     * ran into this may have been done. While there is no connection, calls fail at once.
+     *
+     * Default: 5000.
+     */
+    timeout?: number | undefined
+
+    /**
+     * With `redis`: for how long a read may be served from the near-cache after the connection last
+     * gave a sign of life, in milliseconds. As long as it is alive, a change of another process is
+     * known within a round trip. With 0 every read asks the server. With `backing`: for how long a
+     * session that was read may be served again, in milliseconds.
+     *
+     * Default: 1000.
+     */
+    maxStale?: number | undefined
+
+    /**
+     * With `redis` or `backing`: for how long reads are served from the near-cache when there is no
+     * answer, in milliseconds. A session that was destroyed elsewhere meanwhile is then still served.
+     * Writes always fail.
+     *
+     * Default: 0; reads fail.
+     */
+    staleIfError?: number | undefined
+
+    /**
      * Turns a session into the text or bytes that are stored, and back into a session.
      *
      * Default: `JSON`.
      */
     serializer?: Serializer<Session> | undefined
+  }
+
+  /**
+   * A store of express-session, as far as the option `backing` needs it. Methods may return promises
+   * instead of calling back.
+   */
+  interface BackingStore<Session = any> {
+    get(sid: string, callback: (err?: any, session?: Session | null) => void): unknown
+    set(sid: string, session: Session, callback?: (err?: any) => void): unknown
+    destroy(sid: string, callback?: (err?: any) => void): unknown
+    /** Renews the expiry. Without it, the session is set. */
+    touch?(sid: string, session: Session, callback?: (...args: any[]) => void): unknown
+    ids?(callback: (err?: any, sids?: any) => void): unknown
+    all?(callback: (err?: any, sessions?: any) => void): unknown
+    length?(callback: (err?: any, length?: any) => void): unknown
+    clear?(callback?: (err?: any) => void): unknown
   }
 
   /**
@@ -314,6 +410,12 @@ declare namespace createMemoryStore {
     path?: string | URL
     mapSize?: number
     syncPeriod?: number
+    redis?: object
+    prefix?: string
+    backing?: BackingStore<Session>
+    timeout?: number
+    maxStale?: number
+    staleIfError?: number
     ttl: number | TtlFunction<Session> | undefined
     dispose: ((sid: string, body: string | Buffer | Uint8Array) => void) | undefined
     stale: boolean | undefined
@@ -348,6 +450,18 @@ declare namespace createMemoryStore {
     prunes: number
     /** How long the last prune took from beginning to end, in milliseconds. */
     lastPruneMs: number
+
+    // The following exist only with `redis` or `backing`. There, `sessions`, `bytes` and the
+    // evictions are those of the near-cache.
+
+    /** Calls of `get` that were served from the near-cache. */
+    cacheHits?: number
+    /** Calls of `get` that asked the server. */
+    cacheMisses?: number
+    /** Changes of sessions that the server told of. */
+    invalidations?: number
+    /** Commands that were sent, or calls of the store behind. */
+    roundTrips?: number
   }
 
   /**

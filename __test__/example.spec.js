@@ -5,7 +5,6 @@
  * ended by a signal.
  */
 
-const { spawn } = require('node:child_process')
 const { mkdtemp, rm, stat, writeFile } = require('node:fs/promises')
 const { createHmac } = require('node:crypto')
 const { once } = require('node:events')
@@ -13,64 +12,12 @@ const { connect, createServer } = require('node:net')
 const { tmpdir } = require('node:os')
 const { join } = require('node:path')
 const test = require('ava')
+const { isLoginPage, login, run, start, viewsOn } = require('./helpers/example.js')
 const { createClient } = require('./helpers/http.js')
 const { until } = require('./helpers/stores.js')
 
-const SERVER = join(__dirname, '..', 'example', 'server.js')
 const COOKIE = 'memorystore-rs.sid'
 const LIFETIME = 30 * 60_000
-
-const ENV = {
-  NODE_ENV: 'production',
-  PORT: '0',
-  SESSION_SECRET: undefined,
-  SESSIONS_PATH: undefined,
-  WORKERS: undefined,
-}
-
-/** Starts the example with `env`, which overrides PORT=0; collects what it prints. */
-function run(t, env = {}) {
-  const child = spawn(process.execPath, [SERVER], {
-    env: { ...process.env, ...ENV, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  t.teardown(() => child.kill('SIGKILL'))
-  const printed = { stdout: '', stderr: '' }
-  for (const name of ['stdout', 'stderr']) {
-    child[name].setEncoding('utf8').on('data', (text) => (printed[name] += text))
-  }
-  const ended = once(child, 'close').then(([code, signal]) => ({ code, signal, ...printed }))
-  return { child, printed, ended }
-}
-
-/** As `run`, and waits for the URL. */
-async function start(t, env) {
-  const app = run(t, env)
-  const ended = app.ended.then(({ code, stderr }) => {
-    throw new Error(`the example ended with ${code}: ${stderr}`)
-  })
-  ended.catch(() => {})
-  while (!app.printed.stdout.includes('\n')) {
-    await Promise.race([once(app.child.stdout, 'data'), ended])
-  }
-  const [url] = /http:\/\/localhost:\d+/.exec(app.printed.stdout)
-  return { ...app, url, client: createClient(url) }
-}
-
-function viewsOn({ body }) {
-  return Number(/<dd id="views">(\d+)</.exec(body)?.[1])
-}
-
-function isLoginPage({ status, body }) {
-  return status === 200 && body.includes('action="/login"')
-}
-
-/** Logs in as a browser does: follows the redirect. */
-async function login(client, name) {
-  const { status, headers } = await client.submit('/login', { name })
-  if (status !== 303) throw new Error(`the login failed with ${status}`)
-  return client.get(headers.get('location'))
-}
 
 test('login, counter and logout', async (t) => {
   const { client } = await start(t)

@@ -71,8 +71,8 @@ function pump(count, window, start) {
   })
 }
 
-/** As `pump`, for `ms` milliseconds. Resolves with the number of calls. */
-function pumpFor(ms, window, start) {
+/** As `pump`, for `ms` milliseconds or `most` calls. Resolves with the number of calls. */
+function pumpFor(ms, window, start, most = Infinity) {
   return new Promise((resolve, reject) => {
     const end = performance.now() + ms
     let started = 0
@@ -82,10 +82,10 @@ function pumpFor(ms, window, start) {
       if (err) return reject(err)
       finished++
       if (finished % window === 0) isOver ||= performance.now() >= end
-      if (!isOver) start(started++, next)
+      if (!isOver && started < most) start(started++, next)
       else if (finished === started) resolve(finished)
     }
-    while (started < window) start(started++, next)
+    while (started < Math.min(window, most)) start(started++, next)
   })
 }
 
@@ -355,6 +355,7 @@ module.exports = {
   runAsChild,
   withStore,
   pump,
+  pumpFor,
   load,
   warmUp,
   sessionMaker,

@@ -15,7 +15,7 @@ const { startServer } = require('../__test__/helpers/redis-servers.js')
 const { environment, redisServer, heapFlag } = require('./environment.js')
 const { planOf, SECTIONS } = require('./plan.js')
 const { write, describe } = require('./report.js')
-const { STORES, OURS, PATH, REDIS, makeFolder, missingPackages } = require('./stores.js')
+const { STORES, OURS, PATH, ON_REDIS, makeFolder, missingPackages } = require('./stores.js')
 
 const HELP = `Measures memorystore-rs beside what one would use instead.
 
@@ -131,24 +131,36 @@ function finish(report, folder) {
 
 async function run(jobs, report) {
   for (const [n, job] of jobs.entries()) {
-    const { section, store, params, round, rounds } = job
-    const entry = entryOf((report.sections[section] ??= []), store, params)
-    const name = `[${n + 1}/${jobs.length}] ${section} ${nameOf(params)}, ${store}, round ${round}/${rounds}`
-    const skipped = entry.failed ?? reasonToSkip(store, params)
+    const { section, params, round, rounds, stores = [job.store] } = job
+    const all = (report.sections[section] ??= [])
+    const entries = stores.map((store) => entryOf(all, store, params))
+    const who = stores.join(' beside ')
+    const name = `[${n + 1}/${jobs.length}] ${section} ${nameOf(params)}, ${who}, round ${round}/${rounds}`
+    const skipped = entries[0].failed ?? firstOf(stores, (store) => reasonToSkip(store, params))
     if (skipped) {
-      entry.failed = skipped
+      for (const entry of entries) entry.failed = skipped
       say(`${name}: left out, ${skipped}`)
       continue
     }
     const begin = performance.now()
-    const outcome = await measure(job)
+    const { result, failed, loaded } = await measure({ ...job, stores })
     say(
-      `${name}: ${((performance.now() - begin) / 1000).toFixed(1)} s${outcome.failed ? `, ${outcome.failed}` : ''}`,
+      `${name}: ${((performance.now() - begin) / 1000).toFixed(1)} s${failed ? `, ${failed}` : ''}`,
     )
-    // A process that ran out of memory would do so again.
-    if (outcome.failed) Object.assign(entry, { failed: outcome.failed, loaded: outcome.loaded })
-    if (outcome.result) entry.runs.push(outcome.result)
+    for (const entry of entries) {
+      // A process that ran out of memory would do so again.
+      if (failed) Object.assign(entry, { failed, loaded })
+      if (result) entry.runs.push(...(job.stores ? result[entry.store] : [result]))
+    }
   }
+}
+
+function firstOf(items, of) {
+  for (const item of items) {
+    const found = of(item)
+    if (found !== undefined) return found
+  }
+  return undefined
 }
 
 function entryOf(entries, store, params) {
@@ -159,16 +171,21 @@ function entryOf(entries, store, params) {
   return entry
 }
 
-function nameOf({ part, count, counts, growTo, size, cookie }) {
+function nameOf({ part, count, counts, growTo, size, cookie, processes }) {
   const sessions = (part === 'grow' ? growTo : (count ?? counts.at(-1))).toLocaleString('en')
-  const about = [part, `${sessions} x ${size} B`, cookie === 'express' && 'Cookie objects']
+  const about = [
+    part,
+    `${sessions} x ${size} B`,
+    cookie === 'express' && 'Cookie objects',
+    processes > 1 && `${processes} processes`,
+  ]
   return about.filter(Boolean).join(' ')
 }
 
 function reasonToSkip(store, { count, size, part, growTo, processes }) {
   const missing = missingPackages(store)
   if (missing.length > 0) return `${missing.join(' and ')} not installed`
-  if (store === REDIS && !redisServer()) return 'there is no redis-server'
+  if (ON_REDIS.includes(store) && !redisServer()) return 'there is no redis-server'
   const needed = (part === 'grow' ? growTo : (count ?? 0)) * (size + OVERHEAD)
   const stores = store === OURS && processes ? Math.max(...processes) : 1
   if (needed * stores > os.freemem()) return 'too little free memory'
@@ -183,11 +200,11 @@ function freeDisk() {
 }
 
 /** Runs one measurement. Returns its `result`, why it `failed`, or both if it got part of the way. */
-async function measure({ section, store, params }) {
+async function measure({ section, store, stores, params }) {
   let stop = () => {}
   try {
     const where = {}
-    if (store === REDIS) {
+    if (ON_REDIS.includes(stores[0])) {
       const redis = await startServer(redisServer())
       where.redisPort = redis.port
       stop = redis.kill
@@ -197,7 +214,7 @@ async function measure({ section, store, params }) {
       stop = remove
     }
     cleanups.add(stop)
-    return await runChild(section, { ...params, store, ...where })
+    return await runChild(section, { ...params, ...(store ? { store } : { stores }), ...where })
   } catch (error) {
     return { failed: error.message }
   } finally {

@@ -5,10 +5,10 @@
  * stores that take part, and how many rounds.
  */
 
-const { OURS, PATH, REDIS, FLOOR } = require('./stores.js')
+const { OURS, PATH, REDIS, FLOOR, ON_REDIS } = require('./stores.js')
 const { PARTS } = require('./measurements/event-loop.js')
 
-const SECTIONS = ['operations', 'memory', 'event-loop', 'http', 'shared', 'growth']
+const SECTIONS = ['operations', 'memory', 'event-loop', 'http', 'shared', 'redis', 'growth']
 
 const K = 1000
 const M = 1000000
@@ -43,6 +43,12 @@ const FULL = {
     shared('waits', 100 * K, { processes: [4], watched: 5000, rounds: 2 }),
     shared('start', M, { times: 5, rounds: 1 }),
   ],
+  redis: [
+    redis(400, { processes: 1, ms: 20, rounds: 20 }),
+    redis(4096, { processes: 1, ms: 20, rounds: 15 }),
+    redis(16384, { processes: 1, ms: 20, rounds: 15 }),
+    redis(400, { processes: 2, ms: 40, rounds: 10 }),
+  ],
   growth: [
     growth([K, 10 * K, 100 * K, M], { stores: [REDIS] }),
     growth([K, 10 * K, 100 * K, M, 3 * M, 5 * M, 10 * M], { stores: IN_PROCESS }),
@@ -64,6 +70,7 @@ const QUICK = {
     shared('waits', 5 * K, { processes: [2], watched: 200, rounds: 1 }),
     shared('start', 5 * K, { times: 1, rounds: 1 }),
   ],
+  redis: [redis(400, { count: 200, processes: 1, ms: 5, rounds: 2 })],
   growth: [
     growth([K, 5 * K], { stores: [REDIS], calls: 2 * K }),
     growth([K, 5 * K, 20 * K], { stores: IN_PROCESS, calls: 2 * K }),
@@ -104,12 +111,18 @@ function shared(part, count, { rounds, ...sizes }) {
   return { params: { part, count, ...sizes, size: 400 }, rounds, stores }
 }
 
+/** The stores take turns within one measurement, so that each round is a run of all of them. */
+function redis(size, { count = K, ...sizes }) {
+  return { params: { count, size, ...sizes }, rounds: 1, stores: ON_REDIS, isTogether: true }
+}
+
 function growth(counts, { stores, calls = 20 * K }) {
   return { params: { counts, size: 400, calls }, rounds: 1, stores }
 }
 
 /**
  * The jobs of a run, in the order in which they are done: the stores take turns, round by round.
+ * Each job is of one store, or of `stores` that take turns by themselves.
  *
  * @param {{quick: boolean, only?: string[], stores?: string[], counts?: number[],
  *   rounds?: number}} selection
@@ -121,6 +134,10 @@ function planOf({ quick, only, stores, counts, rounds }) {
     for (const config of (quick ? QUICK : FULL)[section]) {
       const chosen = withCounts(config.params, counts)
       if (!chosen) continue
+      if (config.isTogether) {
+        jobs.push(...together(section, config, { stores, rounds, params: chosen }))
+        continue
+      }
       for (let round = 1; round <= (rounds ?? config.rounds); round++) {
         for (const store of config.stores) {
           if (stores && !stores.includes(store)) continue
@@ -131,6 +148,14 @@ function planOf({ quick, only, stores, counts, rounds }) {
     }
   }
   return jobs
+}
+
+/** One job of all stores that were chosen. */
+function together(section, config, { stores, rounds, params }) {
+  const its = config.stores.filter((store) => !stores || stores.includes(store))
+  if (its.length === 0) return []
+  const chosen = rounds ? { ...params, rounds } : params
+  return [{ section, stores: its, params: chosen, round: 1, rounds: 1 }]
 }
 
 /** connect-redis takes most of the time of a run: more than a round only where it is judged by. */

@@ -20,27 +20,49 @@ const COOKIE = 'connect.sid'
  * Starts an app on `store`. Returns its `client()`s, `gate(name)`, where requests of
  * `/slow?gate=name` stop, and `stop()`.
  */
-async function startApp(store, options = {}, framework = express) {
+function startApp(store, options, framework) {
+  return startMachines([store], options, framework)
+}
+
+/**
+ * As startApp, with an app for each of `stores`, which share their sessions: as many machines behind
+ * a load balancer. They take turns in answering requests.
+ */
+async function startMachines(stores, options = {}, framework = express) {
   const gates = new Map()
   const gate = (name) => {
     if (!gates.has(name)) gates.set(name, newGate())
     return gates.get(name)
   }
+  const servers = await Promise.all(
+    stores.map((store) => listen(appOn(store, options, framework, gate))),
+  )
+  const urls = servers.map((server) => `http://127.0.0.1:${server.address().port}`)
+  let requests = 0
+  const nextUrl = () => urls[requests++ % urls.length]
+  const stop = () => {
+    for (const server of servers) {
+      server.close()
+      server.closeAllConnections()
+    }
+  }
+  return { store: stores[0], gate, stop, client: (cookie) => newClient(nextUrl, cookie) }
+}
+
+function appOn(store, options, framework, gate) {
   const app = framework()
   const defaults = { secret: 'races', resave: false, saveUninitialized: false }
   app.use(session({ ...defaults, ...options, store }))
   app.use(framework.json())
   addRoutes(app, gate)
+  return app
+}
 
+async function listen(app) {
   const server = createServer(app)
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  const url = `http://127.0.0.1:${server.address().port}`
-  const stop = () => {
-    server.close()
-    server.closeAllConnections()
-  }
-  return { store, gate, stop, client: (cookie) => newClient(url, cookie) }
+  return server
 }
 
 /** Where requests wait: `arrived(n)` resolves when there are n, `open()` lets them on. */
@@ -102,9 +124,9 @@ function addRoutes(app, gate) {
 }
 
 /** A browser, which has the cookie it was given last. */
-function newClient(url, cookie = '') {
+function newClient(nextUrl, cookie = '') {
   const request = async (method, path, body) => {
-    const response = await fetch(url + path, {
+    const response = await fetch(nextUrl() + path, {
       method,
       // On a busy machine a connection that is kept may be closed just when it is used again.
       headers: { cookie: client.cookie, 'content-type': 'application/json', connection: 'close' },
@@ -246,28 +268,52 @@ const RACES = {
 
 /** Runs all races on the stores that are installed and prints a table. */
 async function main() {
-  const { STORES, FLOOR, REDIS, missingPackages, openStore, makeFolder } = require('./stores.js')
+  const { missingPackages, makeFolder } = require('./stores.js')
   const { redisServer } = require('./environment.js')
   const { startServer } = require('../__test__/helpers/redis-servers.js')
   const redis = redisServer() && (await startServer(redisServer()))
   const folder = makeFolder()
   const where = { redisPort: redis?.port, path: folder.path }
-  const names = Object.keys(STORES).filter(
-    (name) => name !== FLOOR && missingPackages(name).length === 0 && (name !== REDIS || redis),
+  const columns = columnsOf().filter(
+    ({ name, isOnRedis }) => missingPackages(name).length === 0 && (!isOnRedis || redis),
   )
   const rows = new Map(Object.keys(RACES).map((race) => [race, []]))
-  for (const name of names) {
-    const { store, stop } = await openStore(name, { checkPeriod: 0 }, where)
-    const app = await startApp(store)
-    for (const [race, { run }] of Object.entries(RACES)) rows.get(race).push(word(await run(app)))
-    app.stop()
-    await stop()
+  for (const column of columns) {
+    const kept = await runRaces(column, where)
+    for (const [race, cells] of rows) cells.push(word(kept[race]))
   }
   redis?.kill()
   folder.remove()
-  if (!redis) console.log('connect-redis is missing: there is no redis-server\n')
-  console.log(`| | ${names.join(' | ')} |\n| --- |${' --- |'.repeat(names.length)}`)
+  if (!redis) console.log('what needs Redis is missing: there is no redis-server\n')
+  const titles = columns.map(({ title }) => title)
+  console.log(`| | ${titles.join(' | ')} |\n| --- |${' --- |'.repeat(columns.length)}`)
   for (const [race, cells] of rows) console.log(`| ${RACES[race].title} | ${cells.join(' | ')} |`)
+}
+
+/** What the table shows: each store in one process, and those on Redis on two machines. */
+function columnsOf() {
+  const { STORES, FLOOR, REDIS, REDIS_TUNED, OURS_REDIS, ON_REDIS } = require('./stores.js')
+  const without = [FLOOR, REDIS_TUNED, OURS_REDIS]
+  const names = Object.keys(STORES).filter((name) => !without.includes(name))
+  return [
+    ...names.map((name) => ({ name, title: name, stores: 1, isOnRedis: ON_REDIS.includes(name) })),
+    ...[OURS_REDIS, REDIS].map((name) => {
+      return { name, title: `${name}, two machines`, stores: 2, isOnRedis: true }
+    }),
+  ]
+}
+
+/** What is kept of each race on one store, or on several with connections of their own. */
+async function runRaces({ name, title, stores }, where) {
+  const { openStore } = require('./stores.js')
+  const open = () => openStore(name, { checkPeriod: 0 }, { ...where, prefix: `${title}:` })
+  const opened = await Promise.all(Array.from({ length: stores }, open))
+  const app = await startMachines(opened.map(({ store }) => store))
+  const kept = {}
+  for (const [race, { run }] of Object.entries(RACES)) kept[race] = await run(app)
+  app.stop()
+  for (const { stop } of opened) await stop()
+  return kept
 }
 
 function word(kept) {
@@ -275,6 +321,6 @@ function word(kept) {
   return kept ? 'yes' : '**no**'
 }
 
-module.exports = { RACES, startApp }
+module.exports = { RACES, startApp, startMachines }
 
 if (require.main === module) main()

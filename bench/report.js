@@ -8,12 +8,15 @@
 const { writeFileSync } = require('node:fs')
 const { join } = require('node:path')
 const { barChart, lineChart } = require('./charts.js')
-const { STORES, OURS, PATH, REDIS, FLOOR } = require('./stores.js')
-const { figures, sharedFigures } = require('./figures.js')
+const { STORES, OURS, PATH, REDIS, REDIS_TUNED, OURS_REDIS, FLOOR } = require('./stores.js')
+const { figures, sharedFigures, redisFigures } = require('./figures.js')
+const { KINDS: REDIS_KINDS, WINDOWS: REDIS_WINDOWS } = require('./measurements/redis.js')
 const { KINDS: SHARED_KINDS, WINDOWS } = require('./measurements/shared.js')
 const {
   cellOf,
   medianOf,
+  lowOf,
+  ratiosOf,
   find,
   entriesOf,
   digits,
@@ -30,6 +33,8 @@ const LOOKS = {
   memorystore: { name: 'memorystore', color: '#4c7fd9' },
   MemoryStore: { name: 'express-session MemoryStore', color: '#a06cd5' },
   [REDIS]: { name: 'connect-redis', color: '#2f9e77' },
+  [REDIS_TUNED]: { name: 'connect-redis, tuned', color: '#7fcbb0' },
+  [OURS_REDIS]: { name: 'memorystore-rs, Redis', color: '#c92a2a' },
   [FLOOR]: { name: 'floor: JSON and callback', color: '#8b949e' },
 }
 
@@ -45,6 +50,7 @@ function write(report, folder) {
     'event-loop': eventLoopPart,
     http: httpPart,
     shared: sharedPart,
+    redis: redisPart,
     growth: growthPart,
   }
   for (const [section, part] of Object.entries(writers)) {
@@ -89,6 +95,18 @@ function figuresPart(report) {
     ...['what', 'ours', 'beside', 'theirs', 'comparison', 'target'].map((name) => figure[name]),
     figure.reached ? 'yes' : '**no**',
   ])
+  const onRedis = redisFigures(report).map((figure) => [
+    ...['what', 'ours', 'theirs', 'comparison', 'target'].map((name) => figure[name]),
+    figure.reached ? 'yes' : '**no**',
+  ])
+  const redisHeader = [
+    'figure',
+    nameOf(OURS_REDIS),
+    'connect-redis: default, tuned',
+    'times faster',
+    'target',
+    'reached',
+  ]
   const header = ['figure', 'memorystore', 'memorystore-rs', 'ratio', 'target', 'reached']
   const sharedHeader = [
     'figure',
@@ -100,9 +118,10 @@ function figuresPart(report) {
     'reached',
   ]
   return [
-    rows.length + shared.length > 0 && '## Figures to reach',
+    rows.length + shared.length + onRedis.length > 0 && '## Figures to reach',
     rows.length > 0 && table(header, rows),
     shared.length > 0 && table(sharedHeader, shared),
+    onRedis.length > 0 && table(redisHeader, onRedis),
   ]
     .filter(Boolean)
     .join('\n\n')
@@ -310,7 +329,6 @@ function sharedPart(report, charts) {
 function sharedOperations({ params, stores, of, charts }) {
   const title = `${thousands(params.count)} sessions of ${sizeOf(params.size)}`
   const columns = WINDOWS.flatMap((window) => stores.map((store) => ({ store, window })))
-  const inFlight = (window) => (window === 1 ? 'one at a time' : `${window} in flight`)
   const rows = params.processes.flatMap((number) =>
     SHARED_KINDS.map((kind) => ({ number, kind, label: `${kind}, ${processesOf(number)}` })),
   )
@@ -391,6 +409,97 @@ function sharedStart({ params, stores, of }) {
     ),
     of(PATH) && `On disk a session takes ${cellOf(of(PATH), ['disk'])} B.`,
   ]
+}
+
+function redisPart(report, charts) {
+  const out = [
+    '## Redis',
+    "memorystore-rs on Redis beside connect-redis on the same server: on a client of node-redis as it is by default, and on a tuned one, with `commandOptions: { timeout: undefined }`. Each store is in processes of its own; they take turns in every round. A page view is get, `createSession` and touch, as express-session makes them, its part included. A call has the 10th percentile of the rounds and, in brackets, the median. What follows “times faster” compares the 10th percentiles and, in brackets, is the median of the rounds' ratios. Processor times are medians, in microseconds of a call.",
+  ]
+  for (const params of configurations(report, 'redis')) {
+    const of = (store) => find(report, 'redis', store, params)
+    const stores = present(report, 'redis', params)
+    for (const window of REDIS_WINDOWS) {
+      const title = `${redisTitle(params)}, ${inFlight(window)}`
+      out.push(`### ${title}`, redisTable({ stores, of, window }))
+    }
+    if (params.processes > 1) out.push(...redisRates({ params, stores, of }))
+    out.push(failures(report, 'redis', params))
+    if (params.size === 400 && params.processes === 1) {
+      charts['redis.svg'] = redisChart({ stores, of })
+      out.push('![Redis](redis.svg)')
+    }
+  }
+  return out.filter(Boolean).join('\n\n')
+}
+
+function redisTitle({ count, size, processes }) {
+  const sessions = `${thousands(count)} sessions of ${sizeOf(size)}`
+  return processes > 1 ? `${sessions} in ${processesOf(processes)}` : sessions
+}
+
+function redisTable({ stores, of, window }) {
+  const others = stores.filter((store) => store !== OURS_REDIS && stores.includes(OURS_REDIS))
+  const cell = (store, path) => {
+    const [low, median] = [lowOf(of(store), path), medianOf(of(store), path)]
+    return low === undefined ? '–' : `${number(low)} (${number(median)})`
+  }
+  const ratio = (store, path) => {
+    const { low, median } = ratiosOf(of(store), of(OURS_REDIS), path)
+    return median === undefined ? '–' : `${number(low)} (${number(median)})`
+  }
+  const cpu = (kind, side) =>
+    stores.map((store) => {
+      const value = medianOf(of(store), [window, kind, side])
+      return value === undefined ? '–' : value.toFixed(1)
+    })
+  return table(
+    [
+      'µs',
+      ...stores.map(nameOf),
+      ...others.map((store) => `times faster than ${nameOf(store)}`),
+      'client CPU of each',
+      'server CPU of each',
+    ],
+    REDIS_KINDS.map((kind) => [
+      kind,
+      ...stores.map((store) => cell(store, [window, kind, 'us'])),
+      ...others.map((store) => ratio(store, [window, kind, 'us'])),
+      ...['client', 'server'].map((side) => cpu(kind, side).join(' / ')),
+    ]),
+  )
+}
+
+function redisRates({ params, stores, of }) {
+  const columns = REDIS_WINDOWS.flatMap((window) => stores.map((store) => ({ store, window })))
+  return [
+    `### ${redisTitle(params)}: calls a second, of all processes`,
+    table(
+      ['calls/s', ...columns.map(({ store, window }) => `${nameOf(store)}, ${inFlight(window)}`)],
+      REDIS_KINDS.map((kind) => [
+        kind,
+        ...columns.map(({ store, window }) => cellOf(of(store), [window, kind, 'perSecond'])),
+      ]),
+    ),
+  ]
+}
+
+function redisChart({ stores, of }) {
+  const labels = REDIS_WINDOWS.flatMap((window) => REDIS_KINDS.map((kind) => ({ window, kind })))
+  const labelOf = ({ window, kind }) => `${kind}, ${inFlight(window)}`
+  return barChart({
+    title: 'Time of a call on one Redis',
+    subtitle: 'Shorter is better. 10th percentile of the rounds; sessions of 400 B.',
+    unit: 'µs',
+    ...bars(stores, labels.map(labelOf), (store, label) => {
+      const { window, kind } = labels.find((each) => labelOf(each) === label)
+      return lowOf(of(store), [window, kind, 'us'])
+    }),
+  })
+}
+
+function inFlight(window) {
+  return window === 1 ? 'one at a time' : `${window} in flight`
 }
 
 function processesOf(number) {

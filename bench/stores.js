@@ -17,6 +17,12 @@ const PATH = 'memorystore-rs-path'
 /** Which build of it: this one, unless `compare.js` names the folder of another. */
 const BUILD = process.env.MEMORYSTORE_RS_BUILD ?? '..'
 const REDIS = 'connect-redis'
+
+/** The same on a client that makes no AbortSignal of each command, as node-redis 6 does by default. */
+const REDIS_TUNED = 'connect-redis-tuned'
+
+/** memorystore-rs with its sessions on the same server. */
+const OURS_REDIS = 'memorystore-rs-redis'
 const FLOOR = 'floor'
 
 /** For each store, the packages that it takes and how to open it. */
@@ -41,22 +47,33 @@ const STORES = {
     packages: ['connect-redis', 'redis'],
     open: openRedis,
   },
+  [REDIS_TUNED]: {
+    packages: ['connect-redis', 'redis'],
+    open: (options, where) => openRedis(options, where, { commandOptions: { timeout: undefined } }),
+  },
+  [OURS_REDIS]: {
+    packages: ['redis'],
+    open: openOursOnRedis,
+  },
   [FLOOR]: {
     packages: [],
     open: () => new Floor(),
   },
 }
 
+/** The stores that need a server. */
+const ON_REDIS = [OURS_REDIS, REDIS, REDIS_TUNED]
+
 /**
- * Opens the store called `name`. Returns the `store`, `stop()`, and for Redis also
+ * Opens the store called `name`. Returns the `store`, `stop()`, and for connect-redis also
  * `serverMemory()`, which asks for the resident bytes of its server.
  *
- * @param {{redisPort?: number, path?: string}} where the server's port or the file's folder, for
- *   the stores that have one
+ * @param {{redisPort?: number, prefix?: string, path?: string}} where the server's port and what
+ *   its keys begin with, or the file's folder, for the stores that have one
  */
 async function openStore(name, options = {}, where = {}) {
   const opened = await STORES[name].open(options, where)
-  if (name === REDIS || name === PATH) return opened
+  if (ON_REDIS.includes(name) || name === PATH) return opened
   return {
     store: opened,
     stop: async () => {
@@ -78,21 +95,43 @@ function makeFolder() {
   return { path, remove: () => rmSync(path, { recursive: true, force: true, maxRetries: 10 }) }
 }
 
-async function openRedis(_options, { redisPort }) {
+async function openRedis(_options, where, clientOptions) {
   const { RedisStore } = require('connect-redis')
-  const { createClient } = require('redis')
-  const client = createClient({ url: `redis://127.0.0.1:${redisPort}` })
-  // A lost server makes the pending calls fail, which is what reports it.
-  client.on('error', () => {})
-  await client.connect()
+  const client = await connectedClient(where, clientOptions)
   return {
-    store: new RedisStore({ client }),
+    store: new RedisStore({ client, ...prefixOf(where) }),
     stop: async () => client.destroy(),
     serverMemory: async () => {
       const info = await client.info('memory')
       return Number(/used_memory_rss:(\d+)/.exec(info)[1])
     },
   }
+}
+
+async function openOursOnRedis(options, where) {
+  const client = await connectedClient(where)
+  const MemoryStore = require(BUILD)(require('express-session'))
+  const store = new MemoryStore({ ...options, redis: client, ...prefixOf(where) })
+  return {
+    store,
+    stop: async () => {
+      await store.close()
+      client.destroy()
+    },
+  }
+}
+
+async function connectedClient({ redisPort }, options = {}) {
+  const { createClient } = require('redis')
+  const client = createClient({ url: `redis://127.0.0.1:${redisPort}`, ...options })
+  // A lost server makes the pending calls fail, which is what reports it.
+  client.on('error', () => {})
+  await client.connect()
+  return client
+}
+
+function prefixOf({ prefix }) {
+  return prefix === undefined ? {} : { prefix }
 }
 
 /** How many texts the floor reads in turn, so that it does not always parse the same one. */
@@ -151,7 +190,11 @@ module.exports = {
   OURS,
   PATH,
   REDIS,
+  REDIS_TUNED,
+  OURS_REDIS,
+  ON_REDIS,
   openStore,
+  connectedClient,
   makeFolder,
   packageVersion,
   missingPackages,

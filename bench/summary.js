@@ -2,7 +2,18 @@
 
 /** Reads the raw results of a run: which were measured for what, their medians and their spread. */
 
-module.exports = { entriesOf, find, medianOf, cellOf, number, thousands, digits, sizeOf }
+module.exports = {
+  entriesOf,
+  find,
+  medianOf,
+  lowOf,
+  ratiosOf,
+  cellOf,
+  number,
+  thousands,
+  digits,
+  sizeOf,
+}
 
 function entriesOf(report, section) {
   return report.sections[section] ?? []
@@ -30,6 +41,29 @@ function medianOf(entry, path) {
   if (values.length === 0) return undefined
   const middle = (values.length - 1) / 2
   return (values[Math.floor(middle)] + values[Math.ceil(middle)]) / 2
+}
+
+/**
+ * The 10th percentile over the rounds, which a busy machine affects least; undefined where there is
+ * none.
+ */
+function lowOf(entry, path) {
+  const values = valuesOf(entry, path)
+  return values[Math.max(0, Math.ceil(values.length / 10) - 1)]
+}
+
+/**
+ * How many times what one entry has is that of another one, measured in the same rounds: the ratio
+ * of the 10th percentiles (`low`), and the median of the rounds' ratios (`median`).
+ */
+function ratiosOf(entry, other, path) {
+  const at = (run) => path.reduce((part, key) => part?.[key], run)
+  const pairs = (entry?.runs ?? []).map((run, n) => at(run) / at(other?.runs[n]))
+  const ratios = { runs: pairs.map((ratio) => ({ ratio })) }
+  return {
+    low: lowOf(entry, path) / lowOf(other, path),
+    median: medianOf(ratios, ['ratio']),
+  }
 }
 
 /** The median and the spread, as a table shows them. */

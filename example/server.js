@@ -7,8 +7,10 @@
  * one. `SESSION_SECRET` signs the cookies; without it they are good until the app ends.
  *
  * With `SESSIONS_PATH`, a folder, the sessions are in a file there, and so is a secret where there
- * is no `SESSION_SECRET`: a login survives a restart. `WORKERS` is a number of processes that
- * serve the app, by node:cluster: with `SESSIONS_PATH` they share the sessions.
+ * is no `SESSION_SECRET`: a login survives a restart. With `REDIS_URL`, such as
+ * redis://localhost:6379, they are in Redis or Valkey, and so is the secret: all apps with that URL
+ * share them. `WORKERS` is a number of processes that serve the app, by node:cluster: with
+ * `SESSIONS_PATH` or `REDIS_URL` they share the sessions.
  */
 
 const cluster = require('node:cluster')
@@ -27,6 +29,10 @@ const MAX_NAME = 40
 const DEFAULT_PORT = 3000
 const MAX_WORKERS = 64
 
+/** The keys in Redis: of the sessions, and of the secret. */
+const PREFIX = 'memorystore-rs-example:'
+const SECRET = 'memorystore-rs-example-secret'
+
 /** How long connections may take to finish once the app is told to end, in milliseconds. */
 const GRACE = 1000
 
@@ -34,18 +40,22 @@ const GRACE = 1000
 const COOKIE = 'memorystore-rs.sid'
 
 /** What says who answered, where that is not always the same process. */
-const { SESSIONS_PATH, WORKERS } = process.env
-const ANSWERED = SESSIONS_PATH || WORKERS ? `, answered by process ${process.pid}` : ''
+const { REDIS_URL, SESSIONS_PATH, WORKERS } = process.env
+const ANSWERED = REDIS_URL || SESSIONS_PATH || WORKERS ? `, answered by process ${process.pid}` : ''
 
 async function main() {
   const port = readPort(process.env.PORT)
   const workers = readWorkers(WORKERS)
   if (workers !== undefined && cluster.isPrimary) return runWorkers(workers, port)
 
-  const store = createSessionStore()
-  const server = createServer(createApp(store))
+  const client = REDIS_URL ? await connectRedis() : undefined
+  const store = createSessionStore(client)
+  const server = createServer(createApp(store, await secret(client)))
   endOnSignal(() => {
-    server.close(() => store.close(() => cluster.worker?.disconnect()))
+    server.close(() => {
+      store.close(() => cluster.worker?.disconnect())
+      client?.destroy()
+    })
     // Browsers keep connections open on which they have asked for nothing yet.
     setTimeout(() => server.closeAllConnections(), GRACE).unref()
   })
@@ -57,11 +67,15 @@ async function main() {
 async function runWorkers(count, port) {
   // They are all given the same port and the same secret.
   const server = createServer()
-  const env = { PORT: String(await listen(server, port)), SESSION_SECRET: secret() }
+  const client = REDIS_URL ? await connectRedis() : undefined
+  const env = { PORT: String(await listen(server, port)), SESSION_SECRET: await secret(client) }
+  client?.destroy()
   server.close()
   await once(server, 'close')
-  if (!SESSIONS_PATH) {
-    console.error('Without SESSIONS_PATH each worker has sessions of its own, and a login is lost')
+  if (!SESSIONS_PATH && !REDIS_URL) {
+    console.error(
+      'Without SESSIONS_PATH or REDIS_URL each worker has sessions of its own, and a login is lost',
+    )
   }
 
   let starting = count
@@ -102,19 +116,38 @@ function sayOpen(port) {
   console.log(`Open http://localhost:${port}`)
 }
 
-/** Anyone can log in, again and again: `max` bounds the memory that this can take. */
-function createSessionStore() {
+async function connectRedis() {
+  const { createClient } = require('redis')
   try {
-    return new MemoryStore({ checkPeriod: MINUTE, max: 100_000, path: SESSIONS_PATH || undefined })
+    // Whoever starts the app with a wrong URL is told so. The store connects again by itself.
+    const client = createClient({ url: REDIS_URL, socket: { reconnectStrategy: false } })
+    // Without a listener, a connection that is lost later would end the app.
+    client.on('error', () => {})
+    return await client.connect()
   } catch (err) {
-    quit(err.message)
+    return quit(`cannot connect to REDIS_URL: ${err.message || err.code}`)
+  }
+}
+
+/**
+ * Anyone can log in, again and again: `max` bounds the memory that this can take.
+ *
+ * @param client of Redis, if the sessions are there
+ */
+function createSessionStore(client) {
+  const where = client ? { redis: client, prefix: PREFIX } : { path: SESSIONS_PATH || undefined }
+  try {
+    return new MemoryStore({ checkPeriod: MINUTE, max: 100_000, ...where })
+  } catch (err) {
+    return quit(err.message)
   }
 }
 
 /** What signs the cookies. Where the sessions are kept it is kept beside them. */
-function secret() {
+async function secret(client) {
   const made = randomBytes(32).toString('hex')
   if (process.env.SESSION_SECRET) return process.env.SESSION_SECRET
+  if (client) return (await client.set(SECRET, made, { NX: true, GET: true })) ?? made
   if (!SESSIONS_PATH) return made
 
   const file = join(SESSIONS_PATH, 'secret')
@@ -124,18 +157,18 @@ function secret() {
     writeFileSync(file, made, { flag: 'wx', mode: 0o600 })
     return made
   } catch (err) {
-    quit(`cannot keep a secret in ${SESSIONS_PATH}: ${err.message}`)
+    return quit(`cannot keep a secret in ${SESSIONS_PATH}: ${err.message}`)
   }
 }
 
-function createApp(store) {
+function createApp(store, secret) {
   const app = express()
   app.disable('x-powered-by')
   if (cluster.isWorker) app.use(closeConnection)
   app.use(
     session({
       name: COOKIE,
-      secret: secret(),
+      secret,
       store,
       resave: false,
       saveUninitialized: false,

@@ -7,7 +7,7 @@
 const { isSharedArrayBuffer, isUint8Array } = require('node:util/types')
 const { kindOf } = require('./options.js')
 
-module.exports = { bodyKind, parse, toBody, toKey, toSerialized }
+module.exports = { bodyCopy, bodyKind, isSameBody, parse, toBody, toKey, toSerialized }
 
 // The kinds of a native body; see src/node/codes.rs.
 const [TEXT, JSON_TEXT, BUFFER, BYTES] = [0, 1, 2, 3]
@@ -59,4 +59,15 @@ function parse(serializer, data) {
     // V8's message quotes the text, which is somebody's session.
     throw new SyntaxError('memorystore-rs: a stored session is not valid JSON')
   }
+}
+
+/** A result of the serializer to keep: bytes may lie in a buffer that the serializer uses again. */
+function bodyCopy(body) {
+  if (typeof body === 'string') return body
+  return Buffer.isBuffer(body) ? Buffer.from(body) : new Uint8Array(body)
+}
+
+function isSameBody(one, other) {
+  if (typeof one === 'string' || typeof other === 'string') return one === other
+  return Buffer.compare(one, other) === 0
 }

@@ -9,12 +9,19 @@ const { isNativeError } = require('node:util/types')
 const { kindOf } = require('./options.js')
 
 module.exports = {
+  backingError,
   closedError,
   inThisRealm,
   ofThisRealm,
   openingError,
   refusalError,
+  refusedByServerError,
+  reservedSidError,
   sidError,
+  silenceError,
+  timeoutError,
+  unavailableError,
+  unsupportedError,
 }
 
 // Why a native write was refused; see src/node/codes.rs.
@@ -95,8 +102,68 @@ function closedError(method) {
   )
 }
 
-function errorOf(message, code) {
-  const error = new Error(message)
+/** Why a connection was given up that was there. */
+function silenceError(timeout) {
+  return errorOf(`memorystore-rs: Redis has not answered a ping for ${timeout} ms`)
+}
+
+/** The server cannot be reached, or will answer otherwise in a moment. */
+function unavailableError(cause) {
+  return errorOf(
+    'memorystore-rs: there is no connection to Redis, or it cannot serve at the moment; see `cause`',
+    'ERR_MEMORYSTORE_UNAVAILABLE',
+    cause,
+  )
+}
+
+function timeoutError(method, timeout) {
+  return errorOf(
+    `memorystore-rs: ${method}() had no answer within the option \`timeout\` (${timeout} ms); a write may have been done`,
+    'ERR_MEMORYSTORE_TIMEOUT',
+  )
+}
+
+/** The server has answered with an error: it is full, or the account may not do this. */
+function refusedByServerError(cause) {
+  const [code] = /^[A-Z]+/.exec(cause.message)
+  return errorOf(
+    `memorystore-rs: Redis refused a command with ${code}; see \`cause\``,
+    'ERR_MEMORYSTORE_REFUSED',
+    cause,
+  )
+}
+
+/** With Redis, some sids would be stored where the tombstone of another one is. */
+function reservedSidError() {
+  const error = new RangeError(
+    'memorystore-rs: the sid has the form of the key under which a destroyed session is remembered; the session was not stored',
+  )
+  error.code = 'ERR_INVALID_ARG_VALUE'
+  return error
+}
+
+/** The store given as `backing` has failed in a way that express-session would take for an answer. */
+function backingError(method, cause) {
+  return errorOf(
+    `memorystore-rs: ${method}() of the store given as \`backing\` failed; see \`cause\``,
+    'ERR_MEMORYSTORE_UNAVAILABLE',
+    cause,
+  )
+}
+
+/**
+ * @param done what cannot be done with its sessions
+ * @param missing what the store given as `backing` has or does not have
+ */
+function unsupportedError(done, missing) {
+  return errorOf(
+    `memorystore-rs: the sessions cannot be ${done}: the store given as \`backing\` has ${missing}`,
+    'ERR_MEMORYSTORE_UNSUPPORTED',
+  )
+}
+
+function errorOf(message, code, cause) {
+  const error = new Error(message, cause === undefined ? undefined : { cause })
   if (code !== undefined) error.code = code
   return error
 }

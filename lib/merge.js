@@ -11,7 +11,7 @@
 const { isDeepStrictEqual } = require('node:util')
 const { isDate } = require('node:util/types')
 
-module.exports = { lifetimeSide, merge, mergeCookies }
+module.exports = { isRenewal, lifetimeSide, merge, mergeCookies }
 
 /** Stands for the value of a key that an object does not have. */
 const ABSENT = Symbol('absent')
@@ -54,6 +54,28 @@ function lifetimeSide(base, theirs, mine) {
   if (hasNewLifetime(base, theirs)) return 'theirs'
   const isRenewed = timeOf(theirs) !== timeOf(base) && timeOf(theirs) > timeOf(mine)
   return isRenewed ? 'longer' : 'mine'
+}
+
+/**
+ * Whether `cookie` is `base` with another time of expiry and nothing else: the members of a cookie
+ * are compared one by one.
+ */
+function isRenewal(base, cookie) {
+  if (hasNewLifetime(base, cookie)) return false
+  for (const name in cookie) {
+    if (LIFETIME.includes(name)) continue
+    if (!isSameMember(base[name], cookie[name])) return false
+  }
+  for (const name in base) {
+    if (base[name] !== undefined && cookie[name] === undefined && !LIFETIME.includes(name)) {
+      return false
+    }
+  }
+  return true
+}
+
+function isSameMember(was, is) {
+  return was === is || (typeof was === 'object' && isDeepStrictEqual(was, is))
 }
 
 /** Whether a cookie was given another lifetime, rather than renewed for the one that it had. */

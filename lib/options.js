@@ -21,6 +21,18 @@ const LEAST_MAP_SIZE = 1024 ** 2
 /** How often changes to that file are written to the disk, in milliseconds. */
 const SYNC_PERIOD = 1000
 
+/** How long a call waits for the answer of a server, in milliseconds. */
+const TIMEOUT = 5000
+
+/** How long what was read is served if the server says nothing, in milliseconds. */
+const MAX_STALE = 1000
+
+/** What a near-cache holds at most if no limit is given, in bytes. */
+const NEAR_CACHE_BYTES = 64 * 1024 ** 2
+
+/** What connect-redis puts before a sid. */
+const PREFIX = 'sess:'
+
 const MILLISECONDS = 'a positive number of milliseconds'
 
 /** For each option, what is wrong with a value, if anything is. */
@@ -44,7 +56,8 @@ const CHECKS = {
     if (value > 0 && value < 1) return 'a positive number of bytes; nothing fits'
     return 'a positive number of bytes; there is no limit'
   },
-  ttl: (value) => {
+  ttl: (value, { backing }) => {
+    if (isGiven(backing)) return WITH_BACKING
     if (typeof value === 'function' || value === false) return undefined
     if (typeof value !== 'number') {
       const effect = value ? 'set() and touch() will fail' : 'it is ignored'
@@ -82,6 +95,18 @@ const CHECKS = {
     return 'a number of milliseconds; every touch is done'
   },
   noDisposeOnSet: checkBoolean,
+  redis: () => undefined,
+  backing: () => undefined,
+  prefix: (_value, { redis }) => (isGiven(redis) ? undefined : WITHOUT_REDIS),
+  timeout: checkOfRemote((value) => value > 0, `${MILLISECONDS}; it acts as ${TIMEOUT}`),
+  maxStale: checkOfRemote(
+    (value) => value >= 0,
+    `a number of milliseconds, or 0; it acts as ${MAX_STALE}`,
+  ),
+  staleIfError: checkOfRemote(
+    (value) => value >= 0,
+    'a number of milliseconds, or 0; it acts as 0',
+  ),
   serializer: (value) => {
     if (typeof value?.stringify === 'function' && typeof value.parse === 'function') {
       return undefined
@@ -95,14 +120,25 @@ const CHECKS = {
 
 const checkConflict = checkOneOf(['merge', 'overwrite'], 'a function')
 
+/** What the option `ttl` should be if another store keeps the sessions, and knows when they end. */
+const WITH_BACKING = 'given to the store that is the `backing`; it is ignored'
+
+/** What an option that only stores on Redis use should be. */
+const WITHOUT_REDIS = 'given together with `redis` only; it is ignored'
+
+/** What an option that only stores on Redis or on another store use should be. */
+const WITHOUT_REMOTE = 'given together with `redis` or `backing` only; it is ignored'
+
 /** What an option that only stores on a path use should be. */
 const WITHOUT_PATH = 'given together with `path` only; it is ignored'
 
 /**
- * Returns the `values` that become `store.options`, the options as the `native` store takes them,
- * and the `syncPeriod` in milliseconds, 0 if there is none.
+ * Returns the `values` that become `store.options`, and what the engine takes: the options of the
+ * `native` store and the `syncPeriod` in milliseconds, 0 if there is none, or those of one on `redis`
+ * or on a `backing`.
  *
- * @throws {TypeError} if `options` is null, or `name`, `path` or `mapSize` cannot be used
+ * @throws {TypeError} if `options` is null, or `name`, `path`, `mapSize`, `redis`, `prefix` or
+ *   `backing` cannot be used
  * @throws {RangeError} if `mapSize` is too small
  */
 function readOptions(options) {
@@ -126,6 +162,11 @@ function readOptions(options) {
   for (const name of BEYOND_MEMORYSTORE) {
     if (given[name] !== undefined) values[name] = given[name]
   }
+  if (values.backing !== undefined) {
+    values.ttl = undefined
+    return { values, backing: backingOptions(values) }
+  }
+  if (values.redis !== undefined) return { values, redis: redisOptions(values) }
   return { values, native: nativeOptions(values), syncPeriod: syncPeriodOf(values) }
 }
 
@@ -139,7 +180,82 @@ const BEYOND_MEMORYSTORE = [
   'path',
   'mapSize',
   'syncPeriod',
+  'redis',
+  'backing',
+  'prefix',
+  'timeout',
+  'maxStale',
+  'staleIfError',
 ]
+
+/** The options of a store on Redis. */
+function redisOptions(values) {
+  assertAlone('redis', values, 'all stores with the same Redis and `prefix` already share')
+  const { prefix = PREFIX } = values
+  if (typeof prefix !== 'string') {
+    throw new TypeError(
+      `memorystore-rs: the option \`prefix\` is ${kindOf(prefix)}; it has to be a string`,
+    )
+  }
+  return { prefix, ...remoteOptions(values) }
+}
+
+/** The options of a store on another express-session store. */
+function backingOptions(values) {
+  const { backing, destroyed } = values
+  assertAlone('backing', values, 'all stores on the same backing already share')
+  if (values.redis !== undefined) {
+    throw new TypeError(
+      'memorystore-rs: the options `backing` and `redis` cannot be combined; `redis` alone is the stronger one',
+    )
+  }
+  assertStore(backing)
+  return { isFinal: destroyed === 'final', ...remoteOptions(values) }
+}
+
+function assertAlone(option, values, reason) {
+  for (const other of ['path', 'name']) {
+    if (values[other] === undefined) continue
+    throw new TypeError(
+      `memorystore-rs: the options \`${option}\` and \`${other}\` cannot be combined; ${reason} their sessions`,
+    )
+  }
+}
+
+/** The methods that each store of express-session has. */
+const METHODS = ['get', 'set', 'destroy']
+
+function assertStore(backing) {
+  const isStore = METHODS.every((name) => typeof backing?.[name] === 'function')
+  // A client of node-redis has these methods too: `destroy` closes it.
+  const isClient = typeof backing?.sendCommand === 'function'
+  if (isStore && !isClient) return
+  const [kind, call] = isClient
+    ? ['a client of Redis', '{ redis: client }']
+    : [kindOf(backing), "{ backing: new (require('connect-pg-simple')(session))({ pool }) }"]
+  throw new TypeError(
+    `memorystore-rs: the option \`backing\` is ${kind}; it has to be an express-session store, an object with the methods get, set and destroy: new MemoryStore(${call})`,
+  )
+}
+
+/** The options that the stores behind a network share. */
+function remoteOptions(values) {
+  const { touchAfter } = values
+  const [max, maxBytes] = [limit(values.max), limit(values.maxBytes)]
+  const isLimited = max !== Infinity || maxBytes !== Infinity
+  return {
+    timeout: millisecondsOf(values.timeout, 1, TIMEOUT),
+    maxStale: millisecondsOf(values.maxStale, 0, MAX_STALE),
+    staleIfError: millisecondsOf(values.staleIfError, 0, 0),
+    touchAfter: touchAfter === undefined ? undefined : millisecondsOf(touchAfter, 0, 0),
+    limits: { max, maxBytes: isLimited ? maxBytes : NEAR_CACHE_BYTES },
+  }
+}
+
+function millisecondsOf(value, least, byDefault) {
+  if (value === false) return least
+  return Number.isFinite(value) && value >= 0 ? Math.max(least, value) : byDefault
+}
 
 /** The options as the native store takes them. */
 function nativeOptions(values) {
@@ -242,6 +358,15 @@ function checkOneOf(words, ...other) {
   const [byDefault] = words
   const list = [...words.map((word) => `'${word}'`), ...other].join(' or ')
   return (value) => (words.includes(value) ? undefined : `${list}; it acts as '${byDefault}'`)
+}
+
+/** A check for a number of milliseconds that only stores on a server use. */
+function checkOfRemote(isRight, expected) {
+  return (value, { redis, backing }) => {
+    if (!isGiven(redis) && !isGiven(backing)) return WITHOUT_REMOTE
+    if (value === false) return undefined
+    return Number.isFinite(value) && isRight(value) ? undefined : expected
+  }
 }
 
 /** A number as it is, anything else by its type. */

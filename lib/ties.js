@@ -6,6 +6,8 @@
  * Session object is tied to what was read.
  */
 
+const { bodyCopy } = require('./body.js')
+
 /**
  * What a session object was made of, or what it was last written as.
  *
@@ -13,7 +15,7 @@
  * @property {object} owner the ties of the store that it belongs to
  * @property {string} key under which it is stored
  * @property {string | Uint8Array} body as the serializer returned it
- * @property {number} version at which it was read or written
+ * @property {number | object} version at which it was read or written, in the terms of the engine
  * @property {boolean} isWhole whether exactly this was stored then, with nothing merged into it
  * @property {boolean} isTaken whether a session has this tie
  */
@@ -83,12 +85,19 @@ class Ties {
   /** Ties `session`, which was new, to what was written. */
   tieNew(session, key, body, version) {
     if (session[TIE] !== undefined || !Object.isExtensible(session)) return
-    attach(session, { owner: this, key, body: keep(body), version, isWhole: true, isTaken: true })
+    attach(session, {
+      owner: this,
+      key,
+      body: bodyCopy(body),
+      version,
+      isWhole: true,
+      isTaken: true,
+    })
   }
 
   /** Notes that the session of `tie` was written. */
   noteWritten(tie, body, version, isWhole) {
-    tie.body = keep(body)
+    tie.body = bodyCopy(body)
     tie.version = version
     tie.isWhole = isWhole
   }
@@ -96,12 +105,6 @@ class Ties {
 
 function attach(session, tie) {
   Object.defineProperty(session, TIE, { value: tie, configurable: true, writable: true })
-}
-
-/** Bytes are copied: they may lie in a buffer that the serializer uses again. */
-function keep(body) {
-  if (typeof body === 'string') return body
-  return Buffer.isBuffer(body) ? Buffer.from(body) : new Uint8Array(body)
 }
 
 module.exports = { Ties }

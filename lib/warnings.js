@@ -2,7 +2,7 @@
 
 /** Process warnings: for problems that no call can report by failing. */
 
-module.exports = { warn, warnOfDamage, warnOfReplacement, warnOfSync }
+module.exports = { warn, warnOfDamage, warnOfNoTracking, warnOfReplacement, warnOfSync }
 
 function warn(code, message) {
   process.emitWarning(`memorystore-rs: ${message}`, { type: 'MemoryStoreWarning', code })
@@ -24,5 +24,13 @@ function warnOfSync(err) {
   warn(
     'MEMORYSTORE_RS_SYNC',
     `${err.message.replace('memorystore-rs: ', '')}. What was written since the last sync may not survive a power failure.`,
+  )
+}
+
+/** Redis does not tell of changes: the near-cache is off. */
+function warnOfNoTracking() {
+  warn(
+    'MEMORYSTORE_RS_NO_TRACKING',
+    'the Redis server, the account or a proxy does not let this store track changes (CLIENT TRACKING). Every read asks the server. To switch this warning off, give `maxStale: 0`.',
   )
 }

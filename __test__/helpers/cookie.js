@@ -1,6 +1,6 @@
 'use strict'
 
-const { Cookies } = require('../../lib/cookie.js')
+const { Cookies } = require('../../lib/native/cookie.js')
 
 /** What the native touch is given as text for a session's cookie; undefined where it is not called. */
 function cookieText(session) {

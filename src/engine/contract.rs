@@ -118,6 +118,14 @@ pub trait Engine: Maintenance {
     /// See [`Engine`].
     fn destroy(&self, sid: &Sid, now: Millis, removed: &mut Vec<Removed>) -> Result<bool>;
 
+    /// Removes the record of `sid` as if it had never been there: without a tombstone, so requests
+    /// that read it before can still write it, uncounted, and without appending it to `removed`.
+    /// For a caller that keeps copies of sessions here, and finds that one is out of date.
+    ///
+    /// # Errors
+    /// See [`Engine`].
+    fn discard(&self, sid: &Sid, removed: &mut Vec<Removed>) -> Result<()>;
+
     /// How many records there are, including expired ones that nothing has removed yet.
     ///
     /// # Errors

@@ -26,7 +26,7 @@ type Operation = fn(&Store, &Call) -> Done;
 impl Store {
     /// Gives `target` this store's functions.
     pub(super) fn bind(self: &Rc<Self>, env: Env, target: &Object) -> Result<()> {
-        let functions: [(&str, Operation); 27] = [
+        let functions: [(&str, Operation); 28] = [
             ("get", Store::get),
             ("fetch", Store::fetch),
             ("peek", Store::peek),
@@ -41,6 +41,7 @@ impl Store {
             ("template", Store::template),
             ("rewrite", Store::rewrite),
             ("destroy", Store::destroy),
+            ("drop", Store::discard),
             ("length", Store::length),
             ("ids", Store::ids),
             ("list", Store::list),
@@ -275,6 +276,13 @@ impl Store {
         let sid = self.sid(call, &mut self.buffers.borrow_mut().sid)?;
         let now = whole(call.number(1)?);
         self.removing(|removed| self.engine().destroy(&sid, now, removed))?;
+        Ok(Value::UNDEFINED)
+    }
+
+    /// `drop(sid)`: removes the session as if it had never been there. It is not disposed of.
+    fn discard(&self, call: &Call) -> Done {
+        let sid = self.sid(call, &mut self.buffers.borrow_mut().sid)?;
+        self.removing(|removed| self.engine().discard(&sid, removed))?;
         Ok(Value::UNDEFINED)
     }
 

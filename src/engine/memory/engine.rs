@@ -160,6 +160,12 @@ impl Engine for MemoryEngine {
         Ok(self.with_table(|table| table.destroy(sid, now, removed)))
     }
 
+    fn discard(&self, sid: &Sid, _: &mut Vec<Removed>) -> Result<()> {
+        let discarded = self.with_table(|table| table.discard(sid));
+        drop(discarded);
+        Ok(())
+    }
+
     fn length(&self) -> Result<usize> {
         Ok(self.table.lock().len())
     }
@@ -246,11 +252,6 @@ impl Maintenance for MemoryEngine {
 
 #[cfg(test)]
 impl MemoryEngine {
-    /// What the tombstones take.
-    pub(in crate::engine) fn destroyed(&self) -> usize {
-        self.table.lock().destroyed_bytes()
-    }
-
     /// What the record of `sid` takes; `None` if there is none.
     pub(in crate::engine) fn cost_of(&self, sid: &Sid) -> Option<usize> {
         self.table.lock().cost_of(sid)

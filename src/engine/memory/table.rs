@@ -294,6 +294,13 @@ impl Table {
         is_found
     }
 
+    /// Removes the record of `sid` as if it had never been there. The result should be dropped
+    /// outside the lock.
+    pub(super) fn discard(&mut self, sid: &Sid) -> Option<Removed> {
+        let (sid, record) = shard_of(&mut self.shards, sid)?.remove(sid)?;
+        Some(self.take_out(sid, record))
+    }
+
     /// How many records there are, expired ones that nothing has removed yet included.
     pub(super) fn len(&self) -> usize {
         self.len
@@ -336,13 +343,10 @@ impl Table {
     }
 
     pub(super) fn remove(&mut self, sid: &Sid, removed: &mut Vec<Removed>) -> bool {
-        let found = shard_of(&mut self.shards, sid).and_then(|shard| shard.remove(sid));
-        let Some((sid, record)) = found else {
-            return false;
-        };
-        let gone = self.take_out(sid, record);
-        removed.push(gone);
-        true
+        let found = self.discard(sid);
+        let is_found = found.is_some();
+        removed.extend(found);
+        is_found
     }
 
     /// Subtracts a record that left its shard from the sums.

@@ -287,6 +287,13 @@ impl Engine for SharedEngine {
         Ok(self.writing(&[], 0, removed, |writing| writing.destroy(key, now))?)
     }
 
+    fn discard(&self, sid: &Sid, removed: &mut Vec<Removed>) -> Result<()> {
+        let Some(key) = layout::key_of(sid) else {
+            return Ok(());
+        };
+        Ok(self.writing(&[], 0, removed, |writing| writing.discard(key))?)
+    }
+
     fn length(&self) -> Result<usize> {
         Ok(self.sums()?.0)
     }

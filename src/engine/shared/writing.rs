@@ -104,8 +104,8 @@ impl Writing<'_> {
         }
     }
 
-    /// Removes what there is of a session that cannot be read. What it took is only known if its
-    /// head can be read; else the sums are put right when the file is opened.
+    /// Removes what there is of a session that may be damaged, and reports nothing. What it took is
+    /// only known if its head can be read; else the sums are put right when the file is opened.
     pub(super) fn discard(&mut self, key: &[u8]) -> Lmdb<()> {
         let head = self.sessions.heads.get(&self.transaction, key)?;
         let known = head.and_then(|head| Head::read(key, head)).map(|head| self.stored(key, &head));

@@ -221,6 +221,42 @@ fn destroy_tells_whether_there_was_a_record_and_hands_it_out() {
     });
 }
 
+#[test]
+fn a_discarded_record_leaves_no_trace() {
+    let options = Options { destroyed_is_final: true, ..KEEP };
+    for_each_engine(options, |engine| {
+        fill(&**engine, 0..1, NEVER);
+        let before = engine.stats().unwrap();
+        let sid = engine.sid(b"sid");
+        // More than one page holds, and nothing of it stays.
+        let large = format!(r#"{{"cookie":{{"path":"/"}},"a":"{}"}}"#, "x".repeat(10_000));
+        for body in ["body", &large] {
+            write(&**engine, &sid, body, Condition::None, (START, START + 5)).unwrap();
+            let (_, version) = read(&**engine, &sid, START).unwrap();
+            let counted = engine.stats().unwrap().counters;
+            let mut removed = Vec::new();
+            engine.discard(&sid, &mut removed).unwrap();
+            assert_eq!(settled(&**engine, removed), [""; 0]);
+            let after = engine.stats().unwrap();
+            assert_eq!((after.sessions, after.bytes), (before.sessions, before.bytes));
+            assert_eq!(format!("{:?}", after.counters), format!("{counted:?}"));
+            assert_eq!(engine.ids().unwrap(), [numbered(&**engine, 0)]);
+            assert_eq!(read(&**engine, &sid, START), None);
+            engine.discard(&sid, &mut Vec::new()).unwrap();
+
+            let condition = Condition::Unchanged { read: version, expected: version };
+            write(&**engine, &sid, "again", condition, (START, START + 5)).unwrap();
+            assert_eq!(read(&**engine, &sid, START).unwrap().0, "again");
+            engine.discard(&sid, &mut Vec::new()).unwrap();
+            write(&**engine, &sid, "anew", Condition::None, (START, START + 50)).unwrap();
+            engine.begin_prune(START + 6).unwrap();
+            while engine.maintenance_step() {}
+            assert_eq!(read(&**engine, &sid, START + 6).unwrap().0, "anew");
+            engine.discard(&sid, &mut Vec::new()).unwrap();
+        }
+    });
+}
+
 /// More than an operation removes itself.
 const MANY: usize = 3 * REMOVED_AT_ONCE;
 
@@ -279,6 +315,7 @@ enum Op {
     Compare(usize, usize, Millis),
     Touch(usize, Millis, bool),
     Destroy(usize),
+    Discard(usize),
     Clear,
     Clock(Millis),
     Prune,
@@ -296,7 +333,8 @@ fn op() -> impl Strategy<Value = Op> {
             .prop_map(|(sid, ago, life)| Op::Compare(sid, ago, life)),
         4 => (sid.clone(), life, any::<bool>())
             .prop_map(|(sid, life, is_renewal)| Op::Touch(sid, life, is_renewal)),
-        2 => sid.prop_map(Op::Destroy),
+        2 => sid.clone().prop_map(Op::Destroy),
+        1 => sid.prop_map(Op::Discard),
         1 => Just(Op::Clear),
         3 => (0..20_i64).prop_map(Op::Clock),
         1 => Just(Op::Prune),
@@ -345,6 +383,10 @@ fn answers(engine: &Arc<dyn Engine>, ops: &[Op]) -> Vec<String> {
             }
             Op::Destroy(sid) => {
                 format!("{:?}", engine.destroy(&numbered(&**engine, sid), now, removed).unwrap())
+            }
+            Op::Discard(sid) => {
+                engine.discard(&numbered(&**engine, sid), removed).unwrap();
+                String::new()
             }
             Op::Clear => {
                 clear(engine, now);

@@ -1,6 +1,6 @@
 'use strict'
 
-const { inThisRealm } = require('./errors.js')
+const { inThisRealm } = require('../errors.js')
 
 /** The names of the figures that the native `stats` gives, in its order. */
 const STATS = [

@@ -3,7 +3,7 @@
 /** Calls the option `dispose` for what left the store. */
 
 const { setTimeout } = require('node:timers')
-const { toSerialized } = require('./body.js')
+const { toSerialized } = require('../body.js')
 
 /** How long to wait before fetching what the background thread has removed, in milliseconds. */
 const DELAY = 5

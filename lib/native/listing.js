@@ -4,8 +4,8 @@
  * Lists of very many sids and sessions: made by the background thread, taken one slice per turn.
  */
 
-const { inThisRealm } = require('./errors.js')
-const { eachSlice, listInto } = require('./turns.js')
+const { inThisRealm } = require('../errors.js')
+const { eachSlice, listInto } = require('../turns.js')
 
 /** Up to this many sessions are listed during the call, as they are at that moment. */
 const AT_ONCE = 2000
@@ -19,17 +19,18 @@ function list({ native }) {
   return (sids, limit) => inThisRealm(() => take(sids, limit))
 }
 
-async function collectIds(state) {
+async function collectIds(engine) {
   const ids = []
-  await listInto(ids, list(state), SIDS_A_TURN)
-  state.assertOpen('ids')
+  await listInto(ids, list(engine), SIDS_A_TURN)
+  engine.state.assertOpen('ids')
   return ids
 }
 
 /** Yields the sids, `size` of them a turn, for as long as the store is open. */
-async function* eachSid(state, method, size = SIDS_A_TURN) {
+async function* eachSid(engine, method, size = SIDS_A_TURN) {
+  const { state } = engine
   state.assertOpen(method)
-  for await (const sids of eachSlice(list(state), size)) {
+  for await (const sids of eachSlice(list(engine), size)) {
     for (const sid of sids) {
       state.assertOpen(method)
       yield sid

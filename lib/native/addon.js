@@ -13,7 +13,7 @@ function load() {
   const file = given ? resolve(given) : undefined
   try {
     // With a plain require, a bundler would look for the file at build time.
-    const binding = file ? createRequire(file)(file) : require('../binding.js')
+    const binding = file ? createRequire(file)(file) : require('../../binding.js')
     if (typeof binding.createStore !== 'function') throw new Error('it exports no createStore')
     return binding
   } catch (cause) {

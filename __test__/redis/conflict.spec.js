@@ -1,0 +1,5 @@
+'use strict'
+
+const { runOnRedis } = require('../helpers/on-redis.js')
+
+runOnRedis(require.resolve('../conflict.spec.js'))

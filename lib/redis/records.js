@@ -1,0 +1,303 @@
+'use strict'
+
+/**
+ * The records of a store on Redis or Valkey: reads, writes and removes sessions, each in one step of
+ * the server, and serves what it has read from the near-cache for as long as that is known to be
+ * current.
+ *
+ * It knows nothing of session objects, requests and merges. Lifetimes are in milliseconds,
+ * `Infinity` for ever. Moments are those of the monotonic clock.
+ */
+
+const { reservedSidError } = require('../errors.js')
+const { monotonic } = require('../remote/clock.js')
+const { Connection } = require('./connection.js')
+const { Names } = require('./names.js')
+const { NearCache } = require('./near-cache.js')
+
+/** How long a destroyed sid is remembered, in milliseconds. */
+const TOMBSTONE = 10 * 60 * 1000
+
+/** The longest lifetime that is stored: Redis refuses what its clock cannot add. */
+const LONGEST_LIFE = 8.64e15
+
+/** How much longer than expected a session may live that nobody has renewed, in milliseconds. */
+const TOLERANCE = 1000
+
+/** How many keys a step of SCAN looks at. */
+const KEYS_A_STEP = '1000'
+
+/**
+ * A session as it was read or written.
+ *
+ * @typedef {object} Copy
+ * @property {string | Buffer} body as it is stored, to the byte
+ * @property {number} readAt a moment at which this was stored
+ * @property {number} expiresAt the moment at which it expires
+ * @property {object | undefined} cookie of the session, for whoever has parsed it
+ */
+
+class RedisRecords {
+  #connection
+  #form
+  #names
+  #cache
+  #maxStale
+  #staleIfError
+
+  /**
+   * @param client the user's client
+   * @param {object} options `prefix`, `timeout`, `maxStale`, `staleIfError` and `limits` of the
+   *   near-cache
+   * @param {Form} form whether sessions are text or bytes
+   */
+  constructor(client, options, form) {
+    const { prefix, maxStale, staleIfError, limits } = options
+    this.#connection = new Connection(client, options, form.isBinary, {
+      invalidated: (keys) => this.#invalidated(keys),
+      trusted: () => this.#cache.trust(),
+      distrusted: () => this.#distrust(),
+      nameOf: (text) => this.#names.tombstone(text),
+    })
+    this.#form = form
+    this.#names = new Names(this.#connection.keyPrefix + prefix)
+    this.#cache = new NearCache(limits, this.#connection.isOrdered)
+    this.#maxStale = maxStale
+    this.#staleIfError = staleIfError
+    this.#connection.connect()
+  }
+
+  /** The session as it is known to be; undefined if the server has to be asked. */
+  cached(sid) {
+    const readAt = this.#connection.answeredAt
+    if (monotonic() >= readAt + this.#maxStale) return undefined
+    const copy = this.#cache.get(sid)
+    return copy && { body: copy.body, readAt, expiresAt: copy.expiresAt, cookie: undefined }
+  }
+
+  /** The session as it was before the server went away, if that was not too long ago. */
+  stale(sid) {
+    if (this.#staleIfError === 0) return undefined
+    const age = this.#staleIfError
+    if (monotonic() >= this.#connection.answeredAt + this.#maxStale + age) return undefined
+    const copy = this.#cache.getStale(sid, age)
+    return copy && { ...copy, readAt: this.#connection.answeredAt, cookie: undefined }
+  }
+
+  /** The session as it is stored; undefined if there is none. */
+  async load(sid) {
+    if (this.#isReserved(sid)) return undefined
+    if (!this.#connection.isReady) await this.#connection.whenReady()
+    const ticket = this.#cache.beginRead(sid)
+    const readAt = monotonic()
+    let copy
+    try {
+      copy = this.#copyOf(await this.#connection.run('load', [this.#names.key(sid)], []), readAt)
+    } finally {
+      this.#cache.endRead(ticket, copy?.body, copy ? copy.expiresAt - monotonic() : 0)
+    }
+    return copy
+  }
+
+  /** As load, for one of many: it is not cached, and not looked up. */
+  async peek(sid) {
+    if (!this.#connection.isReady) await this.#connection.whenReady()
+    const readAt = monotonic()
+    return this.#copyOf(await this.#connection.run('peek', [this.#names.key(sid)], []), readAt)
+  }
+
+  /**
+   * Writes a session that nobody is known to have read. Returns whether it was written, and `old`,
+   * the body that was stored, if `wantsOld`. If `isFinal`, a tombstone refuses the write.
+   */
+  async create(sid, body, life, { isFinal, wantsOld }) {
+    this.#assertNotReserved(sid)
+    if (!this.#connection.isReady) await this.#connection.whenReady()
+    const key = this.#names.key(sid)
+    const px = pxOf(life)
+    this.#form.note(body)
+    // The command itself costs the server half of what a script does.
+    if (!isFinal && !wantsOld && px !== EXPIRED) {
+      const expiry = px === '' ? [] : ['PX', px]
+      await this.#change(sid, () =>
+        this.#connection.send(key, ['SET', key, asArgument(body), ...expiry]),
+      )
+      return { isWritten: true }
+    }
+    const keys = [key, this.#names.tombstone(sid)]
+    const args = [asArgument(body), px, flag(isFinal), flag(wantsOld)]
+    const reply = await this.#change(
+      sid,
+      () => this.#connection.run('create', keys, args),
+      body,
+      life,
+    )
+    return { isWritten: reply !== 0, old: this.#oldOf(reply) }
+  }
+
+  /**
+   * Writes a session if what is stored is `expected`, a Copy. Returns true if it was written, false
+   * if the session was destroyed since the writer has read it, else what is stored.
+   *
+   * @param {object} how
+   * @param {number} how.readAt when the writer has read the session
+   * @param {boolean} how.isOthers whether what is expected is not what the writer has read
+   * @param {boolean} how.isForced whether anything may be stored
+   * @param {boolean} how.isFinal whether any tombstone refuses the write
+   */
+  async write(sid, expected, body, life, { readAt, isOthers, isForced, isFinal }) {
+    if (!this.#connection.isReady) await this.#connection.whenReady()
+    const keys = [this.#names.key(sid), this.#names.tombstone(sid)]
+    const now = monotonic()
+    const args = [
+      asArgument(expected.body),
+      asArgument(body),
+      pxOf(life),
+      (now - readAt).toFixed(3),
+      flag(now >= expected.expiresAt),
+      flag(isForced),
+      flag(isFinal),
+      flag(isOthers),
+      leftOf(expected, now),
+    ]
+    const reply = await this.#change(
+      sid,
+      () => this.#connection.run('write', keys, args),
+      body,
+      life,
+    )
+    return typeof reply === 'number' ? reply === 1 : this.#copyOf(reply, now)
+  }
+
+  /**
+   * Moves the expiry of a session that is stored as `expected` says, unless another request has
+   * moved it further than that. Returns true if that is done, false if there is no session, else
+   * what is stored.
+   *
+   * @param isForced whether to move it in any case
+   */
+  async renew(sid, expected, life, { isForced }) {
+    if (!this.#connection.isReady) await this.#connection.whenReady()
+    const now = monotonic()
+    const left = isForced ? '' : leftOf(expected, now)
+    const args = [asArgument(expected.body), pxOf(life), left]
+    const keys = [this.#names.key(sid)]
+    const run = () => this.#connection.run('renew', keys, args)
+    const reply = await this.#change(sid, run, expected.body, life)
+    return typeof reply === 'number' ? reply !== 0 : this.#copyOf(reply, now)
+  }
+
+  /** Removes a session. Returns its body, if `wantsOld`; undefined if there was none. */
+  async destroy(sid, wantsOld) {
+    if (this.#isReserved(sid)) return undefined
+    if (!this.#connection.isReady) await this.#connection.whenReady()
+    const keys = [this.#names.key(sid), this.#names.tombstone(sid)]
+    const args = [String(TOMBSTONE), flag(wantsOld)]
+    const reply = await this.#change(sid, () => this.#connection.run('destroy', keys, args))
+    return this.#oldOf(reply)
+  }
+
+  /** Yields arrays of sids, in no order; one may come twice. */
+  async *scan() {
+    if (!this.#connection.isReady) await this.#connection.whenReady()
+    for (const send of this.#connection.nodes()) {
+      let cursor = '0'
+      do {
+        const step = ['SCAN', cursor, 'MATCH', this.#names.pattern, 'COUNT', KEYS_A_STEP]
+        const [next, keys] = await send(step)
+        cursor = String(next)
+        const names = keys.map(String).filter((key) => !this.#names.isTombstone(key))
+        yield names.map((key) => this.#names.sid(key))
+      } while (cursor !== '0')
+    }
+  }
+
+  /** Removes expired copies. */
+  prune() {
+    this.#cache.prune()
+  }
+
+  stats() {
+    const { roundTrips } = this.#connection
+    return { ...this.#cache.stats(), roundTrips, invalidations: this.#cache.invalidations }
+  }
+
+  close() {
+    this.#connection.close()
+    this.#cache.close()
+  }
+
+  /** Sends a write, and keeps `body`, which is stored after it, if the server tells of no other. */
+  async #change(sid, send, body, life) {
+    const ticket = this.#cache.beginChange(sid)
+    const sentAt = monotonic()
+    let isDone = false
+    try {
+      const reply = await send()
+      isDone = reply === 1
+      return reply
+    } finally {
+      const left = life - (monotonic() - sentAt)
+      this.#cache.endChange(ticket, isDone ? body : undefined, left)
+    }
+  }
+
+  /** What a reply says is stored; undefined if nothing is. */
+  #copyOf(reply, readAt) {
+    if (!Array.isArray(reply)) return undefined
+    const [body, left] = reply
+    const expiresAt = left < 0 ? Infinity : readAt + Number(left)
+    return { body: this.#form.read(body), readAt, expiresAt, cookie: undefined }
+  }
+
+  /** The session that a write has replaced, if it has asked for it. */
+  #oldOf(reply) {
+    return typeof reply === 'number' ? undefined : this.#form.read(reply)
+  }
+
+  #invalidated(keys) {
+    if (keys === null) this.#cache.clear()
+    else for (const key of keys) this.#cache.invalidate(this.#names.sid(key))
+  }
+
+  #distrust() {
+    this.#cache.distrust()
+    if (this.#staleIfError === 0) this.#cache.clear()
+  }
+
+  #isReserved(sid) {
+    return this.#names.isTombstone(this.#names.key(sid))
+  }
+
+  #assertNotReserved(sid) {
+    if (this.#isReserved(sid)) throw reservedSidError()
+  }
+}
+
+const EXPIRED = '0'
+
+/** A lifetime as scripts take it. */
+function pxOf(life) {
+  if (life > LONGEST_LIFE) return ''
+  return life > 0 ? String(Math.ceil(life)) : EXPIRED
+}
+
+/**
+ * For how long a copy is expected to live at most, as scripts take it: give or take what the server
+ * and the network need. Empty for ever.
+ */
+function leftOf({ expiresAt }, now) {
+  return expiresAt === Infinity ? '' : String(Math.ceil(expiresAt - now) + TOLERANCE)
+}
+
+/** Bytes as the client libraries take them. */
+function asArgument(body) {
+  if (typeof body === 'string' || Buffer.isBuffer(body)) return body
+  return Buffer.from(body.buffer, body.byteOffset, body.byteLength)
+}
+
+function flag(value) {
+  return value ? '1' : '0'
+}
+
+module.exports = { RedisRecords }

@@ -1,0 +1,150 @@
+'use strict'
+
+/**
+ * What the server does in one step. Each script is sent by its hash, and whole if the server does
+ * not know it.
+ *
+ * Scripts read tombstones by GETEX, because a GET would make the server track them. A script that
+ * changes a session reads it first and asks for it again at the end. So this connection gets exactly
+ * one invalidation of its own, and goes on being told of the changes of others.
+ */
+
+const { createHash } = require('node:crypto')
+
+/** The seconds and microseconds of TIME, as milliseconds. */
+const NOW = `
+local function now()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + time[2] / 1000
+end
+`
+
+/** Whether a session was destroyed in the last `age` milliseconds, by its tombstone. */
+const DESTROYED_SINCE = `
+local function destroyed_since(tombstone, age)
+  local text = redis.call('GETEX', tombstone)
+  local at = text and tonumber(string.match(text, '^{"destroyed":([%d.]+)}$'))
+  return at and at > now() - tonumber(age)
+end
+`
+
+/** Whether a session lives longer than this writer would have it, and than it was to live. */
+const IS_RENEWED = `
+local function is_renewed(left, px, expected)
+  if px == '' or expected == '' then return false end
+  return left < 0 or left > tonumber(px) and left > tonumber(expected)
+end
+`
+
+/** Stores a session until `px` milliseconds have passed; for ever if that is empty. */
+const STORE = `
+local function store(key, body, px)
+  if px == '' then
+    redis.call('SET', key, body)
+  elseif tonumber(px) > 0 then
+    redis.call('SET', key, body, 'PX', px)
+  else
+    redis.call('UNLINK', key)
+  end
+  redis.call('EXISTS', key)
+end
+`
+
+const SCRIPTS = {
+  /** Gives the session and for how long it lives in milliseconds, -1 for ever. */
+  load: `
+local body = redis.call('GET', KEYS[1])
+return body and { body, redis.call('PTTL', KEYS[1]) }
+`,
+
+  /** As load, but does not make the server track the session. */
+  peek: `
+local body = redis.call('GETEX', KEYS[1])
+return body and { body, redis.call('PTTL', KEYS[1]) }
+`,
+
+  /**
+   * KEYS: session, tombstone. ARGV: body, px, whether a tombstone refuses the write, whether to
+   * give the session that was there. Gives 0 if it is refused, else 1 or that session.
+   */
+  create: `${STORE}
+if ARGV[3] == '1' and redis.call('GETEX', KEYS[2]) then return 0 end
+redis.call('EXISTS', KEYS[1])
+local old = ARGV[4] == '1' and redis.call('GET', KEYS[1])
+store(KEYS[1], ARGV[1], ARGV[2])
+return old or 1
+`,
+
+  /**
+   * KEYS: session, tombstone. ARGV: what is expected to be stored, body, px, the milliseconds
+   * since the writer read, whether the session as it was read has expired meanwhile, whether
+   * anything may be stored, whether any tombstone refuses the write, whether the writer has read
+   * something else than what is expected, for how long the session is expected to live at most.
+   *
+   * A session that lives longer, and longer than the writer would have it, was renewed by another
+   * request: then what is stored is not what is expected.
+   *
+   * Gives 1 if the body was written, 0 if the session was destroyed, and else the session that is
+   * stored and for how long it lives.
+   */
+  write: `${NOW}${DESTROYED_SINCE}${IS_RENEWED}${STORE}
+local stored = redis.call('GET', KEYS[1])
+if ARGV[7] == '1' and redis.call('GETEX', KEYS[2]) then return 0 end
+if not stored then
+  if ARGV[5] == '0' or destroyed_since(KEYS[2], ARGV[4]) then return 0 end
+elseif stored ~= ARGV[1] or ARGV[8] == '1' then
+  if destroyed_since(KEYS[2], ARGV[4]) then return 0 end
+  if ARGV[6] == '0' and stored ~= ARGV[1] then
+    return { stored, redis.call('PTTL', KEYS[1]) }
+  end
+end
+if stored and ARGV[6] == '0' then
+  local left = redis.call('PTTL', KEYS[1])
+  if is_renewed(left, ARGV[3], ARGV[9]) then return { stored, left } end
+end
+store(KEYS[1], ARGV[2], ARGV[3])
+return 1
+`,
+
+  /**
+   * KEYS: session. ARGV: what is expected to be stored, px, for how long the session is expected
+   * to live at most.
+   *
+   * Gives 1 if its expiry was moved, 2 if another request has moved it further, 0 if there is no
+   * session, and else the session that is stored and for how long it lives.
+   */
+  renew: `${IS_RENEWED}
+local stored = redis.call('GET', KEYS[1])
+if not stored then return 0 end
+local left = redis.call('PTTL', KEYS[1])
+if stored ~= ARGV[1] then return { stored, left } end
+if ARGV[2] == '' then
+  redis.call('PERSIST', KEYS[1])
+elseif is_renewed(left, ARGV[2], ARGV[3]) then
+  return 2
+else
+  redis.call('PEXPIRE', KEYS[1], ARGV[2])
+end
+redis.call('EXISTS', KEYS[1])
+return 1
+`,
+
+  /**
+   * KEYS: session, tombstone. ARGV: how long to keep the tombstone, whether to give the session.
+   * Gives that or 1, or 0 if there was none.
+   */
+  destroy: `${NOW}
+local old = ARGV[2] == '1' and redis.call('GETEX', KEYS[1])
+redis.call('SET', KEYS[2], string.format('{"destroyed":%.3f}', now()), 'PX', ARGV[1])
+local found = redis.call('UNLINK', KEYS[1])
+return old or found
+`,
+}
+
+/** The scripts by their names: each a `text` and its `sha`, by which a server knows it. */
+const scripts = {}
+for (const [name, text] of Object.entries(SCRIPTS)) {
+  scripts[name] = { text, sha: createHash('sha1').update(text).digest('hex') }
+}
+
+module.exports = { scripts }

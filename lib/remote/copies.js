@@ -1,0 +1,56 @@
+'use strict'
+
+/**
+ * The sessions in copies of records (see lib/redis/records.js): what such a text means, given when
+ * the server lets it expire.
+ */
+
+const { parse } = require('../body.js')
+const { isRenewal } = require('../merge.js')
+const { monotonic } = require('./clock.js')
+
+/**
+ * How far the expiry on the server may differ from the cookie's, or from what was expected, to be
+ * taken for the same, in milliseconds.
+ */
+const TOLERANCE = 1000
+
+/** The session in a copy, with the expiry that the server gives it. */
+function sessionIn(copy, serializer, { ttl }) {
+  const session = parse(serializer, copy.body)
+  // Otherwise the cookie has an expiry of its own.
+  if (ttl === undefined) tellExpiry(session, copy)
+  return session
+}
+
+/** Whether the cookie of `session` differs from that of a copy in when it expires, at most. */
+function isRenewed(copy, session, serializer) {
+  copy.cookie ??= parse(serializer, copy.body)?.cookie
+  const [stored, own] = [copy.cookie, session?.cookie].map(membersOf)
+  return stored !== undefined && own !== undefined && isRenewal(stored, own)
+}
+
+/** The members of a cookie that are stored; undefined if it is no object. */
+function membersOf(cookie) {
+  const members = typeof cookie?.toJSON === 'function' ? cookie.toJSON() : cookie
+  const isObject = members !== null && typeof members === 'object' && !Array.isArray(members)
+  return isObject ? members : undefined
+}
+
+/**
+ * Gives the cookie the expiry that the server says: another request may have moved only that. For
+ * sessions whose lifetime is their cookie's.
+ */
+function tellExpiry(session, { expiresAt }) {
+  const cookie = session?.cookie
+  if (expiresAt === Infinity || !cookie || typeof cookie !== 'object') return
+  const { expires } = cookie
+  if (!expires) return
+  const time = typeof expires === 'string' ? Date.parse(expires) : Number(expires)
+  const stored = Date.now() + expiresAt - monotonic()
+  if (!(Math.abs(time - stored) > TOLERANCE)) return
+  const date = new Date(Math.round(stored))
+  cookie.expires = typeof expires === 'string' ? date.toISOString() : date
+}
+
+module.exports = { isRenewed, sessionIn, TOLERANCE }

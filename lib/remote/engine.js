@@ -1,0 +1,243 @@
+'use strict'
+
+/**
+ * The engine of a store whose sessions are behind a network: applies the rules of the store to
+ * records that answer later, and delivers the results.
+ *
+ * It decides what to write and what to touch; a record (see lib/redis/records.js) decides in one
+ * step whether what is stored is still what was read.
+ */
+
+// Captured at load time, so fake timers do not affect delivery.
+const { setImmediate } = require('node:timers')
+const { bodyCopy, toSerialized } = require('../body.js')
+const { done, fail, later } = require('../deliver.js')
+const { every } = require('../timer.js')
+const { sessionIn } = require('./copies.js')
+const { Counters } = require('./counters.js')
+const { Deadlines } = require('./deadlines.js')
+const { Listing } = require('./listing.js')
+const { Touches } = require('./touches.js')
+const { Turns } = require('./turns.js')
+const { Writes } = require('./writes.js')
+
+class RemoteEngine {
+  #state
+  #records
+  #deadlines
+  #counters = new Counters()
+  #writes
+  #touches
+  #listing
+  #stopPruning = () => {}
+
+  /**
+   * @param timeout after which a call without an answer fails, in milliseconds
+   * @param touchAfter in milliseconds; undefined for what suits the lifetime of each session
+   */
+  constructor(state, records, { timeout, touchAfter }) {
+    const deadlines = new Deadlines(timeout)
+    const counters = this.#counters
+    const parts = { state, records, deadlines, counters, turns: new Turns() }
+    this.#state = state
+    this.#records = records
+    this.#deadlines = deadlines
+    this.#writes = new Writes(parts)
+    this.#touches = new Touches(parts, touchAfter)
+    this.#listing = new Listing(parts)
+  }
+
+  /**
+   * Looks up in a later phase of the event loop, when all that the server has told by then was
+   * heard. So a request never misses a change that was answered before it came, even if the loop
+   * was held up in between.
+   */
+  get(key, serializer, fn) {
+    if (typeof fn === 'function') {
+      setImmediate(serve, this, key, serializer, fn)
+      return undefined
+    }
+    const promise = new Promise((resolve, reject) => {
+      setImmediate(serve, this, key, serializer, (err, session) => {
+        if (err) reject(err)
+        else resolve(session)
+      })
+    })
+    promise.catch(() => {})
+    return promise
+  }
+
+  serve(key, serializer, fn) {
+    let copy
+    try {
+      copy = this.#records.cached(key)
+    } catch (err) {
+      return fn(err)
+    }
+    if (copy === undefined) return this.#load(key, serializer, fn)
+    this.#counters.cacheHits++
+    return this.deliver(copy, key, serializer, fn)
+  }
+
+  #load(key, serializer, fn) {
+    this.#counters.cacheMisses++
+    this.#deadlines
+      .run('get', () => this.#records.load(key))
+      .catch((err) => this.#staleOr(err, key))
+      .then(
+        // Outside of the promise, so that what the callback throws is an uncaught exception.
+        (copy) => setImmediate(deliver, this, copy, key, serializer, fn),
+        (err) => setImmediate(fn, err),
+      )
+  }
+
+  /** Gives the callback the session of a copy. */
+  deliver(copy, key, serializer, fn) {
+    if (copy === undefined || copy.body.length === 0) {
+      this.#counters.misses++
+      return fn()
+    }
+    this.#counters.hits++
+    let session
+    try {
+      session = this.#sessionOf(copy, key, serializer)
+    } catch (err) {
+      return fn(err, undefined)
+    }
+    return fn(null, session)
+  }
+
+  #staleOr(err, key) {
+    const copy = this.#records.stale(key)
+    if (copy === undefined) throw err
+    return copy
+  }
+
+  /** The session of a copy. It remembers what was read, for the writes of its request. */
+  #sessionOf(copy, key, serializer) {
+    const session = sessionIn(copy, serializer, this.#state.options)
+    copy.cookie = session?.cookie
+    if (this.#state.isTelling) this.#state.ties.noteRead(session, key, copy.body, copy)
+    return session
+  }
+
+  set(key, session, data, ttl, serializer, fn) {
+    const { ties } = this.#state
+    const given = { body: bodyCopy(data), ttl, isMerge: false }
+    const tie = ties.of(session, key)
+    const work = async (call) => {
+      const old = tie
+        ? await this.#writes.writeTied(call, tie, session, given, serializer)
+        : await this.#writes.writeNew(key, session, given)
+      this.#dispose(key, old)
+    }
+    return later(fn, this.#deadlines.run('set', work))
+  }
+
+  touch(key, session, ttl, serializer, fn) {
+    const { options, ties } = this.#state
+    const tie = options.conflict === 'overwrite' ? undefined : ties.of(session, key)
+    try {
+      if (tie && this.#touches.isTooSoon(tie.version, session, ttl, serializer)) return done(fn)
+    } catch (err) {
+      return fail(fn, err)
+    }
+    const work = async (call) => {
+      this.#dispose(key, await this.#touches.touch(call, key, session, ttl, serializer, tie))
+    }
+    return later(fn, this.#deadlines.run('touch', work))
+  }
+
+  /** `wrong` is the error of the first sid that is none. */
+  destroy(keys, wrong, fn) {
+    const work = async () => {
+      const err = await this.#remove(keys)
+      if (wrong || err) throw wrong ?? err
+    }
+    return later(fn, this.#deadlines.run('destroy', work))
+  }
+
+  /** Removes sessions, and disposes of them. Returns the first error, if there was one. */
+  async #remove(keys) {
+    const wantsOld = Boolean(this.#state.options.dispose)
+    const remove = async (key) => this.#dispose(key, await this.#records.destroy(key, wantsOld))
+    const done = await Promise.allSettled(keys.map(remove))
+    return done.find(({ status }) => status === 'rejected')?.reason
+  }
+
+  ids(fn) {
+    return later(fn, this.#listing.ids())
+  }
+
+  all(serializer, fn) {
+    return later(fn, this.#listing.all(serializer))
+  }
+
+  keys() {
+    return this.#listing.keys()
+  }
+
+  entries(serializer) {
+    return this.#listing.entries(serializer)
+  }
+
+  length(fn) {
+    return later(fn, this.#listing.length())
+  }
+
+  clear(fn) {
+    return later(
+      fn,
+      this.#listing.clear((sids) => this.#remove(sids)),
+    )
+  }
+
+  stats() {
+    return this.#counters.with(this.#records.stats())
+  }
+
+  /** The server removes what has expired by itself; here only the copies of it are removed. */
+  prune(fn) {
+    this.#records.prune()
+    return done(fn)
+  }
+
+  /** Starts the timer behind `checkPeriod`, and returns it. */
+  startPruning(period) {
+    this.#stopPruning()
+    const { timer, stop } = every(period, this, (engine) => engine.#records.prune())
+    this.#stopPruning = stop
+    return timer
+  }
+
+  stopPruning() {
+    this.#stopPruning()
+  }
+
+  /** Calls under way get their answers first. */
+  close(fn) {
+    return later(fn, this.#close())
+  }
+
+  async #close() {
+    // Some may not have begun.
+    await new Promise((resolve) => setImmediate(resolve))
+    await this.#deadlines.idle()
+    this.#records.close()
+  }
+
+  /** @param body what was removed or overwritten; undefined if nothing was, or nobody asks */
+  #dispose(key, body) {
+    if (body !== undefined) this.#state.options.dispose(key, toSerialized(body))
+  }
+}
+
+function serve(engine, key, serializer, fn) {
+  engine.serve(key, serializer, fn)
+}
+
+function deliver(engine, copy, key, serializer, fn) {
+  engine.deliver(copy, key, serializer, fn)
+}
+
+module.exports = { RemoteEngine }
