@@ -5,7 +5,7 @@
  * server has so much less to live, and the clock by which the store measures goes on too.
  */
 
-const { spawnSync } = require('node:child_process')
+const { Worker } = require('node:worker_threads')
 
 const CLOCK = require.resolve('../../lib/remote/clock.js')
 const TIMERS = require.resolve('@sinonjs/fake-timers')
@@ -18,17 +18,31 @@ for _, key in ipairs(redis.call('KEYS', '*')) do
 end
 `
 
-/** Sends one command and waits for the reply: in a process of its own, so that nobody can go on. */
-const SEND = `
-const [port, ...args] = process.argv.slice(1)
-const parts = args.map((arg) => '$' + Buffer.byteLength(arg) + '\\r\\n' + arg + '\\r\\n')
-const socket = require('node:net').connect(port, '127.0.0.1')
-socket.write('*' + args.length + '\\r\\n' + parts.join(''))
-socket.once('data', (data) => {
-  process.exitCode = data.toString().startsWith('-') ? 1 : 0
-  socket.end()
+/** Sends each message, a command, to the server, and notes in `state` that it was answered. */
+const THREAD = `
+const { connect } = require('node:net')
+const { parentPort, workerData } = require('node:worker_threads')
+const { port, state } = workerData
+const socket = connect(port, '127.0.0.1')
+parentPort.on('message', (args) => {
+  const parts = args.map((arg) => '$' + Buffer.byteLength(arg) + '\\r\\n' + arg + '\\r\\n')
+  socket.write('*' + args.length + '\\r\\n' + parts.join(''))
 })
+const answer = (value) => {
+  Atomics.store(state, 0, value)
+  Atomics.notify(state, 0)
+}
+socket.on('data', (data) => answer(data.toString().startsWith('-') ? 2 : 1))
+socket.on('error', () => answer(2))
 `
+
+/** In milliseconds. */
+const SHORT_BY = 400
+
+/** How long the server may take to answer, in milliseconds. */
+const PATIENCE = 60_000
+
+module.exports = { ageServers }
 
 /**
  * From here on, clocks that tests install by fake timers take the server at `port()` along. To be
@@ -37,6 +51,7 @@ socket.once('data', (data) => {
 function ageServers(port) {
   let age = 0
   let debt = 0
+  let send
   const clock = require(CLOCK)
   const { monotonic } = clock
   clock.monotonic = () => monotonic() + age
@@ -46,11 +61,10 @@ function ageServers(port) {
     const faked = timers.install(...args)
     const { tick } = faked
     faked.tick = (ms) => {
+      send ??= senderTo(port())
       const milliseconds = real(Number(ms))
       age += milliseconds
-      const command = ['EVAL', SCRIPT, '0', String(milliseconds)]
-      const sent = spawnSync(process.execPath, ['-e', SEND, port(), ...command])
-      if (sent.status !== 0) throw new Error(`the server did not grow older: ${sent.stderr}`)
+      send(['EVAL', SCRIPT, '0', String(milliseconds)])
       return tick(ms)
     }
     return faked
@@ -58,18 +72,28 @@ function ageServers(port) {
   require.cache[TIMERS].exports = { ...timers, install }
 
   /**
-   * Real time passes too. So that a session is alive after exactly its lifetime, ticks of whole
-   * seconds fall a little short; the tick that takes it over its end makes up for that.
+   * Real time passes too. So that a session is alive after exactly its lifetime, or a millisecond
+   * before, ticks of whole seconds fall a little short, and those of a millisecond less. The next
+   * tick of another length makes up for that.
    */
   function real(ms) {
-    const isWhole = ms > 0 && ms % 1000 === 0
-    const milliseconds = isWhole ? ms - SHORT_BY : ms + debt
-    debt = isWhole ? debt + SHORT_BY : 0
+    const isShort = ms > 0 && [0, 999].includes(ms % 1000)
+    const milliseconds = isShort ? ms - SHORT_BY : ms + debt
+    debt = isShort ? debt + SHORT_BY : 0
     return milliseconds
   }
 }
 
-/** In milliseconds. */
-const SHORT_BY = 400
-
-module.exports = { ageServers }
+/** Returns a function that sends a command and waits for the reply: nothing else goes on. */
+function senderTo(port) {
+  const state = new Int32Array(new SharedArrayBuffer(4))
+  const thread = new Worker(THREAD, { eval: true, workerData: { port, state } })
+  thread.unref()
+  return (args) => {
+    Atomics.store(state, 0, 0)
+    thread.postMessage(args)
+    if (Atomics.wait(state, 0, 0, PATIENCE) === 'timed-out' || Atomics.load(state, 0) !== 1) {
+      throw new Error('the server did not grow older')
+    }
+  }
+}

@@ -9,6 +9,9 @@ const { openLink } = require('../../lib/redis/clients/index.js')
 const { HOST } = require('./ports.js')
 const { until } = require('./until.js')
 
+/** A machine that is busy may take long to connect. */
+const PATIENT = { connectTimeout: 600_000 }
+
 const LIBRARIES = [
   nodeRedis('node-redis 6', require('redis')),
   nodeRedis('node-redis 5', require('redis5')),
@@ -23,9 +26,15 @@ function nodeRedis(name, { createClient, createCluster, createSentinel }) {
     isOrdered: true,
     rules: '',
     client: ({ url, ca }, options) =>
-      quiet(createClient({ url, ...(ca && { socket: { ca } }), ...options })),
+      quiet(createClient({ url, socket: { ...PATIENT, ...(ca && { ca }) }, ...options })),
     cluster: ({ urls }, options) =>
-      quiet(createCluster({ rootNodes: urls.map((url) => ({ url })), ...options })),
+      quiet(
+        createCluster({
+          rootNodes: urls.map((url) => ({ url })),
+          defaults: { socket: PATIENT },
+          ...options,
+        }),
+      ),
     // Those of 5 cannot be duplicated.
     sentinel:
       name === 'node-redis 6'
@@ -43,7 +52,7 @@ function nodeRedis(name, { createClient, createCluster, createSentinel }) {
 
 function ioredis(name, library) {
   const { Cluster, Redis } = library
-  const lazy = { lazyConnect: true }
+  const lazy = { lazyConnect: true, ...PATIENT }
   return {
     name,
     isOrdered: false,
@@ -51,7 +60,8 @@ function ioredis(name, library) {
     rules: ' +subscribe &__redis__:invalidate',
     client: ({ url, ca }, options) =>
       quiet(new Redis(url, { ...lazy, ...(ca && { tls: { ca } }), ...options })),
-    cluster: ({ urls }, options) => quiet(new Cluster(urls, { ...lazy, ...options })),
+    cluster: ({ urls }, options) =>
+      quiet(new Cluster(urls, { lazyConnect: true, redisOptions: PATIENT, ...options })),
     sentinel: ({ name, port }, options) =>
       quiet(new Redis({ ...lazy, name, sentinels: [{ host: HOST, port }], ...options })),
     use: (client) => client.ping(),

@@ -36,7 +36,8 @@ onEachServer((test, { binary, hasTls }) => {
   }
 
   function prefixed(declare, name) {
-    return Object.assign((title, fn) => declare(`${name}: ${title}`, fn), { skip: declare.skip })
+    // One after the other: each has a server of its own.
+    return (title, fn) => declare.serial(`${name}: ${title}`, fn)
   }
 
   async function serve(t, options) {

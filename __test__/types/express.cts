@@ -20,6 +20,18 @@ declare const data: session.SessionData
 const store = new MemoryStore()
 new MemoryStore({})
 new MemoryStore(86400000)
+new MemoryStore({ backing: new session.MemoryStore(), maxStale: 0, timeout: 1000 })
+declare const another: session.Store
+new MemoryStore({ backing: another })
+new MemoryStore({
+  backing: {
+    get: async (sid) => ({ ...data, user: sid }),
+    set: async (sid, sess) => void is<Equal<typeof sess, session.SessionData>>(),
+    destroy: async () => {},
+  },
+})
+// @ts-expect-error A store has to have `destroy`.
+new MemoryStore({ backing: { get() {}, set() {} } })
 new MemoryStore({ checkPeriod: 1000, max: 10, ttl: 500, stale: true, noDisposeOnSet: true })
 new MemoryStore({ checkPeriod: undefined, max: undefined, ttl: undefined, serializer: JSON })
 new MemoryStore({

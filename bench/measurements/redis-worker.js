@@ -71,13 +71,16 @@ function main({ number, store: name, count, size, ...where }) {
   const each = (items, start) =>
     harness.pump(items.length, harness.WINDOW, (n, next) => start(items[n], next))
 
-  const set = ({ sid, session }, next) => opened.store.set(sid, session, next)
+  const write = (store, sessions) =>
+    each(sessions, ({ sid, session }, next) => store.set(sid, session, next))
 
   doAsAsked({
     open: async () => {
       opened = await openStore(name, {}, where)
-      // To touch each time makes a difference to this one only.
-      eager = name === OURS_REDIS ? await openStore(name, EVERY_TOUCH, where) : opened
+      // To touch each time makes a difference to this one only. It has sessions of its own, so that
+      // nobody else is told of its writes.
+      const apart = { ...where, prefix: `${where.prefix}eager:` }
+      eager = name === OURS_REDIS ? await openStore(name, EVERY_TOUCH, apart) : opened
     },
 
     close: () => Promise.all([...new Set([opened, eager])].map(({ stop }) => stop())),
@@ -88,7 +91,9 @@ function main({ number, store: name, count, size, ...where }) {
     },
 
     /** Writes the sessions that are in use, so that they do not become due for a touch. */
-    write: () => each(newSessions(0), set),
+    write: async () => {
+      for (const { store } of new Set([opened, eager])) await write(store, newSessions(0))
+    },
 
     /** Gets ready to be timed. */
     prepare: async ({ kind }) => {
@@ -96,7 +101,7 @@ function main({ number, store: name, count, size, ...where }) {
       const { store } = isEager ? eager : opened
       const sessions = newSessions(isOther ? count + 1 : 0)
       plan = { ...KINDS[kind], store, sessions: shuffled(sessions, random), isOther }
-      if (isThere) await each(sessions, set)
+      if (isThere) await write(store, sessions)
       if (isRead) await each(sessions, ({ sid }, next) => store.get(sid, next))
       globalThis.gc?.({ type: 'minor' })
     },

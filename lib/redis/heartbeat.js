@@ -6,7 +6,7 @@
  */
 
 // Captured at load time, so fake timers do not affect them.
-const { clearInterval, setInterval } = require('node:timers')
+const { clearInterval, setImmediate, setInterval } = require('node:timers')
 const { silenceError } = require('../errors.js')
 const { monotonic } = require('../remote/clock.js')
 
@@ -52,11 +52,10 @@ class Heartbeat {
 
   beat() {
     const now = monotonic()
-    if (this.#sentAt !== undefined) {
-      if (now - this.#sentAt < this.#timeout) return
-      this.#sentAt = undefined
-      this.#failed(silenceError(this.#timeout))
-      this.#link.reset()
+    const sentAt = this.#sentAt
+    if (sentAt !== undefined) {
+      // If the event loop was held up, an answer that has come has to be read first.
+      if (now - sentAt >= this.#timeout) setImmediate(() => this.#giveUp(sentAt))
       return
     }
     if (!this.#link.isReady) return
@@ -71,6 +70,14 @@ class Heartbeat {
       () => over(true),
       () => over(false),
     )
+  }
+
+  /** Replaces the connection, unless the ping that was sent then was answered. */
+  #giveUp(sentAt) {
+    if (this.#sentAt !== sentAt) return
+    this.#sentAt = undefined
+    this.#failed(silenceError(this.#timeout))
+    this.#link.reset()
   }
 }
 

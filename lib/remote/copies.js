@@ -26,16 +26,15 @@ function sessionIn(copy, serializer, { ttl }) {
 /** Whether the cookie of `session` differs from that of a copy in when it expires, at most. */
 function isRenewed(copy, session, serializer) {
   copy.cookie ??= parse(serializer, copy.body)?.cookie
-  const { cookie } = copy
-  const own = membersOf(session?.cookie)
-  if (cookie === null || typeof cookie !== 'object' || own === undefined) return false
-  return isRenewal(membersOf(cookie), own)
+  const [stored, own] = [copy.cookie, session?.cookie].map(membersOf)
+  return stored !== undefined && own !== undefined && isRenewal(stored, own)
 }
 
-/** The members of a cookie that are stored. */
+/** The members of a cookie that are stored; undefined if it is no object. */
 function membersOf(cookie) {
-  if (cookie === null || typeof cookie !== 'object') return undefined
-  return typeof cookie.toJSON === 'function' ? cookie.toJSON() : cookie
+  const members = typeof cookie?.toJSON === 'function' ? cookie.toJSON() : cookie
+  const isObject = members !== null && typeof members === 'object' && !Array.isArray(members)
+  return isObject ? members : undefined
 }
 
 /**

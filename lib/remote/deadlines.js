@@ -6,9 +6,15 @@
  */
 
 // Captured at load time, so fake timers do not affect them.
-const { setImmediate, setTimeout } = require('node:timers')
+const { setTimeout } = require('node:timers')
 const { timeoutError } = require('../errors.js')
 const { monotonic } = require('./clock.js')
+
+/** By so many milliseconds a timer is late only if the event loop was held up. */
+const HELD_UP = 50
+
+/** How long calls go on waiting then. */
+const GRACE = 50
 
 /**
  * A call under way.
@@ -67,8 +73,12 @@ class Deadlines {
   }
 
   #arm(delay) {
-    // Timers come first after the event loop was held up: answers may be there, but not heard yet.
-    const check = () => setImmediate(() => this.#check())
+    const due = monotonic() + delay
+    const check = () => {
+      // If the event loop was held up, what waits to be sent and read has its turn first.
+      if (monotonic() - due < HELD_UP) this.#check()
+      else this.#timer = setTimeout(() => this.#check(), GRACE)
+    }
     this.#timer = setTimeout(check, Math.max(1, Math.ceil(delay)))
   }
 

@@ -142,22 +142,27 @@ class RemoteEngine {
     } catch (err) {
       return fail(fn, err)
     }
-    const work = (call) => this.#touches.touch(call, key, session, ttl, serializer, tie)
+    const work = async (call) => {
+      this.#dispose(key, await this.#touches.touch(call, key, session, ttl, serializer, tie))
+    }
     return later(fn, this.#deadlines.run('touch', work))
   }
 
   /** `wrong` is the error of the first sid that is none. */
   destroy(keys, wrong, fn) {
     const work = async () => {
-      const done = await Promise.allSettled(keys.map((key) => this.#destroy(key)))
-      const failed = done.find(({ status }) => status === 'rejected')
-      if (wrong || failed) throw wrong ?? failed.reason
+      const err = await this.#remove(keys)
+      if (wrong || err) throw wrong ?? err
     }
     return later(fn, this.#deadlines.run('destroy', work))
   }
 
-  async #destroy(key) {
-    this.#dispose(key, await this.#records.destroy(key, Boolean(this.#state.options.dispose)))
+  /** Removes sessions, and disposes of them. Returns the first error, if there was one. */
+  async #remove(keys) {
+    const wantsOld = Boolean(this.#state.options.dispose)
+    const remove = async (key) => this.#dispose(key, await this.#records.destroy(key, wantsOld))
+    const done = await Promise.allSettled(keys.map(remove))
+    return done.find(({ status }) => status === 'rejected')?.reason
   }
 
   ids(fn) {
@@ -183,7 +188,7 @@ class RemoteEngine {
   clear(fn) {
     return later(
       fn,
-      this.#listing.clear((sid) => this.#destroy(sid)),
+      this.#listing.clear((sids) => this.#remove(sids)),
     )
   }
 

@@ -57,19 +57,22 @@ class Listing {
   }
 
   /**
-   * Calls `destroy` for each sid that there is; but leaves it to the records if they can do it at
-   * once, and nobody disposes of the sessions.
+   * Calls `remove` for some sids after the other, and throws the first error that it returns; but
+   * leaves it to the records if they can do it at once, and nobody disposes of the sessions.
    */
-  async clear(destroy) {
+  async clear(remove) {
     const records = this.#records
     if (records.clear && !this.#state.options.dispose) {
       return this.#deadlines.run('clear', () => records.clear())
     }
+    let failure
     for await (const sids of this.#scan('clear')) {
       for (const some of slices(sids)) {
-        await this.#deadlines.run('clear', () => Promise.all(some.map(destroy)))
+        const err = await this.#deadlines.run('clear', () => remove(some))
+        failure ??= err
       }
     }
+    if (failure) throw failure
     return undefined
   }
 

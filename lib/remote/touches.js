@@ -9,7 +9,7 @@ const { bodyCopy, isSameBody, parse, toBody } = require('../body.js')
 const { renewal, ttlOfMerge, withCookie } = require('../conflict.js')
 const { monotonic } = require('./clock.js')
 const { isRenewed, sessionIn } = require('./copies.js')
-const { isFinal, MAX_ATTEMPTS } = require('./writes.js')
+const { disposesOnSet, isFinal, MAX_ATTEMPTS } = require('./writes.js')
 
 /** By default, touches that extend a session by less than this part of its life are left out. */
 const TOUCH_PART = 20
@@ -43,11 +43,16 @@ class Touches {
     return gain >= 0 && gain < least && isRenewed(copy, session, serializer)
   }
 
-  /** @param {Call} call on whose behalf it is */
+  /**
+   * Touches a session. Returns what it has replaced, if that is to be disposed of.
+   *
+   * @param {Call} call on whose behalf it is
+   */
   async touch(call, key, session, ttl, serializer, tie) {
     const read = tie?.version ?? this.#records.cached(key) ?? (await this.#records.load(key))
-    if (read === undefined) return
-    if (!tie && this.isTooSoon(read, session, ttl, serializer)) return
+    if (read === undefined) return undefined
+    if (!tie && this.isTooSoon(read, session, ttl, serializer)) return undefined
+    let replaced
     await this.#turns.run(key, async (left) => {
       let stored = left ?? read
       for (let attempt = 1; !call.isOver; attempt++) {
@@ -59,11 +64,15 @@ class Touches {
           isFinal: isFinal(this.#state.options),
         })
         if (answer === false) return undefined
-        if (answer === true) return this.#noteTouched(touched, stored, read, tie)
+        if (answer === true) {
+          if (!touched.isRenewal) replaced = stored.body
+          return this.#noteTouched(touched, stored, read, tie)
+        }
         stored = answer
       }
       return undefined
     })
+    return disposesOnSet(this.#state.options) ? replaced : undefined
   }
 
   /**

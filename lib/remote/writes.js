@@ -123,6 +123,7 @@ class Writes {
   }
 }
 
+/** Whether `dispose` is called for what a `set` or `touch` overwrites. */
 function disposesOnSet({ dispose, noDisposeOnSet }) {
   return Boolean(dispose) && !noDisposeOnSet
 }
@@ -132,4 +133,4 @@ function isFinal({ destroyed }) {
   return destroyed === 'final'
 }
 
-module.exports = { isFinal, MAX_ATTEMPTS, Writes }
+module.exports = { disposesOnSet, isFinal, MAX_ATTEMPTS, Writes }

@@ -154,10 +154,10 @@ class ClusterLink {
     if (topology === undefined || this.#wantsTopology) this.#wantTopology()
   }
 
-  /** Asks one server after the other. */
+  /** Asks one server after the other, first those that a slot has moved to: they know of it. */
   async #ask() {
-    for (const member of this.#members.values()) {
-      if (!member.isReady) continue
+    const ready = [...this.#members.values()].filter((member) => member.isReady)
+    for (const member of ready.sort((a, b) => b.wasAsked - a.wasAsked)) {
       try {
         const reply = await within(TOPOLOGY_TIMEOUT, member.command(['CLUSTER', 'SLOTS']))
         const topology = topologyOf(reply, member.address, this.#library.mapped)
@@ -180,6 +180,7 @@ class ClusterLink {
   }
 
   #apply(topology) {
+    this.#retry.stop()
     this.#retry.succeeded()
     const isOther = topology.text !== this.#topology?.text
     this.#topology = topology

@@ -252,11 +252,6 @@ impl Maintenance for MemoryEngine {
 
 #[cfg(test)]
 impl MemoryEngine {
-    /// What the tombstones take.
-    pub(in crate::engine) fn destroyed(&self) -> usize {
-        self.table.lock().destroyed_bytes()
-    }
-
     /// What the record of `sid` takes; `None` if there is none.
     pub(in crate::engine) fn cost_of(&self, sid: &Sid) -> Option<usize> {
         self.table.lock().cost_of(sid)

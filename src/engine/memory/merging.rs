@@ -53,7 +53,8 @@ impl Table {
     }
 
     /// The body of a session that is alive, and until when it lives.
-    fn alive(&self, sid: &Sid, now: Millis) -> Option<(Body, Millis)> {
+    fn alive(&mut self, sid: &Sid, now: Millis) -> Option<(Body, Millis)> {
+        self.note_time(now);
         let shard = self.shards[sid.hash().shard(SHARDS)].as_deref()?;
         let record = shard.records().peek(sid).filter(|record| !record.is_expired(now))?;
         Some((record.body(&self.templates, 0).to_body(), record.expires()))

@@ -18,6 +18,8 @@ mod shard;
 mod shards;
 mod steps;
 mod table;
+#[cfg(test)]
+mod thread_tests;
 mod tombstones;
 
 pub use self::engine::MemoryEngine;

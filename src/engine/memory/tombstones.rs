@@ -11,10 +11,10 @@ use crate::time::Millis;
 
 /// What a tombstone takes: 25 bytes in a map of which between 7/16 and 7/8 are in use, and 24 in a
 /// queue that is between half full and full.
-const COST: usize = 38 + 34;
+pub(super) const COST: usize = 38 + 34;
 
 /// How many sids are forgotten in one call, so that none takes long.
-const FORGOTTEN_AT_ONCE: usize = 32;
+pub(super) const FORGOTTEN_AT_ONCE: usize = 32;
 
 /// See the module's description.
 pub(super) struct Tombstones {

@@ -3,6 +3,9 @@
 
 pub(super) mod conflicts;
 mod contract;
+pub(super) mod model;
+pub(super) mod ops;
+pub(super) mod pair;
 pub(super) mod sessions;
 
 use std::sync::Arc;
