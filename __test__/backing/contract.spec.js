@@ -69,12 +69,14 @@ for (const other of ['path', 'name', 'redis']) {
   })
 }
 
-test('a backing that is undefined or null is none', async (t) => {
-  for (const backing of [undefined, null]) {
-    const store = new MemoryStore({ backing })
-    t.is(store.stats().roundTrips, undefined)
-    await store.close()
-  }
+test('a backing that is undefined is none, and null is a TypeError', async (t) => {
+  const store = new MemoryStore({ backing: undefined })
+  t.is(store.stats().roundTrips, undefined)
+  await store.close()
+  t.throws(() => new MemoryStore({ backing: null }), {
+    instanceOf: TypeError,
+    message: /`backing` is null; it has to be an express-session store/,
+  })
 })
 
 test('options that mean nothing here give a warning, those that do give none', (t) => {
