@@ -301,7 +301,7 @@ test('where the sids cannot be had the error says what is missing', async (t) =>
   const { store } = open(t, { all: undefined, clear: undefined })
   await t.throwsAsync(store.clear(), {
     code: 'ERR_MEMORYSTORE_UNSUPPORTED',
-    message: /cannot be cleared: .* has no `clear`, and neither `ids` nor `all`$/,
+    message: /cannot be cleared: .* has neither `ids` nor `all`$/,
   })
   t.is(await store.length(), 0, 'but what there is works')
 })
@@ -315,6 +315,20 @@ test('clear and length are left to the other store if it has them', async (t) =>
   await store.set('sid', loaded)
   t.is(await store.get('sid'), undefined)
   t.deepEqual(Object.keys(backing.memory.sessions), [])
+})
+
+test('a clear protects from being written again what the other store can list', async (t) => {
+  for (const [all, isProtected] of [
+    [(fn) => fn(null, { sid: fresh() }), true],
+    [(fn) => fn(null, [fresh()]), false],
+    [undefined, false],
+  ]) {
+    const { store } = open(t, { all }, { destroyed: 'final' })
+    await store.set('sid', fresh())
+    await store.clear()
+    await store.set('sid', fresh())
+    t.is(await store.length(), isProtected ? 0 : 1)
+  }
 })
 
 test('sessions that this process removes or overwrites are disposed of', async (t) => {
