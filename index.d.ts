@@ -247,7 +247,7 @@ declare namespace createMemoryStore {
     syncPeriod?: number | undefined
 
     /**
-     * A client of node-redis 5 or 6 (`createClient`, `createCluster`, `createSentinel`), ioredis 5 or
+     * A client of node-redis 5 or 6 (`createClient`, `createCluster`; `createSentinel` of 6), ioredis 5 or
      * 6, or iovalkey, connected or not. The sessions are in that Redis or Valkey, as connect-redis
      * stores them, and all stores with the same server and `prefix`, on all machines, share them.
      * Each process has a near-cache, which `max` and `maxBytes` bound (64 MiB without them).

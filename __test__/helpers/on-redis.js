@@ -19,7 +19,22 @@ const { ROOT } = require('./process.js')
 const { HOW_TO_GET, servers, startServer } = require('./redis-servers.js')
 const { runAgain } = require('./run-again.js')
 
-/** Runs the spec `file`. `different` and `skipped` are those of `runAgain`. */
+/** Why specs find stores on Redis different. */
+const REASONS = {
+  LATER: 'a call is done when the server has answered, not when it returns',
+  ORDER: 'ids come in no particular order',
+  EXPIRED: 'the server removes what has expired: it does not count, and is not disposed of',
+  LIMITS: '`max` and `maxBytes` bound the near-cache, not the sessions',
+  FIGURES: '`sessions`, `bytes` and evictions are those of the near-cache',
+  PRUNE: '`prune` is the business of the server, and only removes copies here',
+  CLOSE: 'close leaves the sessions on the server, and disposes of none',
+  EXPIRY:
+    'where only the expiry has moved, it is told by the server, give or take some milliseconds',
+  NATIVE: 'it looks into the native store',
+  UTF8: 'keys and texts are UTF-8 on the server',
+}
+
+/** Runs the spec `file`. The marks are those of `runAgain`. */
 function runOnRedis(file, marks) {
   if (servers().length === 0 && process.env.MEMORYSTORE_RS_REQUIRE_REDIS !== '1') {
     test.skip(`${relative(ROOT, file)} was left out on Redis: ${HOW_TO_GET}`, () => {})
@@ -42,4 +57,4 @@ function runOnRedis(file, marks) {
   runAgain(file, adapt, { ...marks, hidden: ['redis', 'prefix', 'touchAfter', 'timeout'] })
 }
 
-module.exports = { runOnRedis }
+module.exports = { REASONS, runOnRedis }

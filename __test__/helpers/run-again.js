@@ -2,6 +2,8 @@
 
 /** Runs a spec once more, with stores of another kind. */
 
+const { inspect } = require('node:util')
+
 const PACKAGE = require.resolve('../..')
 
 const createMemoryStore = require(PACKAGE)
@@ -13,13 +15,15 @@ const createMemoryStore = require(PACKAGE)
  *
  * The tests in `different`, an object of titles and reasons, are expected to fail: there the two
  * kinds of store differ on purpose. Those in `skipped` are not run, because they would also fail
- * after their end.
+ * after their end, or not always. In those in `unordered`, lists are equal if they have the same
+ * members.
  */
-function runAgain(file, adapt, { different = {}, skipped = {}, hidden = [] } = {}) {
+function runAgain(file, adapt, { different = {}, skipped = {}, unordered = {}, hidden = [] } = {}) {
   require.cache[PACKAGE].exports = adapted(adapt, hidden)
   const marks = new Map()
   for (const title of Object.keys(different)) marks.set(title, 'failing')
   for (const title of Object.keys(skipped)) marks.set(title, 'skip')
+  for (const title of Object.keys(unordered)) marks.set(title, 'unordered')
   const AVA = require.resolve('ava')
   const test = require(AVA)
   require.cache[AVA].exports = marking(test, marks)
@@ -39,7 +43,7 @@ function adapted(adapt, hidden) {
         if (other === undefined) return
         // The spec does not know of these.
         for (const name of hidden) {
-          if (!(name in this.options) || name in given) continue
+          if (!(name in this.options) || Object.hasOwn(Object(given), name)) continue
           Object.defineProperty(this.options, name, { enumerable: false })
         }
       }
@@ -48,19 +52,44 @@ function adapted(adapt, hidden) {
   }
 }
 
-/** ava's `test`, by which those whose titles are in `marks` are to fail, or skipped. */
+/** ava's `test`, by which those whose titles are in `marks` are run as these say. */
 function marking(test, marks) {
   return new Proxy(test, {
     apply(target, self, args) {
       const mark = marks.get(args[0])
       marks.delete(args[0])
-      return Reflect.apply(mark ? target[mark] : target, self, args)
+      if (mark === 'unordered') args[1] = unorderedly(args[1])
+      else if (mark) target = target[mark]
+      return Reflect.apply(target, self, args)
     },
     get(target, name) {
       const value = target[name]
       return name === 'serial' ? marking(value, marks) : value
     },
   })
+}
+
+/** The body of a test, in which the order in lists does not matter. */
+function unorderedly(body) {
+  const ordered = (value) => (Array.isArray(value) ? value.map(inspectAll).sort() : value)
+  return (t, ...args) => {
+    const lax = new Proxy(t, {
+      get(target, name) {
+        if (name === 'deepEqual') {
+          return (actual, expected, message) =>
+            target.deepEqual(ordered(actual), ordered(expected), message)
+        }
+        const value = Reflect.get(target, name)
+        return typeof value === 'function' ? value.bind(target) : value
+      },
+    })
+    return body(lax, ...args)
+  }
+}
+
+/** All of a value as text. */
+function inspectAll(value) {
+  return inspect(value, { depth: Infinity, maxArrayLength: Infinity, maxStringLength: Infinity })
 }
 
 module.exports = { runAgain }

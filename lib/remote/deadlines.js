@@ -14,7 +14,7 @@ const { monotonic } = require('./clock.js')
 const HELD_UP = 50
 
 /** How long calls go on waiting then. */
-const GRACE = 100
+const GRACE = 50
 
 /**
  * A call under way.
