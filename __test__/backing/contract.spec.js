@@ -35,6 +35,7 @@ const namesOf = ({ calls }) => calls.map(([name]) => name)
 // ---- options
 
 for (const [kind, backing] of [
+  ['null', null],
   ['a number', 5],
   ['a boolean', true],
   ['an object', {}],
@@ -43,7 +44,7 @@ for (const [kind, backing] of [
   ['a function', session.MemoryStore],
   ['an object', { get() {}, set() {} }],
 ]) {
-  test(`a backing that is no store is a TypeError that shows the call: ${kind} ${typeof backing}, ${backing?.constructor?.name}, ${Object.keys(backing)}`, (t) => {
+  test(`a backing that is no store is a TypeError that shows the call: ${kind} ${typeof backing}, ${backing?.constructor?.name}, ${Object.keys(backing ?? {})}`, (t) => {
     t.throws(() => new MemoryStore({ backing }), {
       instanceOf: TypeError,
       message: `memorystore-rs: the option \`backing\` is ${kind}; it has to be an express-session store, an object with the methods get, set and destroy: new MemoryStore({ backing: new (require('connect-pg-simple')(session))({ pool }) })`,
@@ -69,12 +70,10 @@ for (const other of ['path', 'name', 'redis']) {
   })
 }
 
-test('a backing that is undefined or null is none', async (t) => {
-  for (const backing of [undefined, null]) {
-    const store = new MemoryStore({ backing })
-    t.is(store.stats().roundTrips, undefined)
-    await store.close()
-  }
+test('a backing that is undefined is none', async (t) => {
+  const store = new MemoryStore({ backing: undefined })
+  t.is(store.stats().roundTrips, undefined)
+  await store.close()
 })
 
 test('options that mean nothing here give a warning, those that do give none', (t) => {
