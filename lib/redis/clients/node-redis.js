@@ -26,7 +26,7 @@ const DISCOVERY_TIMEOUT = 3000
 function linkClient(user, handlers, { isBinary }) {
   const start = () => {
     const options = connectionOptions(user.options, isBinary)
-    const client = user.duplicate({ ...options, ...PUSHES, emitInvalidate: false })
+    const client = user.duplicate({ ...options, ...PUSHES })
     return { client, connected: client.connect() }
   }
   const library = {
@@ -136,6 +136,7 @@ function connectionOptions(options, isBinary) {
       timeout: undefined,
       typeMapping: isBinary ? { [BLOB_STRING]: Buffer } : undefined,
     },
+    emitInvalidate: false,
     disableOfflineQueue: true,
     commandsQueueMaxLength: undefined,
     pingInterval: 0,

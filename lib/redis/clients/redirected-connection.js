@@ -5,8 +5,8 @@
  * server on which they arrive.
  */
 
-const { setImmediate } = require('node:timers')
-const { strippedOf } = require('./errors.js')
+const { clearTimeout, setImmediate, setTimeout } = require('node:timers')
+const { silentError, strippedOf } = require('./errors.js')
 const { IoredisConnection } = require('./ioredis-connection.js')
 const { Retry } = require('./retry.js')
 
@@ -24,6 +24,7 @@ class RedirectedConnection {
   /** The second connection, if there is one, and when to open another. */
   #messages
   #retry = new Retry()
+  #timer
   #isOver = false
 
   /**
@@ -40,7 +41,7 @@ class RedirectedConnection {
       return create(this.#place)
     }
     this.#data = new IoredisConnection(first, {
-      up: () => this.#listen(),
+      up: () => this.#greet(),
       lost: (error) => this.#fail(error),
     })
   }
@@ -60,15 +61,39 @@ class RedirectedConnection {
     this.#isOver = true
     this.isReady = false
     this.tracks = false
+    clearTimeout(this.#timer)
     this.#retry.stop()
     this.#data.end()
     this.#messages?.end()
   }
 
+  /** Some versions of the libraries call a connection ready before the server has answered. */
+  async #greet() {
+    this.#limit(this.#data)
+    try {
+      await this.#data.call(['ping'])
+    } catch (err) {
+      await turn()
+      this.#fail(err)
+    }
+    if (this.#isOver) return
+    clearTimeout(this.#timer)
+    this.#listen()
+  }
+
+  #limit({ patience }) {
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => this.#fail(silentError()), patience)
+    this.#timer.unref()
+  }
+
   /** Opens the second connection. */
   #listen() {
     const messages = new IoredisConnection(() => this.#create(this.#place), {
-      up: () => this.#arm(messages),
+      up: () => {
+        this.#limit(messages)
+        this.#arm(messages)
+      },
       lost: (error) => this.#lostMessages(error),
     })
     this.#messages = messages
@@ -81,7 +106,7 @@ class RedirectedConnection {
       tracks = true
     } catch {
       // Refused. Or a connection is lost, which is told a little later than its commands fail.
-      await new Promise((resolve) => setImmediate(resolve))
+      await turn()
     }
     if (this.#isOver || messages !== this.#messages) return
     if (tracks) this.#retry.succeeded()
@@ -118,11 +143,13 @@ class RedirectedConnection {
   }
 
   #dropMessages() {
+    clearTimeout(this.#timer)
     this.#messages.end()
     this.#messages = undefined
   }
 
   #settle(tracks) {
+    clearTimeout(this.#timer)
     if (this.isReady && this.tracks === tracks) return
     this.isReady = true
     this.tracks = tracks
@@ -134,6 +161,10 @@ class RedirectedConnection {
     this.end()
     this.#handlers.lost(error)
   }
+}
+
+function turn() {
+  return new Promise((resolve) => setImmediate(resolve))
 }
 
 module.exports = { RedirectedConnection }

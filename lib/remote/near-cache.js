@@ -13,7 +13,7 @@ const { setImmediate, setInterval, clearInterval } = require('node:timers')
 const { bodyKind, toSerialized } = require('../body.js')
 const { createStore } = require('../native/addon.js')
 const { readStats } = require('../native/stats.js')
-const { monotonic } = require('../remote/clock.js')
+const { monotonic } = require('./clock.js')
 
 /** No copy is kept for longer than this, in milliseconds, whatever the server told of it. */
 const MAX_AGE = 5 * 60 * 1000
