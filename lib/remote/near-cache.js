@@ -10,7 +10,7 @@
  */
 
 const { setImmediate, setInterval, clearInterval } = require('node:timers')
-const { bodyKind } = require('../body.js')
+const { bodyKind, toSerialized } = require('../body.js')
 const { createStore } = require('../native/addon.js')
 const { readStats } = require('../native/stats.js')
 const { monotonic } = require('./clock.js')
@@ -174,7 +174,7 @@ class NearCache {
 
   #read(sid) {
     const body = this.#native.get(sid, Math.floor(monotonic()))
-    return body && { body, expiresAt: this.#native.expires() }
+    return body && { body: toSerialized(body), expiresAt: this.#native.expires() }
   }
 
   #keep(sid, body, life) {
