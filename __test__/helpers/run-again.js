@@ -8,22 +8,31 @@ const PACKAGE = require.resolve('../..')
 
 const createMemoryStore = require(PACKAGE)
 
+const SECOND = 1000
+
+const MINUTE = 60 * SECOND
+
+const ISO_DATE = /^\d{4}-\d\d-\d\dT/
+
+/** What ava calls these. */
+const MARKS = { different: 'failing', skipped: 'skip' }
+
 /**
  * Runs the spec `file` with stores that get their options from `adapt(options)`; it returns
  * undefined for those that are left as they are. The names in `hidden` are options that the spec
  * does not know of.
  *
- * The tests in `different`, an object of titles and reasons, are expected to fail: there the two
- * kinds of store differ on purpose. Those in `skipped` are not run, because they would also fail
- * after their end, or not always. In those in `unordered`, lists are equal if they have the same
- * members.
+ * The marks are objects of titles and reasons. Tests in `different` are expected to fail: there the
+ * two kinds of store differ on purpose. Those in `skipped` are not run, because they would also fail
+ * after their end, or not always. In those in `unordered` the order of lists does not matter, in
+ * those in `inexact` a second does not.
  */
-function runAgain(file, adapt, { different = {}, skipped = {}, unordered = {}, hidden = [] } = {}) {
+function runAgain(file, adapt, { hidden = [], ...reasons } = {}) {
   require.cache[PACKAGE].exports = adapted(adapt, hidden)
   const marks = new Map()
-  for (const title of Object.keys(different)) marks.set(title, 'failing')
-  for (const title of Object.keys(skipped)) marks.set(title, 'skip')
-  for (const title of Object.keys(unordered)) marks.set(title, 'unordered')
+  for (const [mark, titles] of Object.entries(reasons)) {
+    for (const title of Object.keys(titles)) marks.set(title, mark)
+  }
   const AVA = require.resolve('ava')
   const test = require(AVA)
   require.cache[AVA].exports = marking(test, marks)
@@ -58,9 +67,10 @@ function marking(test, marks) {
     apply(target, self, args) {
       const mark = marks.get(args[0])
       marks.delete(args[0])
-      if (mark === 'unordered') args[1] = unorderedly(args[1])
-      else if (mark) target = target[mark]
-      return Reflect.apply(target, self, args)
+      const [title, body, ...rest] = args
+      if (mark in LAX) args = [title, laxly(body, LAX[mark]), ...rest]
+      const declare = mark === undefined || mark in LAX ? target : target[MARKS[mark]]
+      return Reflect.apply(declare, self, args)
     },
     get(target, name) {
       const value = target[name]
@@ -69,16 +79,28 @@ function marking(test, marks) {
   })
 }
 
-/** The body of a test, in which the order in lists does not matter. */
-function unorderedly(body) {
-  const ordered = (value) => (Array.isArray(value) ? value.map(inspectAll).sort() : value)
+/** The ways in which a test can be run with assertions that ask for less. */
+const LAX = {
+  /** Lists are equal if they have the same members. */
+  unordered: {
+    deepEqual: (t) => (actual, expected, message) =>
+      t.deepEqual(sorted(actual), sorted(expected), message),
+  },
+  /** Times of a minute or more, and dates, are the same if they are a second apart at most. */
+  inexact: {
+    is: (t) => (actual, expected, message) =>
+      Math.abs(timeOf(actual) - timeOf(expected)) <= SECOND
+        ? t.pass(message)
+        : t.is(actual, expected, message),
+  },
+}
+
+/** The body of a test, with some of the assertions of its `t` replaced. */
+function laxly(body, assertions) {
   return (t, ...args) => {
     const lax = new Proxy(t, {
       get(target, name) {
-        if (name === 'deepEqual') {
-          return (actual, expected, message) =>
-            target.deepEqual(ordered(actual), ordered(expected), message)
-        }
+        if (Object.hasOwn(assertions, name)) return assertions[name](target)
         const value = Reflect.get(target, name)
         return typeof value === 'function' ? value.bind(target) : value
       },
@@ -87,9 +109,16 @@ function unorderedly(body) {
   }
 }
 
-/** All of a value as text. */
-function inspectAll(value) {
-  return inspect(value, { depth: Infinity, maxArrayLength: Infinity, maxStringLength: Infinity })
+function sorted(value) {
+  const textOf = (member) =>
+    inspect(member, { depth: Infinity, maxArrayLength: Infinity, maxStringLength: Infinity })
+  return Array.isArray(value) ? value.map(textOf).sort() : value
+}
+
+/** In milliseconds; NaN if it is no time. */
+function timeOf(value) {
+  if (typeof value === 'string' && ISO_DATE.test(value)) return Date.parse(value)
+  return typeof value === 'number' && value >= MINUTE ? value : NaN
 }
 
 module.exports = { runAgain }

@@ -1,5 +1,12 @@
 'use strict'
 
-const { runOnRedis } = require('../helpers/on-redis.js')
+const { REASONS, runOnRedis } = require('../helpers/on-redis.js')
 
-runOnRedis(require.resolve('../fastify.spec.js'))
+const { LIMITS } = REASONS
+
+runOnRedis(require.resolve('../fastify.spec.js'), {
+  different: {
+    'bare store: max logs out whoever was away for longest': LIMITS,
+    "express-session's Store: max logs out whoever was away for longest": LIMITS,
+  },
+})

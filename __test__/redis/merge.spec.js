@@ -1,5 +1,9 @@
 'use strict'
 
-const { runOnRedis } = require('../helpers/on-redis.js')
+const { REASONS, runOnRedis } = require('../helpers/on-redis.js')
 
-runOnRedis(require.resolve('../merge.spec.js'))
+const { NATIVE } = REASONS
+
+runOnRedis(require.resolve('../merge.spec.js'), {
+  different: { 'the native merge of JSON is the same as this one': NATIVE },
+})

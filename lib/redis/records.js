@@ -11,9 +11,9 @@
 
 const { reservedSidError } = require('../errors.js')
 const { monotonic } = require('../remote/clock.js')
+const { NearCache } = require('../remote/near-cache.js')
 const { Connection } = require('./connection.js')
 const { Names } = require('./names.js')
-const { NearCache } = require('./near-cache.js')
 
 /** How long a destroyed sid is remembered, in milliseconds. */
 const TOMBSTONE = 10 * 60 * 1000
