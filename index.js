@@ -8,7 +8,7 @@
 const { EventEmitter } = require('node:events')
 const { toBody, toKey } = require('./lib/body.js')
 const { done, fail, failEarly } = require('./lib/deliver.js')
-const { sidError } = require('./lib/errors.js')
+const { sidError, watcherError } = require('./lib/errors.js')
 const { debug, tag } = require('./lib/log.js')
 const { merge } = require('./lib/merge.js')
 const { openEngine } = require('./lib/open.js')
@@ -136,6 +136,16 @@ function createMemoryStore(session) {
       return state.engine.destroy(keys, wrong, fn)
     }
 
+    watch(sid, fn) {
+      const state = this[STATE]
+      state.assertOpen('watch')
+      const key = toKey(sid)
+      if (key === undefined) throw sidError('watch', sid)
+      if (typeof fn !== 'function') throw watcherError(fn)
+      if (debug.enabled) debug('WATCH %s', tag(key))
+      return state.watches.watch(key, fn)
+    }
+
     ids(fn) {
       const state = this[STATE]
       if (!state.isOpen) return state.refuse('ids', undefined, fn)
@@ -209,6 +219,7 @@ function createMemoryStore(session) {
       this.stopInterval()
       // From here on, every call is refused.
       state.isOpen = false
+      state.watches.close()
       return state.engine.close(fn)
     }
   }
