@@ -6,6 +6,7 @@
  */
 
 const { EventEmitter } = require('node:events')
+const { isActivity } = require('./lib/activity.js')
 const { toBody, toKey } = require('./lib/body.js')
 const { done, fail, failEarly } = require('./lib/deliver.js')
 const { sidError, watcherError } = require('./lib/errors.js')
@@ -106,13 +107,18 @@ function createMemoryStore(session) {
       const key = toKey(sid)
       if (!state.isOpen || key === undefined) return state.refuse('touch', sid, fn)
 
+      try {
+        if (!isActivity(this.options, session, sid)) return done(fn)
+      } catch (err) {
+        return fail(fn, err)
+      }
       let ttl
       try {
         ttl = ttlOf(this.options, session, sid)
       } catch (err) {
         return failEarly(fn, err)
       }
-      // The option ttl may have closed the store.
+      // The options isActivity and ttl may have closed the store.
       if (!state.isOpen) return state.refuse('touch', sid, fn)
       if (debug.enabled) debug('EXPIRE %s ttl:%s', tag(key), ttl)
       return state.engine.touch(key, session, ttl, this.serializer, fn)
