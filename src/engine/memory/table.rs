@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 
 use super::clearing::Cleared;
-use super::eviction::Tails;
+use super::eviction::EvictionQueue;
 use super::expiry::Prune;
 use super::shard::Shard;
 use super::shards::{SHARDS, Shards, empty_shards, shard_of};
@@ -46,8 +46,8 @@ pub(super) struct Table {
     pub(super) counters: Counters,
     pub(super) options: Options,
     pub(super) templates: Templates,
-    pub(super) tails: Tails,
-    pub(super) destroyed: Tombstones,
+    pub(super) eviction_queue: EvictionQueue,
+    pub(super) tombstones: Tombstones,
     pub(super) prune: Option<Prune>,
     /// What was cleared and has not been freed or handed out.
     pub(super) cleared: VecDeque<Cleared>,
@@ -78,8 +78,8 @@ impl Table {
             counters: Counters::default(),
             options,
             templates: Templates::default(),
-            tails: Tails::default(),
-            destroyed: Tombstones::new(options.max_bytes, options.destroyed_is_final),
+            eviction_queue: EvictionQueue::default(),
+            tombstones: Tombstones::new(options.max_bytes, options.destroyed_is_final),
             prune: None,
             cleared: VecDeque::new(),
             pruned: VecDeque::new(),
@@ -156,7 +156,7 @@ impl Table {
         if size > self.options.max_bytes || !body.fits() {
             return Err(Refused::TooLarge);
         }
-        self.destroyed.forget_old(now);
+        self.tombstones.forget_old(now);
         let version = self.next_use();
         let index = sid.hash().shard(SHARDS);
         let is_ordered = self.options.is_limited();
@@ -165,7 +165,7 @@ impl Table {
         let stored = found.as_deref().filter(|record| !record.is_expired(now));
         let alive =
             |record: &Record| Alive { version: record.version(), expires: record.expires() };
-        let history = || Ok(self.destroyed.history_of(sid.hash()));
+        let history = || Ok(self.tombstones.history_of(sid.hash()));
         let shortens_cookie =
             || Ok(stored.is_some_and(|record| record.has_later_cookie_than(&body)));
         let Ok(checked): Result<_, Infallible> =
@@ -176,9 +176,9 @@ impl Table {
             removed.push(Removed { sid, body: Body::new(given), last_use: 0 });
             return Ok(version);
         }
-        if size.saturating_add(self.destroyed.bytes()) > self.options.max_bytes {
+        if size.saturating_add(self.tombstones.bytes()) > self.options.max_bytes {
             // A single session may take the whole budget.
-            self.destroyed.forget_all();
+            self.tombstones.forget_all();
         }
         if let Some(template) = body.template() {
             self.templates.hold(template);
@@ -188,7 +188,7 @@ impl Table {
             self.len += 1;
             self.bytes += size;
             if is_ordered {
-                self.tails.track(index, version);
+                self.eviction_queue.track(index, version);
             }
             self.trim(removed);
             return Ok(version);
@@ -253,7 +253,7 @@ impl Table {
         let old = record.template();
         let is_done = match (cookie, cut) {
             (NewCookie::Text(text), _) => {
-                let taken = cost(sid, 0).saturating_add(self.destroyed.bytes());
+                let taken = cost(sid, 0).saturating_add(self.tombstones.bytes());
                 let room = self.options.max_bytes.saturating_sub(taken);
                 record.set_cookie_text(text, expires, room)
             }
@@ -288,7 +288,7 @@ impl Table {
     /// Removes the record of `sid`, expired or not, and remembers that it was destroyed.
     pub(super) fn destroy(&mut self, sid: &Sid, now: Millis, removed: &mut Vec<Removed>) -> bool {
         let version = self.next_use();
-        self.destroyed.add(sid.hash(), version, now);
+        self.tombstones.add(sid.hash(), version, now);
         let is_found = self.remove(sid, removed);
         self.trim(removed);
         is_found
@@ -316,7 +316,7 @@ impl Table {
 
     /// What the records, the tombstones and the templates take.
     fn taken(&self) -> usize {
-        self.bytes + self.destroyed.bytes() + self.templates.bytes()
+        self.bytes + self.tombstones.bytes() + self.templates.bytes()
     }
 
     /// Keeps a prune that is under way from removing what is alive at `now`.
@@ -381,7 +381,7 @@ impl Table {
             if !self.is_over() {
                 return;
             }
-            let Some((sid, record)) = self.tails.evict(&mut self.shards) else {
+            let Some((sid, record)) = self.eviction_queue.evict(&mut self.shards) else {
                 return;
             };
             if self.len > self.options.max {
@@ -397,7 +397,7 @@ impl Table {
     pub(super) fn is_over(&self) -> bool {
         // The last record may take the whole budget, and its template does not count.
         let templates = if self.len > 1 { self.templates.bytes() } else { 0 };
-        let taken = self.bytes + self.destroyed.bytes() + templates;
+        let taken = self.bytes + self.tombstones.bytes() + templates;
         self.len > self.options.max || taken > self.options.max_bytes
     }
 
