@@ -1,6 +1,8 @@
 use std::cmp::Reverse;
 
 use super::*;
+use crate::engine::REMOVED_AT_ONCE;
+use crate::engine::memory::removal::ENTRIES_BEFORE_EVICTION;
 use crate::engine::memory::steps::CLEARED_AT_ONCE;
 use crate::engine::rules::Condition;
 use crate::session::Encoding;
