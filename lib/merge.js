@@ -67,9 +67,8 @@ function isRenewal(base, cookie) {
     if (!isSameMember(base[name], cookie[name])) return false
   }
   for (const name in base) {
-    if (base[name] !== undefined && cookie[name] === undefined && !LIFETIME.includes(name)) {
-      return false
-    }
+    if (base[name] === undefined || LIFETIME.includes(name)) continue
+    if (cookie[name] === undefined || !Object.hasOwn(cookie, name)) return false
   }
   return true
 }

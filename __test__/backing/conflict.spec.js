@@ -4,7 +4,6 @@ const { runOnBacking } = require('../helpers/on-backing.js')
 
 const TTL = 'lifetimes are the business of the other store'
 const LIMITS = '`max` and `maxBytes` limit the near-cache, not the sessions'
-const NATIVE = 'it looks into the native store'
 
 runOnBacking(require.resolve('../conflict.spec.js'), {
   different: {
@@ -14,7 +13,6 @@ runOnBacking(require.resolve('../conflict.spec.js'), {
       'there are so few that they are not counted',
     'an empty text that another one stored is overwritten':
       'the other store is given what `parse` returns, and it returns nothing',
-    'where a session is no object the last writer wins': NATIVE,
     'a store that is closed by a serializer in a merge says so':
       'close waits for calls that are under way',
     'a cookie of its class goes to the serializer after a merge':

@@ -210,6 +210,18 @@ onEachServer((test, { binary, hasTls }) => {
       await link.ping()
     })
 
+    test('it tracks nothing if it is not asked to', async (t) => {
+      const { server, link, notes } = await linkTo(t, { isTracking: false })
+      t.false(link.tracks)
+      t.true(link.isSingle)
+      await link.command('k', ['GET', 'k'])
+      await link.ping()
+      const clients = await server.command('CLIENT', 'LIST')
+      t.is(clients.match(/laddr=127/g).length, 1)
+      t.false(clients.includes('flags=t'))
+      t.is(notes.changes, 1)
+    })
+
     test('it waits for a server that is gone', async (t) => {
       const started = await linkTo(t)
       const { server, link, notes } = started

@@ -26,8 +26,9 @@ function sessionIn(copy, serializer, { ttl }) {
 /** Whether the cookie of `session` differs from that of a copy in when it expires, at most. */
 function isRenewed(copy, session, serializer) {
   copy.cookie ??= parse(serializer, copy.body)?.cookie
-  const [stored, own] = [copy.cookie, session?.cookie].map(membersOf)
-  return stored !== undefined && own !== undefined && isRenewal(stored, own)
+  const stored = membersOf(copy.cookie)
+  const own = stored && membersOf(session?.cookie)
+  return own !== undefined && isRenewal(stored, own)
 }
 
 /** The members of a cookie that are stored; undefined if it is no object. */

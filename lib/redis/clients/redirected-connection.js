@@ -16,6 +16,7 @@ class RedirectedConnection {
   tracks = false
   /** Only when it is known whether it tracks. */
   isReady = false
+  #isTracking
   #create
   #place
   #handlers
@@ -30,9 +31,11 @@ class RedirectedConnection {
   /**
    * @param create makes a client that does not connect by itself: `create(place)`
    * @param locate resolves to the place of the server, for both connections
+   * @param isTracking whether there is a second connection at all
    * @param handlers see `Node`
    */
-  constructor({ create, locate, isBinary }, handlers) {
+  constructor({ create, locate, isBinary, isTracking }, handlers) {
+    this.#isTracking = isTracking
     this.#create = create
     this.#handlers = handlers
     this.#call = isBinary ? 'callBuffer' : 'call'
@@ -78,7 +81,8 @@ class RedirectedConnection {
     }
     if (this.#isOver) return
     clearTimeout(this.#timer)
-    this.#listen()
+    if (this.#isTracking) this.#listen()
+    else this.#settle(false)
   }
 
   #limit({ patience }) {
