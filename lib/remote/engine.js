@@ -9,9 +9,10 @@
  */
 
 // Captured at load time, so fake timers do not affect delivery.
+const { nextTick } = require('node:process')
 const { setImmediate } = require('node:timers')
 const { bodyCopy, toSerialized } = require('../body.js')
-const { done, fail, later } = require('../deliver.js')
+const { done, fail, later, soon } = require('../deliver.js')
 const { every } = require('../timer.js')
 const { sessionIn } = require('./copies.js')
 const { Counters } = require('./counters.js')
@@ -86,8 +87,8 @@ class RemoteEngine {
       .catch((err) => this.#staleOr(err, key))
       .then(
         // Outside of the promise, so that what the callback throws is an uncaught exception.
-        (copy) => setImmediate(deliver, this, copy, key, serializer, fn),
-        (err) => setImmediate(fn, err),
+        (copy) => nextTick(deliver, this, copy, key, serializer, fn),
+        (err) => nextTick(fn, err),
       )
   }
 
@@ -138,7 +139,7 @@ class RemoteEngine {
     const { options, ties } = this.#state
     const tie = options.conflict === 'overwrite' ? undefined : ties.of(session, key)
     try {
-      if (tie && this.#touches.isTooSoon(tie.version, session, ttl, serializer)) return done(fn)
+      if (tie && this.#touches.isTooSoon(tie.version, session, ttl, serializer)) return soon(fn)
     } catch (err) {
       return fail(fn, err)
     }
