@@ -202,7 +202,10 @@ const { anyValue } = fc.letrec((tie) => ({
 }))
 
 const expressCookie = fc
-  .record({ maxAge: fc.integer({ min: 60_000, max: 1e10 }), path: fc.constantFrom('/', '/é', '/😀') })
+  .record({
+    maxAge: fc.integer({ min: 60_000, max: 1e10 }),
+    path: fc.constantFrom('/', '/é', '/😀'),
+  })
   .map((options) => new session.Cookie(options))
 
 const anyCookie = fc.oneof(
