@@ -161,7 +161,11 @@ class RemoteEngine {
   /** Removes sessions, and disposes of them. Returns the first error, if there was one. */
   async #remove(keys) {
     const wantsOld = Boolean(this.#state.options.dispose)
-    const remove = async (key) => this.#dispose(key, await this.#records.destroy(key, wantsOld))
+    const remove = async (key) => {
+      const old = await this.#records.destroy(key, wantsOld)
+      this.#state.watches.ended(key)
+      this.#dispose(key, old)
+    }
     const done = await Promise.allSettled(keys.map(remove))
     return done.find(({ status }) => status === 'rejected')?.reason
   }
@@ -187,10 +191,20 @@ class RemoteEngine {
   }
 
   clear(fn) {
-    return later(
-      fn,
-      this.#listing.clear((sids) => this.#remove(sids)),
-    )
+    return later(fn, this.#clear())
+  }
+
+  async #clear() {
+    await this.#listing.clear((sids) => this.#remove(sids))
+    // Sessions may have been written meanwhile.
+    this.#state.watches.askSoon()
+  }
+
+  /** Those of the sessions that have ended; not those that cannot be asked about at the moment. */
+  async ended(keys) {
+    const ask = () => Promise.allSettled(keys.map((key) => this.#records.has(key)))
+    const answers = await this.#deadlines.run('watch', ask)
+    return keys.filter((_key, i) => answers[i].value === false)
   }
 
   stats() {

@@ -42,6 +42,12 @@ pub trait Engine: Maintenance {
         read: &mut dyn FnMut(BodyView<'_>),
     ) -> Result<bool>;
 
+    /// Whether there is a record of `sid` that has not expired. Neither uses nor removes it.
+    ///
+    /// # Errors
+    /// See [`Engine`].
+    fn is_alive(&self, sid: &Sid, now: Millis) -> Result<bool>;
+
     /// Writes the record of `sid`, if `condition` holds, and evicts down to the limits. `times` are
     /// the caller's time and the record's expiry. The condition is checked and the record written
     /// in one step: no other write comes between. Returns the version of the write, or why it was

@@ -104,6 +104,10 @@ impl Engine for MemoryEngine {
         Ok(self.with_table(|table| table.read(sid, reading, now, removed, read)).is_some())
     }
 
+    fn is_alive(&self, sid: &Sid, now: Millis) -> Result<bool> {
+        Ok(self.table.lock().is_alive(sid, now))
+    }
+
     fn set(
         &self,
         sid: Sid,

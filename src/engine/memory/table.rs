@@ -124,6 +124,13 @@ impl Table {
         value
     }
 
+    /// Whether there is a record of `sid` that has not expired.
+    pub(super) fn is_alive(&self, sid: &Sid, now: Millis) -> bool {
+        let shard = self.shards[sid.hash().shard(SHARDS)].as_deref();
+        let record = shard.and_then(|shard| shard.records().peek(sid));
+        record.is_some_and(|record| !record.is_expired(now))
+    }
+
     /// Writes the record of `sid` and makes it the most recently used, then evicts the least
     /// recently used ones while there is too much. Returns the record's version.
     pub(super) fn set(

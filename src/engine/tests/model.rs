@@ -142,7 +142,7 @@ impl Model {
         self.entries.iter().position(|entry| entry.sid == sid)
     }
 
-    fn alive(&self, sid: u32) -> Option<&Entry> {
+    pub(in crate::engine) fn alive(&self, sid: u32) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.sid == sid && self.now <= entry.expires)
     }
 

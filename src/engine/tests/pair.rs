@@ -167,6 +167,10 @@ impl<S: Subject> Pair<S> {
         let expected = &mut Vec::new();
         match *op {
             Op::Read(number, reading) => self.read(number, reading, removed, expected),
+            Op::IsAlive(number) => {
+                let is_alive = self.engine().is_alive(&self.subject.sid(number), now).unwrap();
+                assert_eq!(is_alive, self.model.alive(number).is_some());
+            }
             Op::Set(number, life, shape) => {
                 let (sid, body) = (self.subject.sid(number), self.next_body(shape));
                 let expires = now.saturating_add(life);
