@@ -169,6 +169,18 @@ declare namespace createMemoryStore {
     touchAfter?: number | undefined
 
     /**
+     * Tells whether a request counts as use of its session. A `touch` for which it returns false
+     * does nothing, and calls back as usual: a page that polls does not keep its user logged in.
+     * `set` renews the expiry in any case.
+     *
+     * Express-session gives a session its request, as `session.req`. If the function throws, or
+     * returns a promise, the error goes to the callback of `touch`.
+     *
+     * Default: every request counts.
+     */
+    isActivity?: ((session: Session & { req?: any }, sid: string) => boolean) | undefined
+
+    /**
      * All stores of this process with this name, in all worker threads, have the same sessions.
      * The sessions are dropped when the last of these stores is closed or garbage-collected, or its
      * thread ends.
@@ -247,7 +259,7 @@ declare namespace createMemoryStore {
     syncPeriod?: number | undefined
 
     /**
-     * A client of node-redis 5 or 6 (`createClient`, `createCluster`, `createSentinel`), ioredis 5 or
+     * A client of node-redis 5 or 6 (`createClient`, `createCluster`; `createSentinel` of 6), ioredis 5 or
      * 6, or iovalkey, connected or not. The sessions are in that Redis or Valkey, as connect-redis
      * stores them, and all stores with the same server and `prefix`, on all machines, share them.
      * Each process has a near-cache, which `max` and `maxBytes` bound (64 MiB without them).
@@ -273,6 +285,29 @@ declare namespace createMemoryStore {
      * Default: `'sess:'`, as with connect-redis.
      */
     prefix?: string | undefined
+
+    /**
+     * Another express-session store, which keeps the sessions: of connect-pg-simple, connect-mongo,
+     * session-file-store, or any other with the methods `get`, `set` and `destroy`. This store puts
+     * a near-cache in front of it, which `max` and `maxBytes` bound (64 MiB without them), merges the
+     * writes of overlapping requests, and refuses those of a session that was destroyed.
+     *
+     * What another process did to a session is seen after `maxStale` at the latest. Before a write
+     * the other store is asked for the session, so requests in two processes can still overwrite
+     * each other, or undo a logout, within one round trip. With connect-pg-simple they cannot: there
+     * PostgreSQL compares. What was destroyed is remembered, for `destroyed: 'final'`, in this
+     * process alone.
+     *
+     * How long a session lives is up to the other store; `ttl` is ignored. Its errors come as they
+     * are. It stays open when this one is closed. Methods that list sessions fail with the code
+     * `ERR_MEMORYSTORE_UNSUPPORTED` if it does not tell the sids.
+     *
+     * `backing` cannot be combined with `path`, `name` or `redis`. Anything else than a store is a
+     * TypeError.
+     *
+     * Default: none; the sessions are in memory.
+     */
+    backing?: BackingStore<Session> | undefined
 
     /**
      * With `redis` or `backing`: how long a call waits for an answer, in milliseconds. A write that
@@ -307,6 +342,22 @@ declare namespace createMemoryStore {
      * Default: `JSON`.
      */
     serializer?: Serializer<Session> | undefined
+  }
+
+  /**
+   * A store of express-session, as far as the option `backing` needs it. Methods may return promises
+   * instead of calling back.
+   */
+  interface BackingStore<Session = any> {
+    get(sid: string, callback: (err?: any, session?: Session | null) => void): unknown
+    set(sid: string, session: Session, callback?: (err?: any) => void): unknown
+    destroy(sid: string, callback?: (err?: any) => void): unknown
+    /** Renews the expiry. Without it, the session is set. */
+    touch?(sid: string, session: Session, callback?: (...args: any[]) => void): unknown
+    ids?(callback: (err?: any, sids?: any) => void): unknown
+    all?(callback: (err?: any, sessions?: any) => void): unknown
+    length?(callback: (err?: any, length?: any) => void): unknown
+    clear?(callback?: (err?: any) => void): unknown
   }
 
   /**
@@ -367,12 +418,14 @@ declare namespace createMemoryStore {
     conflict?: 'merge' | 'overwrite' | ConflictFunction<Session>
     destroyed?: 'forgotten' | 'final'
     touchAfter?: number
+    isActivity?: (session: Session & { req?: any }, sid: string) => boolean
     name?: string
     path?: string | URL
     mapSize?: number
     syncPeriod?: number
     redis?: object
     prefix?: string
+    backing?: BackingStore<Session>
     timeout?: number
     maxStale?: number
     staleIfError?: number
@@ -502,6 +555,27 @@ declare namespace createMemoryStore {
      */
     destroy(sid: string | readonly string[]): Promise<void>
     destroy(sid: string | readonly string[], callback: (err?: any) => void): void
+
+    /**
+     * Calls `fn` once when the session has ended: it was destroyed, cleared or evicted, or has
+     * expired, in whichever process or machine. `fn` is called in the next turn of the event loop
+     * if this store destroys or clears the session, or if there is none; otherwise within about a
+     * second. It is never called after `close`. What it throws is an uncaught exception.
+     *
+     * ```js
+     * const stop = store.watch(req.sessionID, () => socket.close())
+     * socket.on('close', stop)
+     * ```
+     *
+     * Watching does not count as use of the session, and keeps neither the process nor the store
+     * alive. While a server does not answer, nothing counts as ended.
+     *
+     * @returns a function that ends the watching
+     * @throws {TypeError} with the code `ERR_INVALID_ARG_TYPE` if the sid is not text, or `fn` is
+     *   not a function
+     * @throws an Error with the code `ERR_MEMORYSTORE_CLOSED` after `close`
+     */
+    watch(sid: string, fn: () => void): () => void
 
     /** Lists the sids, the most recently used first, including expired ones still stored. */
     ids(): Promise<string[]>

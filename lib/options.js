@@ -94,6 +94,10 @@ const CHECKS = {
     if (value === false || (typeof value === 'number' && value >= 0)) return undefined
     return 'a number of milliseconds; every touch is done'
   },
+  isActivity: (value) => {
+    if (typeof value === 'function' || value === false) return undefined
+    return 'a function; every touch is done'
+  },
   noDisposeOnSet: checkBoolean,
   redis: () => undefined,
   backing: () => undefined,
@@ -162,11 +166,11 @@ function readOptions(options) {
   for (const name of BEYOND_MEMORYSTORE) {
     if (given[name] !== undefined) values[name] = given[name]
   }
-  if (isGiven(values.backing)) {
+  if (values.backing !== undefined) {
     values.ttl = undefined
     return { values, backing: backingOptions(values) }
   }
-  if (isGiven(values.redis)) return { values, redis: redisOptions(values) }
+  if (values.redis !== undefined) return { values, redis: redisOptions(values) }
   return { values, native: nativeOptions(values), syncPeriod: syncPeriodOf(values) }
 }
 
@@ -176,6 +180,7 @@ const BEYOND_MEMORYSTORE = [
   'conflict',
   'destroyed',
   'touchAfter',
+  'isActivity',
   'name',
   'path',
   'mapSize',
@@ -204,7 +209,7 @@ function redisOptions(values) {
 function backingOptions(values) {
   const { backing, destroyed } = values
   assertAlone('backing', values, 'all stores on the same backing already share')
-  if (isGiven(values.redis)) {
+  if (values.redis !== undefined) {
     throw new TypeError(
       'memorystore-rs: the options `backing` and `redis` cannot be combined; `redis` alone is the stronger one',
     )
@@ -226,9 +231,9 @@ function assertAlone(option, values, reason) {
 const METHODS = ['get', 'set', 'destroy']
 
 function assertStore(backing) {
-  const isStore = METHODS.every((name) => typeof backing[name] === 'function')
+  const isStore = METHODS.every((name) => typeof backing?.[name] === 'function')
   // A client of node-redis has these methods too: `destroy` closes it.
-  const isClient = typeof backing.sendCommand === 'function'
+  const isClient = typeof backing?.sendCommand === 'function'
   if (isStore && !isClient) return
   const [kind, call] = isClient
     ? ['a client of Redis', '{ redis: client }']

@@ -75,7 +75,7 @@ function quiet(client) {
 }
 
 /** Opens a link, and notes what it calls. Resolves when it is ready. */
-async function linked(t, client, { isBinary = false } = {}) {
+async function linked(t, client, { isBinary = false, isTracking } = {}) {
   // A link keeps no process alive, not even while a command has no answer.
   const awake = setInterval(() => {}, 1 << 30)
   const sleep = () => clearInterval(awake)
@@ -87,7 +87,7 @@ async function linked(t, client, { isBinary = false } = {}) {
       changed: () => notes.changes++,
       failed: (error) => notes.failures.push(error),
     },
-    { isBinary },
+    { isBinary, isTracking },
   )
   t.teardown(() => {
     sleep()

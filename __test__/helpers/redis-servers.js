@@ -23,10 +23,10 @@ const KINDS = [
 
 const HOW_TO_GET = `put ${KINDS.map(({ program }) => program).join(' or ')} on the PATH, or set ${KINDS.map(({ variable }) => variable).join(' or ')}; see CONTRIBUTING.md`
 
-/** What a store needs whose keys begin with `sess:`. */
+/** What a store needs whose keys begin with `sess:`; ioredis and iovalkey also to subscribe. */
 const RULES =
-  '~sess:* +get +set +getex +pexpire +pttl +exists +unlink +del +scan +evalsha +eval ' +
-  '+client|tracking +client|id +ping +hello +time'
+  '~sess:* +get +set +getex +pexpire +persist +pttl +exists +unlink +del +scan +evalsha +eval ' +
+  '+client|tracking +client|id +ping +hello +time +subscribe &__redis__:invalidate'
 
 const SLOTS = 16_384
 

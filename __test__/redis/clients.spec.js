@@ -210,6 +210,18 @@ onEachServer((test, { binary, hasTls }) => {
       await link.ping()
     })
 
+    test('it tracks nothing if it is not asked to', async (t) => {
+      const { server, link, notes } = await linkTo(t, { isTracking: false })
+      t.false(link.tracks)
+      t.true(link.isSingle)
+      await link.command('k', ['GET', 'k'])
+      await link.ping()
+      const clients = await server.command('CLIENT', 'LIST')
+      t.is(clients.match(/laddr=127/g).length, 1)
+      t.false(clients.includes('flags=t'))
+      t.is(notes.changes, 1)
+    })
+
     test('it waits for a server that is gone', async (t) => {
       const started = await linkTo(t)
       const { server, link, notes } = started
@@ -242,6 +254,46 @@ onEachServer((test, { binary, hasTls }) => {
       await link.ping()
       await assertTracked({ server, link, notes })
     })
+
+    test('a server that never answers is tried again', async (t) => {
+      const server = await serve(t)
+      const proxy = await startProxy(server.port)
+      t.teardown(() => proxy.close())
+      const brief = { connectTimeout: 50 }
+      const options = library.isOrdered ? { socket: brief } : brief
+      const { link, notes } = await linked(t, clientOf(t, proxy, options))
+      proxy.freeze()
+      link.reset()
+      const isSilent = ({ message }) => message.includes('does not answer a new connection')
+      await until(() => notes.failures.filter(isSilent).length > 1)
+      t.false(link.isReady)
+      proxy.thaw()
+      await until(() => link.isReady)
+    })
+
+    test('a server that is no longer the master is left', async (t) => {
+      const { server, link, notes } = await linkTo(t)
+      await server.command('REPLICAOF', '127.0.0.1', '1')
+      const { changes } = notes
+      await t.throwsAsync(link.command('k', ['SET', 'k', 'v']), { message: /^READONLY/ })
+      await until(() => notes.changes >= changes + 2 && link.isReady)
+      t.deepEqual(notes.failures, [])
+    })
+
+    if (!library.isOrdered) {
+      test('the loss of the second connection cuts no command off', async (t) => {
+        const started = await linkTo(t)
+        const { server, link, notes } = started
+        const pending = link.command('list', ['BLPOP', 'list', '0'])
+        const { changes } = notes
+        await server.command('CLIENT', 'KILL', 'TYPE', 'PUBSUB')
+        await until(() => notes.changes > changes)
+        await server.command('LPUSH', 'list', 'x')
+        t.deepEqual(await pending, ['list', 'x'])
+        await until(() => link.isReady && link.tracks)
+        await assertTracked(started)
+      })
+    }
 
     test('it can be closed at any time', async (t) => {
       const server = await serve(t)

@@ -156,7 +156,7 @@ async function disturb({ server, proxies, admin, random }, isOver) {
 }
 
 /** One round. Resolves with what was wrong at its end. */
-async function play(world, round, { table, isQuiet = false }) {
+async function play(t, world, round, { table, isQuiet = false }) {
   const { server, proxies, actors, foreign, admin, random, model } = world
   const sids = [...FIXED, ...Array.from({ length: 10 }, (_, n) => `sid-${round}-${n}`)]
   const how = (name) => ({
@@ -192,7 +192,9 @@ async function play(world, round, { table, isQuiet = false }) {
   })
   const faults = results.flatMap(({ errors }) => errors)
   for (const sid of sids) {
-    faults.push(...model.faults(sid, stored[sid]).map((fault) => `${sid}: ${fault}`))
+    const found = model.faults(sid, stored[sid])
+    if (found.length > 0) t.log([sid, ...model.history(sid)].join('\n'))
+    faults.push(...found.map((fault) => `${sid}: ${fault}`))
   }
   const stale = []
   for (const [name, ask] of Object.entries(actors)) {
@@ -235,7 +237,7 @@ onEachServer((test, { binary }) => {
       const deadline = now() + (SECONDS * 1000) / servers().length / 2
       let [events, compared] = [0, 0]
       for (let round = 0; round === 0 || now() < deadline; round++) {
-        const played = await play(world, round, { table: TABLES[round % 2] })
+        const played = await play(t, world, round, { table: TABLES[round % 2] })
         t.deepEqual([...played.faults, ...played.stale], [], `in round ${round}`)
         events += played.events
         compared += played.compared
@@ -254,7 +256,7 @@ onEachServer((test, { binary }) => {
     let stale = []
     for (let round = 0; stale.length === 0; round++) {
       if (round === 50) return t.fail('nothing stale was found')
-      const played = await play(world, round, { table: TABLES[0], isQuiet: true })
+      const played = await play(t, world, round, { table: TABLES[0], isQuiet: true })
       t.deepEqual(played.faults, [])
       stale = played.stale
     }

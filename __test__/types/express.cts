@@ -20,6 +20,18 @@ declare const data: session.SessionData
 const store = new MemoryStore()
 new MemoryStore({})
 new MemoryStore(86400000)
+new MemoryStore({ backing: new session.MemoryStore(), maxStale: 0, timeout: 1000 })
+declare const another: session.Store
+new MemoryStore({ backing: another })
+new MemoryStore({
+  backing: {
+    get: async (sid) => ({ ...data, user: sid }),
+    set: async (sid, sess) => void is<Equal<typeof sess, session.SessionData>>(),
+    destroy: async () => {},
+  },
+})
+// @ts-expect-error A store has to have `destroy`.
+new MemoryStore({ backing: { get() {}, set() {} } })
 new MemoryStore({ checkPeriod: 1000, max: 10, ttl: 500, stale: true, noDisposeOnSet: true })
 new MemoryStore({ checkPeriod: undefined, max: undefined, ttl: undefined, serializer: JSON })
 new MemoryStore({
@@ -90,6 +102,23 @@ new MemoryStore({
   },
 })
 new MemoryStore({ conflict: 'overwrite' })
+
+// Which requests count.
+new MemoryStore({
+  isActivity: (sess, sid) => {
+    is<Equal<typeof sess.user, string>>()
+    is<Equal<typeof sid, string>>()
+    return sess.req.path !== '/poll'
+  },
+})
+// @ts-expect-error whether a request counts is known at once
+new MemoryStore({ isActivity: async () => true })
+
+// When a session has ended.
+const stop = store.watch('sid', () => {})
+is<Equal<typeof stop, () => void>>()
+// @ts-expect-error there is no promise
+store.watch('sid')
 // @ts-expect-error a session is an object
 new MemoryStore({ conflict: () => 'mine' })
 // @ts-expect-error another word

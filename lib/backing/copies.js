@@ -5,7 +5,7 @@
  * after it was read or written, and no longer; what this process itself changes is known at once.
  */
 
-const { NearCache } = require('../redis/near-cache.js')
+const { NearCache } = require('../remote/near-cache.js')
 const { monotonic } = require('../remote/clock.js')
 
 /** The kinds of a body. */

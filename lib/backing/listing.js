@@ -4,19 +4,24 @@
 
 const { unsupportedError } = require('../errors.js')
 
-/** @throws an Error with the code `ERR_MEMORYSTORE_UNSUPPORTED` if it does not tell them */
-async function listSids(calls) {
+/** The sids; undefined if the other store does not tell them. */
+async function findSids(calls) {
   if (calls.has('ids')) return (await calls.call('ids')).map(String)
-  if (!calls.has('all')) throw unsupportedError('listed', 'neither `ids` nor `all`')
+  if (!calls.has('all')) return undefined
   const sessions = (await calls.call('all')) ?? {}
   if (!Array.isArray(sessions)) return Object.keys(sessions)
   const sids = sessions.map((session) => session?.id)
-  if (sids.every((sid) => typeof sid === 'string')) return sids
-  throw unsupportedError('listed', 'no `ids`, and an `all` that does not tell the sids')
+  return sids.every((sid) => typeof sid === 'string') ? sids : undefined
 }
 
-function canList(calls) {
-  return calls.has('ids') || calls.has('all')
+/** @throws an Error with the code `ERR_MEMORYSTORE_UNSUPPORTED` if they are not told */
+async function listSids(calls, purpose = 'listed') {
+  const sids = await findSids(calls)
+  if (sids !== undefined) return sids
+  const missing = calls.has('all')
+    ? 'no `ids`, and an `all` that does not tell the sids'
+    : 'neither `ids` nor `all`'
+  throw unsupportedError(purpose, missing)
 }
 
-module.exports = { canList, listSids }
+module.exports = { findSids, listSids }

@@ -9,14 +9,13 @@
  * Lifetimes are in milliseconds, `Infinity` for ever. Moments are those of the monotonic clock.
  */
 
-const { unsupportedError } = require('../errors.js')
 const { monotonic } = require('../remote/clock.js')
 const { Turns } = require('../remote/turns.js')
 const { Calls } = require('./calls.js')
 const { isReplaceable, isSameButExpiry } = require('./comparison.js')
 const { membersOf } = require('./cookie.js')
 const { Copies } = require('./copies.js')
-const { canList, listSids } = require('./listing.js')
+const { findSids, listSids } = require('./listing.js')
 const { Moments } = require('./moments.js')
 const { postgresOf } = require('./postgres.js')
 const { Sessions } = require('./sessions.js')
@@ -86,6 +85,11 @@ class BackingRecords {
     return this.#read(sid)
   }
 
+  /** Whether there is a session, whatever copies there are. */
+  async has(sid) {
+    return (await this.#calls.get(sid)) !== undefined
+  }
+
   create(sid, body, life, { isFinal, wantsOld }) {
     return this.#turns.run(sid, async () => {
       if (isFinal && this.#hasTombstone(sid)) return { isWritten: false }
@@ -113,6 +117,7 @@ class BackingRecords {
   }
 
   renew(sid, expected, life, { isForced }) {
+    const expires = life === Infinity ? undefined : new Date(Math.round(Date.now() + life))
     return this.#turns.run(sid, async () => {
       if (this.#wasRemovedSince(expected.readAt, sid)) return false
       const stored = isForced ? expected : await this.#read(sid)
@@ -122,7 +127,7 @@ class BackingRecords {
         if (!isSameButExpiry(was, is)) return { ...stored, isJustRead: true }
         if (isFurther(stored, expected, life)) return true
       }
-      return this.#renew(sid, stored, life, isForced)
+      return this.#renew(sid, stored, life, expires, isForced)
     })
   }
 
@@ -155,11 +160,7 @@ class BackingRecords {
   /** Removes all sessions. */
   async clear() {
     const hasClear = this.#calls.has('clear')
-    if (!hasClear && !canList(this.#calls)) {
-      throw unsupportedError('cleared', 'no `clear`, and neither `ids` nor `all`')
-    }
-    const isListed = !hasClear || (this.#isFinal && canList(this.#calls))
-    const sids = isListed ? await listSids(this.#calls) : []
+    const sids = hasClear ? await this.#sidsToRemember() : await listSids(this.#calls, 'cleared')
     for (const sid of sids) this.#noteDestroyed(sid)
     this.#clearedAt = monotonic()
     this.#clearing++
@@ -248,8 +249,7 @@ class BackingRecords {
     return true
   }
 
-  async #renew(sid, stored, life, isForced) {
-    const expires = life === Infinity ? undefined : new Date(Math.round(Date.now() + life))
+  async #renew(sid, stored, life, expires, isForced) {
     const session = this.#sessions.sessionOf(stored.body, expires)
     const method = this.#calls.has('touch') ? 'touch' : 'set'
     const renew = () => this.#calls.call(method, sid, session).then(() => true)
@@ -294,6 +294,11 @@ class BackingRecords {
     } finally {
       this.#copies.endChange(ticket, copy)
     }
+  }
+
+  /** The sids that a clear protects from being written again, if they can be had. */
+  async #sidsToRemember() {
+    return (this.#isFinal && (await findSids(this.#calls))) || []
   }
 
   #noteDestroyed(sid) {

@@ -11,9 +11,9 @@
 
 const { reservedSidError } = require('../errors.js')
 const { monotonic } = require('../remote/clock.js')
+const { NearCache } = require('../remote/near-cache.js')
 const { Connection } = require('./connection.js')
 const { Names } = require('./names.js')
-const { NearCache } = require('./near-cache.js')
 
 /** How long a destroyed sid is remembered, in milliseconds. */
 const TOMBSTONE = 10 * 60 * 1000
@@ -104,6 +104,16 @@ class RedisRecords {
     if (!this.#connection.isReady) await this.#connection.whenReady()
     const readAt = monotonic()
     return this.#copyOf(await this.#connection.run('peek', [this.#names.key(sid)], []), readAt)
+  }
+
+  /** Whether there is a session. Nothing is sent if the near-cache has it. */
+  async has(sid) {
+    if (this.#isReserved(sid)) return false
+    const isCurrent = monotonic() < this.#connection.answeredAt + this.#maxStale
+    if (isCurrent && this.#cache.has(sid)) return true
+    if (!this.#connection.isReady) await this.#connection.whenReady()
+    const key = this.#names.key(sid)
+    return Number(await this.#connection.send(key, ['EXISTS', key])) > 0
   }
 
   /**

@@ -131,10 +131,11 @@ return 1
 
   /**
    * KEYS: session, tombstone. ARGV: how long to keep the tombstone, whether to give the session.
-   * Gives that or 1, or 0 if there was none.
+   * Gives that or 1, or 0 if there was none. What is no session, because it is no string, goes too.
    */
   destroy: `${NOW}
-local old = ARGV[2] == '1' and redis.call('GETEX', KEYS[1])
+local old = ARGV[2] == '1' and redis.pcall('GETEX', KEYS[1])
+if type(old) ~= 'string' then old = false end
 redis.call('SET', KEYS[2], string.format('{"destroyed":%.3f}', now()), 'PX', ARGV[1])
 local found = redis.call('UNLINK', KEYS[1])
 return old or found

@@ -28,6 +28,13 @@ fn steps(step: impl Fn() -> bool + Send + Sync + 'static) -> Arc<dyn Maintenance
     Arc::new(Steps(step))
 }
 
+/// A worker that an environment has loaded, and that a store uses.
+fn worker_of_a_store() -> (&'static Worker, OpenStore) {
+    let worker = Worker::leaked();
+    worker.attach();
+    (worker, worker.open())
+}
+
 /// A prune of one step that holds the thread until the test lets it go on.
 struct Gate {
     job: Arc<dyn Maintenance>,
@@ -130,9 +137,7 @@ fn detach_aside(worker: &'static Worker) -> Receiver<()> {
 
 #[test]
 fn a_prune_is_stepped_to_its_end_on_another_thread() {
-    let worker = Worker::leaked();
-    worker.attach();
-    let _open = worker.open();
+    let (worker, _open) = worker_of_a_store();
     let (sender, step) = channel();
     let left = AtomicUsize::new(4);
     let store = steps(move || {
@@ -177,9 +182,7 @@ fn the_thread_rests_after_each_burst() {
 
 #[test]
 fn stores_take_turns() {
-    let worker = Worker::leaked();
-    worker.attach();
-    let _open = worker.open();
+    let (worker, _open) = worker_of_a_store();
     let gate = Gate::hold(worker);
     let (sender, step) = channel();
     let stores = ["a", "b", "c"].map(|name| {
@@ -201,9 +204,7 @@ fn stores_take_turns() {
 
 #[test]
 fn a_store_that_was_dropped_is_forgotten() {
-    let worker = Worker::leaked();
-    worker.attach();
-    let _open = worker.open();
+    let (worker, _open) = worker_of_a_store();
     let gate = Gate::hold(worker);
     let (sender, step) = channel::<()>();
     let store = steps(move || sender.send(()).is_ok());
@@ -279,9 +280,7 @@ fn the_thread_ends_with_the_last_store_and_starts_again_for_the_next() {
 
 #[test]
 fn jobs_of_the_last_store_are_done_before_the_thread_ends() {
-    let worker = Worker::leaked();
-    worker.attach();
-    let open = worker.open();
+    let (worker, open) = worker_of_a_store();
     let gate = Gate::hold(worker);
     let (garbage, freed) = garbage();
     worker.free(garbage);
@@ -294,10 +293,8 @@ fn jobs_of_the_last_store_are_done_before_the_thread_ends() {
 
 #[test]
 fn the_thread_goes_on_while_an_environment_is_left() {
-    let worker = Worker::leaked();
+    let (worker, _open) = worker_of_a_store();
     worker.attach();
-    worker.attach();
-    let _open = worker.open();
     let id = thread_of(worker);
     worker.detach();
     assert_eq!(thread_of(worker), id);
@@ -306,9 +303,7 @@ fn the_thread_goes_on_while_an_environment_is_left() {
 
 #[test]
 fn the_last_detach_waits_until_the_thread_is_gone() {
-    let worker = Worker::leaked();
-    worker.attach();
-    let _open = worker.open();
+    let (worker, _open) = worker_of_a_store();
     let (sender, ended) = channel();
     let end = Mutex::new(Some(Box::new(LongEnd(sender))));
     let keep = steps(move || {
@@ -340,9 +335,7 @@ fn the_last_detach_ends_a_thread_that_waits_for_work() {
 
 #[test]
 fn the_last_detach_gives_up_prunes_and_frees_memory() {
-    let worker = Worker::leaked();
-    worker.attach();
-    let _open = worker.open();
+    let (worker, _open) = worker_of_a_store();
     let gate = Gate::hold(worker);
     let (sender, step) = channel();
     let endless = steps(move || sender.send(()).is_ok());
@@ -359,9 +352,7 @@ fn the_last_detach_gives_up_prunes_and_frees_memory() {
 
 #[test]
 fn the_last_detach_finishes_work_that_was_not_begun() {
-    let worker = Worker::leaked();
-    worker.attach();
-    let _open = worker.open();
+    let (worker, _open) = worker_of_a_store();
     let gate = Gate::hold(worker);
     let (tell, told) = channel();
     for number in 0..3 {
@@ -376,9 +367,7 @@ fn the_last_detach_finishes_work_that_was_not_begun() {
 
 #[test]
 fn a_prune_under_way_stops_after_its_step_when_the_last_environment_detaches() {
-    let worker = Worker::leaked();
-    worker.attach();
-    let _open = worker.open();
+    let (worker, _open) = worker_of_a_store();
     let (enter, entered) = channel();
     let (open, opened) = channel();
     let opened = Mutex::new(opened);
@@ -398,9 +387,7 @@ fn a_prune_under_way_stops_after_its_step_when_the_last_environment_detaches() {
 
 #[test]
 fn an_environment_that_comes_while_the_last_one_leaves_has_its_jobs_done() {
-    let worker = Worker::leaked();
-    worker.attach();
-    let _open = worker.open();
+    let (worker, _open) = worker_of_a_store();
     let gate = Gate::hold(worker);
     let first = detach_aside(worker);
 
@@ -417,9 +404,7 @@ fn an_environment_that_comes_while_the_last_one_leaves_has_its_jobs_done() {
 
 #[test]
 fn environments_that_leave_together_do_not_wait_for_ever() {
-    let worker = Worker::leaked();
-    worker.attach();
-    let _open = worker.open();
+    let (worker, _open) = worker_of_a_store();
     let gate = Gate::hold(worker);
     let first = detach_aside(worker);
     worker.attach();
@@ -458,9 +443,7 @@ fn a_job_that_panics_ends_and_nothing_else() {
         }
     }
 
-    let worker = Worker::leaked();
-    worker.attach();
-    let _open = worker.open();
+    let (worker, _open) = worker_of_a_store();
     let id = thread_of(worker);
     let (sender, step) = channel();
     let broken = steps(move || {
@@ -483,10 +466,8 @@ fn a_job_that_panics_ends_and_nothing_else() {
 
 #[test]
 fn garbage_may_close_a_store_on_the_thread() {
-    let worker = Worker::leaked();
-    worker.attach();
+    let (worker, _open) = worker_of_a_store();
     let inner = worker.open();
-    let _open = worker.open();
     worker.free(Box::new(inner));
     assert_ne!(thread_of(worker), thread::current().id());
     assert_eq!(worker.state.lock().stores, 1);
@@ -531,9 +512,7 @@ fn environments_come_and_go_on_many_threads() {
 
 #[test]
 fn a_job_of_steps_is_called_until_there_is_no_more_to_do_and_then_dropped() {
-    let worker = Worker::leaked();
-    worker.attach();
-    let _open = worker.open();
+    let (worker, _open) = worker_of_a_store();
     let (sender, step) = channel();
     let (kept, dropped) = garbage();
     let mut left = 4;
@@ -552,9 +531,7 @@ fn a_job_of_steps_is_called_until_there_is_no_more_to_do_and_then_dropped() {
 
 #[test]
 fn jobs_of_steps_take_turns_with_prunes() {
-    let worker = Worker::leaked();
-    worker.attach();
-    let _open = worker.open();
+    let (worker, _open) = worker_of_a_store();
     let gate = Gate::hold(worker);
     let (sender, step) = channel();
     let counted = |name: &'static str| {
@@ -576,9 +553,7 @@ fn jobs_of_steps_take_turns_with_prunes() {
 
 #[test]
 fn the_last_detach_drops_jobs_of_steps_and_does_no_further_step() {
-    let worker = Worker::leaked();
-    worker.attach();
-    let _open = worker.open();
+    let (worker, _open) = worker_of_a_store();
     let (enter, entered) = channel();
     let (open, opened) = channel();
     let ((running, running_dropped), (queued, queued_dropped)) = (garbage(), garbage());
@@ -618,9 +593,7 @@ fn without_an_environment_steps_are_done_by_the_caller() {
 
 #[test]
 fn steps_that_panic_end_their_job_and_nothing_else() {
-    let worker = Worker::leaked();
-    worker.attach();
-    let _open = worker.open();
+    let (worker, _open) = worker_of_a_store();
     let id = thread_of(worker);
     let (sender, step) = channel();
     let (kept, dropped) = garbage();

@@ -32,6 +32,13 @@ pub struct BodyRef<'a> {
     pub is_json: bool,
 }
 
+impl BodyRef<'_> {
+    /// Whether it is JSON in an encoding that includes ASCII.
+    pub(crate) fn is_json_text(&self) -> bool {
+        self.is_json && matches!(self.encoding, Encoding::Ascii | Encoding::Utf8)
+    }
+}
+
 /// A body that left its record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Body {

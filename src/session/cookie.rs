@@ -27,7 +27,7 @@ const MAX_TEMPLATES: usize = 1 << 16;
 const MAX_LENGTH: usize = 1000;
 
 /// How `JSON.stringify` begins a session of express-session, where the cookie comes first.
-pub(crate) const BEFORE_COOKIE: &[u8] = br#"{"cookie":"#;
+const BEFORE_COOKIE: &[u8] = br#"{"cookie":"#;
 
 /// The number of a template that is in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,9 +149,8 @@ impl Templates {
     /// Cuts the cookie out of `text`, JSON that `JSON.stringify` wrote, if there is a template for
     /// it or one is made now.
     pub(crate) fn cut<'a>(&mut self, text: &'a [u8]) -> Option<CutBody<'a>> {
-        let rest = text.strip_prefix(BEFORE_COOKIE)?;
+        let (head, rest) = before_cookie(text)?;
         let (length, cookie) = self.recognise(rest)?;
-        let head = &text[..BEFORE_COOKIE.len()];
         Some(CutBody { head, tail: &rest[length..], cookie })
     }
 
@@ -339,6 +338,20 @@ pub(crate) fn is_renewal(stored: &[u8], new: &[u8]) -> bool {
     };
     let are_whole = length == stored.len() && new_length == new.len();
     are_whole && old.after.is_some() && old == new_pattern && until >= since
+}
+
+/// Splits a session of express-session, as `JSON.stringify` writes it, before its cookie.
+fn before_cookie(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    text.split_at_checked(BEFORE_COOKIE.len()).filter(|(head, _)| *head == BEFORE_COOKIE)
+}
+
+/// What is before the cookie of such a session, the cookie, and what is after it. `None` if the
+/// cookie is no flat object, or longer than `longest`.
+pub(crate) fn cut_text(text: &[u8], longest: usize) -> Option<[&[u8]; 3]> {
+    let (head, rest) = before_cookie(text)?;
+    let flat = json::flat_object(rest, b"expires").filter(|flat| flat.length <= longest)?;
+    let (cookie, tail) = rest.split_at(flat.length);
+    Some([head, cookie, tail])
 }
 
 fn id_of(slot: usize) -> TemplateId {

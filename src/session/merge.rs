@@ -18,7 +18,7 @@ use std::fmt::{self, Formatter};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::body::{BodyRef, Encoding};
+use super::body::{Body, BodyRef, BodyView, Encoding};
 use crate::time::{Millis, from_iso};
 
 /// Objects nested deeper than this are not merged but compared as one value.
@@ -80,7 +80,19 @@ pub struct Base<'a> {
     pub has_fixed_lifetime: bool,
 }
 
-/// A session to write.
+/// A stored session that is alive, with its expiry.
+pub(crate) struct Stored {
+    pub(crate) body: Body,
+    pub(crate) expires: Millis,
+}
+
+impl Stored {
+    pub(crate) fn new(view: BodyView<'_>) -> Self {
+        Self { body: view.to_body(), expires: view.expires() }
+    }
+}
+
+/// A session or a cookie to write.
 pub(crate) struct Resolved<'a> {
     text: Cow<'a, [u8]>,
     pub(crate) expires: Millis,
@@ -90,57 +102,55 @@ pub(crate) struct Resolved<'a> {
 
 impl Resolved<'_> {
     pub(crate) fn body(&self) -> BodyRef<'_> {
-        body_of(&self.text)
+        let encoding = if self.text.is_ascii() { Encoding::Ascii } else { Encoding::Utf8 };
+        BodyRef { bytes: &self.text, encoding, is_json: true }
     }
 }
 
-/// The body of JSON text in UTF-8.
-pub(crate) fn body_of(text: &[u8]) -> BodyRef<'_> {
-    let encoding = if text.is_ascii() { Encoding::Ascii } else { Encoding::Utf8 };
-    BodyRef { bytes: text, encoding, is_json: true }
-}
-
-/// What to write for `mine`, which is to live until `expires`, if `theirs` is stored, each with its
-/// own expiry. It is `mine` unchanged if nobody else has changed the session, or if the two cannot
+/// What to write for `mine`, which is to live until `expires`, if `theirs` is stored. It is `mine` unchanged if nobody else has changed the session, or if the two cannot
 /// be merged.
 pub(crate) fn resolve<'a>(
     base: &Base<'_>,
-    theirs: Option<(&[u8], Millis)>,
+    theirs: Option<&Stored>,
     mine: &'a [u8],
     expires: Millis,
 ) -> Resolved<'a> {
     let given = Resolved { text: Cow::Borrowed(mine), expires, is_merged: false };
     // If the texts are equal, nobody else changed the session: only its lifetime was in question.
-    let Some((theirs, stored)) = theirs.filter(|(theirs, _)| *theirs != base.text) else {
+    let Some(theirs) = theirs.filter(|theirs| theirs.body.bytes() != base.text) else {
         return given;
     };
-    let texts = [base.text, theirs, mine].map(|text| str::from_utf8(text).unwrap_or_default());
+    let texts =
+        [base.text, theirs.body.bytes(), mine].map(|text| str::from_utf8(text).unwrap_or_default());
     let Some(merged) = merge(texts[0], texts[1], texts[2]) else {
         return given;
     };
     Resolved {
         text: Cow::Owned(merged.text.into_bytes()),
-        expires: expiry_of(base, merged.lifetime, expires, stored),
+        expires: expiry_of(base, merged.lifetime, expires, theirs.expires),
         is_merged: true,
     }
 }
 
-/// The cookie and the expiry to give to the session `theirs`, which lives until `stored`, if a
-/// request touches it with the cookie `mine`. `None` if one of the three cookies is no object.
+/// The cookie and the expiry to give to the session `theirs` if a request touches it with the cookie
+/// `mine`, so that it lives until `expires`. `None` if one of the three cookies is no object.
 pub(crate) fn resolve_cookie(
     base: &Base<'_>,
-    (theirs, stored): (&[u8], Millis),
+    theirs: &Stored,
     mine: &[u8],
     expires: Millis,
-) -> Option<(Vec<u8>, Millis)> {
+) -> Option<Resolved<'static>> {
     let cookie_in = |text| {
         let session = str::from_utf8(text).ok().and_then(Object::read)?;
         session.get(COOKIE).and_then(Object::read)
     };
     let mine = str::from_utf8(mine).ok().and_then(Object::read)?;
-    let cookie = merge_cookies(&[cookie_in(base.text)?, cookie_in(theirs)?, mine]);
-    let expires = expiry_of(base, cookie.lifetime, expires, stored);
-    Some((cookie.text.into_bytes(), expires))
+    let cookie = merge_cookies(&[cookie_in(base.text)?, cookie_in(theirs.body.bytes())?, mine]);
+    Some(Resolved {
+        text: Cow::Owned(cookie.text.into_bytes()),
+        expires: expiry_of(base, cookie.lifetime, expires, theirs.expires),
+        is_merged: true,
+    })
 }
 
 fn expiry_of(base: &Base<'_>, lifetime: Lifetime, mine: Millis, theirs: Millis) -> Millis {

@@ -22,14 +22,13 @@ pub(crate) struct NewBody<'a> {
 
 impl<'a> NewBody<'a> {
     pub(crate) fn new(body: BodyRef<'a>, templates: &mut Templates) -> Self {
-        let BodyRef { bytes, encoding, is_json } = body;
-        let is_text = is_json && matches!(encoding, Encoding::Ascii | Encoding::Utf8);
-        let cut = if is_text { templates.cut(bytes) } else { None };
-        match cut {
+        let BodyRef { bytes, encoding, .. } = body;
+        let is_json = body.is_json_text();
+        match is_json.then(|| templates.cut(bytes)).flatten() {
             Some(CutBody { head, tail, cookie }) => {
                 Self { head, tail, cookie: Some(cookie), encoding, is_json }
             }
-            None => Self { head: bytes, tail: &[], cookie: None, encoding, is_json: is_text },
+            None => Self { head: bytes, tail: &[], cookie: None, encoding, is_json },
         }
     }
 

@@ -23,12 +23,15 @@ const KINDS = [
 /**
  * @param client the user's client, connected or not
  * @param handlers `invalidated(keys)`, `changed()` and `failed(error)`
+ * @param {object} options
+ * @param {boolean} options.isBinary whether replies are Buffers
+ * @param {boolean} [options.isTracking] whether to track what is read at all
  * @throws {TypeError} if it is not a client of a library that is known
  */
-function openLink(client, handlers, { isBinary }) {
+function openLink(client, handlers, { isBinary, isTracking = true }) {
   const link = KINDS.find(([, methods]) => methods.every((name) => isMethod(client, name)))?.[0]
   if (link === undefined) throw clientError(client)
-  return link(client, handlers, { isBinary })
+  return link(client, handlers, { isBinary, isTracking })
 }
 
 function isMethod(client, name) {

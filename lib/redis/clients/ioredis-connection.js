@@ -12,10 +12,17 @@ const { lostError, offlineError, silentError } = require('./errors.js')
 const CONNECT_TIMEOUT = 10_000
 
 class IoredisConnection {
+  /** How long the server may take to answer a new connection, in milliseconds. */
+  patience = 2 * CONNECT_TIMEOUT
   #redis
   #handlers
   #timer
   #isOver = false
+  #isCorked = false
+  #uncork = (stream) => {
+    this.#isCorked = false
+    stream.uncork()
+  }
 
   /**
    * Never throws.
@@ -30,12 +37,23 @@ class IoredisConnection {
   }
 
   call(args) {
+    this.#cork()
     return this.#redis?.call(...args) ?? Promise.reject(offlineError())
   }
 
   /** The same for replies that are Buffers. */
   callBuffer(args) {
+    this.#cork()
     return this.#redis?.callBuffer(...args) ?? Promise.reject(offlineError())
+  }
+
+  /** Commands of one turn are one write: the library would make one of each. */
+  #cork() {
+    const stream = this.#redis?.stream
+    if (this.#isCorked || !stream) return
+    this.#isCorked = true
+    stream.cork()
+    process.nextTick(this.#uncork, stream)
   }
 
   /** Calls `received` with what is published on `channel`, which may be an array. */
@@ -56,11 +74,12 @@ class IoredisConnection {
   }
 
   async #open(create) {
-    this.#limit(CONNECT_TIMEOUT)
+    this.#limit()
     const redis = await create()
     if (this.#isOver) return
     this.#redis = redis
-    this.#limit(redis.options?.connectTimeout || CONNECT_TIMEOUT)
+    this.patience = 2 * (redis.options?.connectTimeout || CONNECT_TIMEOUT)
+    this.#limit()
     redis.on('connect', () => redis.stream?.unref?.())
     redis.on('ready', () => this.#up())
     // Also where a command of the handshake fails and the library would go on without it.
@@ -70,9 +89,9 @@ class IoredisConnection {
     redis.connect().catch(() => {})
   }
 
-  #limit(timeout) {
+  #limit() {
     clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => this.#fail(silentError()), 2 * timeout)
+    this.#timer = setTimeout(() => this.#fail(silentError()), this.patience)
     this.#timer.unref()
   }
 

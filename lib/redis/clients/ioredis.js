@@ -54,20 +54,20 @@ const SEEDING = {
 }
 
 /** A link through one client, which may find its server by sentinels. */
-function linkClient(user, handlers, { isBinary }) {
+function linkClient(user, handlers, { isBinary, isTracking }) {
   const create = (place) => user.duplicate({ ...OPTIONS, ...place })
   const locate = async () => (user.options.sentinels ? masterOf(user, OPTIONS) : {})
   const library = {
     isOrdered: false,
-    isSingle: false,
+    isSingle: !isTracking,
     keyPrefix: keyPrefixOf(user.options),
-    connect: (events) => new RedirectedConnection({ create, locate, isBinary }, events),
+    connect: (events) => new RedirectedConnection({ create, locate, isBinary, isTracking }, events),
   }
   return new SingleLink(library, handlers)
 }
 
 /** A link through a cluster. */
-function linkCluster(user, handlers, { isBinary }) {
+function linkCluster(user, handlers, { isBinary, isTracking }) {
   /** A client of the library, of which the others are duplicates. It is there after `seeds`. */
   let template
   const create = (address) => template.duplicate({ ...OPTIONS, ...address })
@@ -82,7 +82,10 @@ function linkCluster(user, handlers, { isBinary }) {
     seeds,
     mapped: (address) => natMapped(user.options.natMap, address),
     connect: (address, events) =>
-      new RedirectedConnection({ create, locate: async () => address, isBinary }, events),
+      new RedirectedConnection(
+        { create, locate: async () => address, isBinary, isTracking },
+        events,
+      ),
   }
   return new ClusterLink(library, handlers)
 }

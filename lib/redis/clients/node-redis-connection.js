@@ -18,6 +18,7 @@ class NodeRedisConnection {
   tracks = false
   #client
   #handlers
+  #isTracking
   #timer
   #isConnected = false
   #isOver = false
@@ -29,8 +30,9 @@ class NodeRedisConnection {
    *   promise of it
    * @param handlers see `Node`
    */
-  constructor(connect, handlers) {
+  constructor(connect, handlers, { isTracking }) {
     this.#handlers = handlers
+    this.#isTracking = isTracking
     this.#open(connect).catch((err) => this.#fail(err))
   }
 
@@ -90,7 +92,7 @@ class NodeRedisConnection {
 
   async #track() {
     // Versions before 5.1 tell of no invalidation.
-    if (!this.#client.clientSideCache) return false
+    if (!this.#isTracking || !this.#client.clientSideCache) return false
     try {
       await this.#client.sendCommand(TRACKING)
       return true

@@ -23,23 +23,23 @@ const PUSHES = { RESP: 3, clientSideCache: {} }
 const DISCOVERY_TIMEOUT = 3000
 
 /** A link through a client that `createClient` made. */
-function linkClient(user, handlers, { isBinary }) {
+function linkClient(user, handlers, { isBinary, isTracking }) {
   const start = () => {
     const options = connectionOptions(user.options, isBinary)
-    const client = user.duplicate({ ...options, ...PUSHES, emitInvalidate: false })
+    const client = user.duplicate({ ...options, ...PUSHES })
     return { client, connected: client.connect() }
   }
   const library = {
     isOrdered: true,
     isSingle: true,
     keyPrefix: keyPrefixOf(user.options),
-    connect: (events) => new NodeRedisConnection(start, events),
+    connect: (events) => new NodeRedisConnection(start, events, { isTracking }),
   }
   return new SingleLink(library, handlers)
 }
 
 /** A link through a cluster that `createCluster` made. */
-function linkCluster(user, handlers, { isBinary }) {
+function linkCluster(user, handlers, { isBinary, isTracking }) {
   const { rootNodes, defaults, keyPrefix } = user._options
   const start = (address) => {
     // Not connected itself: it makes the client of one server. All of its clients share a cache.
@@ -58,13 +58,14 @@ function linkCluster(user, handlers, { isBinary }) {
     seeds: async () => rootNodes.map(addressOfRoot),
     // The library does it itself.
     mapped: (address) => address,
-    connect: (address, events) => new NodeRedisConnection(() => start(address), events),
+    connect: (address, events) =>
+      new NodeRedisConnection(() => start(address), events, { isTracking }),
   }
   return new ClusterLink(library, handlers)
 }
 
 /** A link to the master that sentinels name, through what `createSentinel` made. */
-function linkSentinel(user, handlers, { isBinary }) {
+function linkSentinel(user, handlers, { isBinary, isTracking }) {
   const options = optionsOf(user)
   const start = async () => {
     const master = await masterOf(user, options)
@@ -75,7 +76,7 @@ function linkSentinel(user, handlers, { isBinary }) {
     isOrdered: true,
     isSingle: true,
     keyPrefix: keyPrefixOf(options),
-    connect: (events) => new NodeRedisConnection(start, events),
+    connect: (events) => new NodeRedisConnection(start, events, { isTracking }),
   }
   return new SingleLink(library, handlers)
 }
@@ -136,6 +137,7 @@ function connectionOptions(options, isBinary) {
       timeout: undefined,
       typeMapping: isBinary ? { [BLOB_STRING]: Buffer } : undefined,
     },
+    emitInvalidate: false,
     disableOfflineQueue: true,
     commandsQueueMaxLength: undefined,
     pingInterval: 0,

@@ -5,8 +5,8 @@
  * server on which they arrive.
  */
 
-const { setImmediate } = require('node:timers')
-const { strippedOf } = require('./errors.js')
+const { clearTimeout, setImmediate, setTimeout } = require('node:timers')
+const { silentError, strippedOf } = require('./errors.js')
 const { IoredisConnection } = require('./ioredis-connection.js')
 const { Retry } = require('./retry.js')
 
@@ -16,6 +16,7 @@ class RedirectedConnection {
   tracks = false
   /** Only when it is known whether it tracks. */
   isReady = false
+  #isTracking
   #create
   #place
   #handlers
@@ -24,14 +25,17 @@ class RedirectedConnection {
   /** The second connection, if there is one, and when to open another. */
   #messages
   #retry = new Retry()
+  #timer
   #isOver = false
 
   /**
    * @param create makes a client that does not connect by itself: `create(place)`
    * @param locate resolves to the place of the server, for both connections
+   * @param isTracking whether there is a second connection at all
    * @param handlers see `Node`
    */
-  constructor({ create, locate, isBinary }, handlers) {
+  constructor({ create, locate, isBinary, isTracking }, handlers) {
+    this.#isTracking = isTracking
     this.#create = create
     this.#handlers = handlers
     this.#call = isBinary ? 'callBuffer' : 'call'
@@ -40,7 +44,7 @@ class RedirectedConnection {
       return create(this.#place)
     }
     this.#data = new IoredisConnection(first, {
-      up: () => this.#listen(),
+      up: () => this.#greet(),
       lost: (error) => this.#fail(error),
     })
   }
@@ -60,15 +64,40 @@ class RedirectedConnection {
     this.#isOver = true
     this.isReady = false
     this.tracks = false
+    clearTimeout(this.#timer)
     this.#retry.stop()
     this.#data.end()
     this.#messages?.end()
   }
 
+  /** Some versions of the libraries call a connection ready before the server has answered. */
+  async #greet() {
+    this.#limit(this.#data)
+    try {
+      await this.#data.call(['ping'])
+    } catch (err) {
+      await turn()
+      this.#fail(err)
+    }
+    if (this.#isOver) return
+    clearTimeout(this.#timer)
+    if (this.#isTracking) this.#listen()
+    else this.#settle(false)
+  }
+
+  #limit({ patience }) {
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => this.#fail(silentError()), patience)
+    this.#timer.unref()
+  }
+
   /** Opens the second connection. */
   #listen() {
     const messages = new IoredisConnection(() => this.#create(this.#place), {
-      up: () => this.#arm(messages),
+      up: () => {
+        this.#limit(messages)
+        this.#arm(messages)
+      },
       lost: (error) => this.#lostMessages(error),
     })
     this.#messages = messages
@@ -81,7 +110,7 @@ class RedirectedConnection {
       tracks = true
     } catch {
       // Refused. Or a connection is lost, which is told a little later than its commands fail.
-      await new Promise((resolve) => setImmediate(resolve))
+      await turn()
     }
     if (this.#isOver || messages !== this.#messages) return
     if (tracks) this.#retry.succeeded()
@@ -118,11 +147,13 @@ class RedirectedConnection {
   }
 
   #dropMessages() {
+    clearTimeout(this.#timer)
     this.#messages.end()
     this.#messages = undefined
   }
 
   #settle(tracks) {
+    clearTimeout(this.#timer)
     if (this.isReady && this.tracks === tracks) return
     this.isReady = true
     this.tracks = tracks
@@ -134,6 +165,10 @@ class RedirectedConnection {
     this.end()
     this.#handlers.lost(error)
   }
+}
+
+function turn() {
+  return new Promise((resolve) => setImmediate(resolve))
 }
 
 module.exports = { RedirectedConnection }

@@ -6,7 +6,8 @@ use super::shards::SHARDS;
 use super::table::Table;
 use crate::engine::rules::{Condition, Refused, Touch, Write};
 use crate::engine::types::{Merged, NewCookie, Removed, Touched, Version};
-use crate::session::{Base, Body, BodyRef, merge};
+use crate::session::merge::{self, Stored};
+use crate::session::{Base, BodyRef};
 use crate::sid::Sid;
 use crate::time::Millis;
 
@@ -21,14 +22,12 @@ impl Table {
         removed: &mut Vec<Removed>,
     ) -> Result<Merged, Refused> {
         let stored = self.alive(&sid, now);
-        let theirs = stored.as_ref().map(|(body, expires)| (body.bytes(), *expires));
-        let resolved = merge::resolve(&base, theirs, body.bytes, expires);
+        let resolved = merge::resolve(&base, stored.as_ref(), body.bytes, expires);
         let condition = Condition::NotDestroyed { read };
         let write = Write { condition, now, expires: resolved.expires };
         let version = self.set(sid, resolved.body(), write, removed)?;
-        let is_merged = resolved.is_merged;
-        self.counters.merges += u64::from(is_merged);
-        Ok(Merged { version, is_merged })
+        self.counters.merges += u64::from(resolved.is_merged);
+        Ok(Merged { version, is_merged: resolved.is_merged })
     }
 
     /// As [`Self::touch`], but merges what another request has changed in the cookie since.
@@ -40,23 +39,19 @@ impl Table {
         (now, expires): (Millis, Millis),
         removed: &mut Vec<Removed>,
     ) -> Touched {
-        let Some((body, stored)) = self.alive(sid, now) else {
+        let stored = self.alive(sid, now);
+        let merged = stored.and_then(|it| merge::resolve_cookie(&base, &it, cookie.bytes, expires));
+        let Some(merged) = merged else {
             return Touched::NeedsRewrite;
         };
-        let theirs = (body.bytes(), stored);
-        let Some((text, expires)) = merge::resolve_cookie(&base, theirs, cookie.bytes, expires)
-        else {
-            return Touched::NeedsRewrite;
-        };
-        let cookie = NewCookie::Text(merge::body_of(&text));
-        self.touch(sid, cookie, Touch { now, expires, is_renewal: false }, removed)
+        let touch = Touch { now, expires: merged.expires, is_renewal: false };
+        self.touch(sid, NewCookie::Text(merged.body()), touch, removed)
     }
 
-    /// The body of a session that is alive, and until when it lives.
-    fn alive(&mut self, sid: &Sid, now: Millis) -> Option<(Body, Millis)> {
+    fn alive(&mut self, sid: &Sid, now: Millis) -> Option<Stored> {
         self.note_time(now);
         let shard = self.shards[sid.hash().shard(SHARDS)].as_deref()?;
         let record = shard.records().peek(sid).filter(|record| !record.is_expired(now))?;
-        Some((record.body(&self.templates, 0).to_body(), record.expires()))
+        Some(Stored::new(record.body(&self.templates, 0)))
     }
 }

@@ -7,7 +7,7 @@ use super::space::Limits;
 use super::writing::{Stored, Writing};
 use crate::engine::rules::{Alive, Condition, Refused, Touch, Write};
 use crate::engine::types::{Merged, Touched, Version};
-use crate::session::cookie::{BEFORE_COOKIE, is_renewal};
+use crate::session::cookie::{cut_text, is_renewal};
 use crate::session::{Base, Body, BodyRef, Encoding};
 use crate::session::{json, merge};
 use crate::time::{Millis, has_expired};
@@ -25,24 +25,16 @@ pub(super) struct NewBody<'a> {
 
 impl<'a> NewBody<'a> {
     pub(super) fn new(given: BodyRef<'a>) -> Self {
-        let BodyRef { bytes, encoding, is_json } = given;
-        let is_text = is_json && matches!(encoding, Encoding::Ascii | Encoding::Utf8);
-        let place = if is_text { Cookie::Unseen } else { Cookie::Fixed };
-        let whole = Self { before: bytes, cookie: &[], after: &[], place, encoding, given };
-        if !is_text {
-            return whole;
-        }
-        let Some(rest) = bytes.strip_prefix(BEFORE_COOKIE) else {
-            return whole;
+        let BodyRef { bytes, encoding, .. } = given;
+        let is_text = given.is_json_text();
+        let cut = is_text.then(|| cut_text(bytes, MAX_COOKIE)).flatten();
+        let place = match cut {
+            Some(_) => Cookie::Cut,
+            None if is_text => Cookie::Unseen,
+            None => Cookie::Fixed,
         };
-        let Some(flat) =
-            json::flat_object(rest, b"expires").filter(|flat| flat.length <= MAX_COOKIE)
-        else {
-            return whole;
-        };
-        let (cookie, after) = rest.split_at(flat.length);
-        let before = &bytes[..BEFORE_COOKIE.len()];
-        Self { before, cookie, after, place: Cookie::Cut, ..whole }
+        let [before, cookie, after] = cut.unwrap_or([bytes, &[], &[]]);
+        Self { before, cookie, after, place, encoding, given }
     }
 
     pub(super) fn cost(&self, key: &[u8], limits: &Limits) -> usize {
@@ -126,8 +118,7 @@ impl Writing<'_> {
         (now, expires): (Millis, Millis),
     ) -> Lmdb<Result<Merged, Refused>> {
         let stored = self.alive(key, now)?;
-        let theirs = stored.as_ref().map(|(body, expires)| (body.bytes(), *expires));
-        let resolved = merge::resolve(&base, theirs, body.bytes, expires);
+        let resolved = merge::resolve(&base, stored.as_ref(), body.bytes, expires);
         let new = NewBody::new(resolved.body());
         if !new.fits(key, &self.limits) {
             return Ok(Err(Refused::TooLarge));
@@ -148,25 +139,21 @@ impl Writing<'_> {
         base: Base<'_>,
         (now, expires): (Millis, Millis),
     ) -> Lmdb<Touched> {
-        let Some((body, stored)) = self.alive(key, now)? else {
+        let stored = self.alive(key, now)?;
+        let merged = stored.and_then(|it| merge::resolve_cookie(&base, &it, cookie.bytes, expires));
+        let Some(merged) = merged else {
             return Ok(Touched::NeedsRewrite);
         };
-        let theirs = (body.bytes(), stored);
-        let Some((text, expires)) = merge::resolve_cookie(&base, theirs, cookie.bytes, expires)
-        else {
-            return Ok(Touched::NeedsRewrite);
-        };
-        let cookie = merge::body_of(&text);
-        self.touch(key, cookie, Touch { now, expires, is_renewal: false })
+        let touch = Touch { now, expires: merged.expires, is_renewal: false };
+        self.touch(key, merged.body(), touch)
     }
 
-    /// The body of a session that is alive, and until when it lives.
-    fn alive(&self, key: &[u8], now: Millis) -> Lmdb<Option<(Body, Millis)>> {
+    fn alive(&self, key: &[u8], now: Millis) -> Lmdb<Option<merge::Stored>> {
         let Session::Found(head, body) = self.sessions.get(&self.transaction, key)? else {
             return Ok(None);
         };
         let alive = view(key, &head, &body, 0).filter(|_| !has_expired(head.due.expires, now));
-        Ok(alive.map(|view| (view.to_body(), view.expires())))
+        Ok(alive.map(merge::Stored::new))
     }
 
     /// Whether the cookie of `new` is the stored one with an earlier time.

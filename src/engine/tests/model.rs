@@ -5,12 +5,12 @@
 
 use std::collections::HashSet;
 
-use super::sessions::{Session, with_cookie};
+use super::sessions::{Session, body_ref, with_cookie};
 use crate::engine::tombstones::{REMEMBERED, SHARE};
 use crate::engine::{
-    Base, Condition, Counters, Options, Rank, Reading, Refused, Touch, Touched, Version,
+    Base, Condition, Counters, Options, Reading, Refused, SortKey, Touch, Touched, Version,
 };
-use crate::session::merge;
+use crate::session::{Body, merge};
 use crate::time::Millis;
 
 /// A session in the model.
@@ -27,6 +27,12 @@ pub(in crate::engine) struct Entry {
     is_cut: bool,
     /// What the engine's record takes.
     cost: usize,
+}
+
+impl Entry {
+    fn stored(&self) -> merge::Stored {
+        merge::Stored { body: Body::new(body_ref(&self.body)), expires: self.expires }
+    }
 }
 
 struct Tombstone {
@@ -136,11 +142,11 @@ impl Model {
         self.entries.iter().position(|entry| entry.sid == sid)
     }
 
-    fn alive(&self, sid: u32) -> Option<&Entry> {
+    pub(in crate::engine) fn alive(&self, sid: u32) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.sid == sid && self.now <= entry.expires)
     }
 
-    fn rank(&self, entry: &Entry) -> Rank {
+    fn sort_key(&self, entry: &Entry) -> SortKey {
         match self.ways.order {
             Order::Use => (0, entry.used),
             Order::Expiry => (entry.expires, entry.written),
@@ -150,7 +156,7 @@ impl Model {
     /// The entries, the one that would be evicted last first.
     fn in_order(&self) -> Vec<&Entry> {
         let mut entries: Vec<&Entry> = self.entries.iter().collect();
-        entries.sort_by_key(|entry| std::cmp::Reverse(self.rank(entry)));
+        entries.sort_by_key(|entry| std::cmp::Reverse(self.sort_key(entry)));
         entries
     }
 
@@ -344,9 +350,8 @@ impl Model {
         expires: Millis,
         removed: &mut Vec<Session>,
     ) -> Result<(Version, bool), Refused> {
-        let theirs = self.alive(sid).map(|entry| (entry.body.clone(), entry.expires));
-        let theirs = theirs.as_ref().map(|(body, expires)| (body.as_bytes(), *expires));
-        let resolved = merge::resolve(&base, theirs, body.as_bytes(), expires);
+        let theirs = self.alive(sid).map(Entry::stored);
+        let resolved = merge::resolve(&base, theirs.as_ref(), body.as_bytes(), expires);
         let (text, is_merged) = (resolved.body().bytes.to_vec(), resolved.is_merged);
         let session = (sid, String::from_utf8(text).expect("merged texts are text"));
         let condition = Condition::NotDestroyed { read };
@@ -415,17 +420,14 @@ impl Model {
         removed: &mut Vec<Session>,
     ) -> Touched {
         self.note_time(false);
-        let Some(entry) = self.alive(sid) else {
+        let theirs = self.alive(sid).map(Entry::stored);
+        let merged = theirs
+            .and_then(|theirs| merge::resolve_cookie(&base, &theirs, cookie.as_bytes(), expires));
+        let Some(merged) = merged else {
             return Touched::NeedsRewrite;
         };
-        let theirs = (entry.body.as_bytes(), entry.expires);
-        let Some((text, expires)) =
-            merge::resolve_cookie(&base, theirs, cookie.as_bytes(), expires)
-        else {
-            return Touched::NeedsRewrite;
-        };
-        let text = str::from_utf8(&text).expect("merged texts are text");
-        let touch = Touch { now: self.now, expires, is_renewal: false };
+        let text = str::from_utf8(merged.body().bytes).expect("merged texts are text");
+        let touch = Touch { now: self.now, expires: merged.expires, is_renewal: false };
         self.touch(sizes, (sid, Cookie { text, is_template: false }), touch, removed)
     }
 
@@ -481,7 +483,9 @@ impl Model {
         let (Some(now), Some(seen)) = (self.prune, self.seen.take()) else {
             return;
         };
-        for sid in self.expired(now).into_iter().filter(|sid| !seen.contains(sid)) {
+        let is_gone = |entry: &&Entry| now > entry.expires && !seen.contains(&entry.sid);
+        let gone: Vec<u32> = self.entries.iter().filter(is_gone).map(|entry| entry.sid).collect();
+        for sid in gone {
             let session = self.expire(sid);
             self.pruned.push(session);
         }
@@ -497,7 +501,7 @@ impl Model {
                 return;
             }
             let others = self.entries.iter().filter(|entry| Some(entry.sid) != kept);
-            let Some(last) = others.min_by_key(|entry| self.rank(entry)) else {
+            let Some(last) = others.min_by_key(|entry| self.sort_key(entry)) else {
                 while self.bytes() > self.options.max_bytes && self.forget_first() {}
                 return;
             };

@@ -10,10 +10,10 @@
  */
 
 const { setImmediate, setInterval, clearInterval } = require('node:timers')
-const { bodyKind } = require('../body.js')
+const { bodyKind, toSerialized } = require('../body.js')
 const { createStore } = require('../native/addon.js')
 const { readStats } = require('../native/stats.js')
-const { monotonic } = require('../remote/clock.js')
+const { monotonic } = require('./clock.js')
 
 /** No copy is kept for longer than this, in milliseconds, whatever the server told of it. */
 const MAX_AGE = 5 * 60 * 1000
@@ -72,6 +72,11 @@ class NearCache {
   /** The copy of a session; undefined if there is none. */
   get(sid) {
     return this.#isTrusted ? this.#read(sid) : undefined
+  }
+
+  /** Whether there is a copy of a session. It does not count as used. */
+  has(sid) {
+    return this.#isTrusted && this.#native.isAlive(sid, Math.floor(monotonic()))
   }
 
   /** As get, also if the server may have changed it up to `age` milliseconds ago. */
@@ -174,7 +179,7 @@ class NearCache {
 
   #read(sid) {
     const body = this.#native.get(sid, Math.floor(monotonic()))
-    return body && { body, expiresAt: this.#native.expires() }
+    return body && { body: toSerialized(body), expiresAt: this.#native.expires() }
   }
 
   #keep(sid, body, life) {
