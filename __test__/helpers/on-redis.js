@@ -50,7 +50,7 @@ function runOnRedis(file, marks) {
       touchAfter: 0,
       timeout: 60_000,
       ...options,
-      redis: createClient({ url: server.url }),
+      redis: createClient({ url: server.url, socket: { connectTimeout: 60_000 } }),
       prefix: `store-${++stores}:`,
     }
   }
