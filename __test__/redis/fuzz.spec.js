@@ -43,7 +43,7 @@ const TIMEOUT = 150
  */
 const TABLES = [20, 0]
 
-const FIXED = Array.from({ length: 30 }, (_, n) => `sid-${n}`)
+const FIXED = Array.from({ length: 15 }, (_, n) => `sid-${n}`)
 
 /** A process with a store; `ask` has it do one of the tasks of redis-actor.js. */
 function startActor(t, url, library, options) {
@@ -158,7 +158,7 @@ async function disturb({ server, proxies, admin, random }, isOver) {
 /** One round. Resolves with what was wrong at its end. */
 async function play(t, world, round, { table, isQuiet = false }) {
   const { server, proxies, actors, foreign, admin, random, model } = world
-  const sids = [...FIXED, ...Array.from({ length: 10 }, (_, n) => `sid-${round}-${n}`)]
+  const sids = [...FIXED, ...Array.from({ length: 25 }, (_, n) => `sid-${round}-${n}`)]
   const how = (name) => ({
     name: `${name}${round}_`,
     seed: random.below(2 ** 32),
