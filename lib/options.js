@@ -94,6 +94,10 @@ const CHECKS = {
     if (value === false || (typeof value === 'number' && value >= 0)) return undefined
     return 'a number of milliseconds; every touch is done'
   },
+  isActivity: (value) => {
+    if (typeof value === 'function' || value === false) return undefined
+    return 'a function; every touch is done'
+  },
   noDisposeOnSet: checkBoolean,
   redis: () => undefined,
   backing: () => undefined,
@@ -176,6 +180,7 @@ const BEYOND_MEMORYSTORE = [
   'conflict',
   'destroyed',
   'touchAfter',
+  'isActivity',
   'name',
   'path',
   'mapSize',

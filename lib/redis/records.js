@@ -131,6 +131,16 @@ class RedisRecords {
     return this.#copyOf(await this.#connection.run('peek', [this.#names.key(sid)], []), readAt)
   }
 
+  /** Whether there is a session. Nothing is sent if the near-cache has it. */
+  async has(sid) {
+    if (this.#isReserved(sid)) return false
+    const isCurrent = monotonic() < this.#connection.answeredAt + this.#maxStale
+    if (isCurrent && this.#cache.has(sid)) return true
+    if (!this.#connection.isReady) await this.#connection.whenReady()
+    const key = this.#names.key(sid)
+    return Number(await this.#connection.send(key, ['EXISTS', key])) > 0
+  }
+
   /**
    * Writes a session that nobody is known to have read. Returns whether it was written, and `old`,
    * the body that was stored, if `wantsOld`. If `isFinal`, a tombstone refuses the write.

@@ -9,9 +9,10 @@
  */
 
 // Captured at load time, so fake timers do not affect delivery.
+const { nextTick } = require('node:process')
 const { setImmediate } = require('node:timers')
 const { bodyCopy, toSerialized } = require('../body.js')
-const { done, fail, later } = require('../deliver.js')
+const { done, fail, later, soon } = require('../deliver.js')
 const { every } = require('../timer.js')
 const { sessionIn } = require('./copies.js')
 const { Counters } = require('./counters.js')
@@ -86,8 +87,8 @@ class RemoteEngine {
       .catch((err) => this.#staleOr(err, key))
       .then(
         // Outside of the promise, so that what the callback throws is an uncaught exception.
-        (copy) => setImmediate(deliver, this, copy, key, serializer, fn),
-        (err) => setImmediate(fn, err),
+        (copy) => nextTick(deliver, this, copy, key, serializer, fn),
+        (err) => nextTick(fn, err),
       )
   }
 
@@ -138,7 +139,7 @@ class RemoteEngine {
     const { options, ties } = this.#state
     const tie = options.conflict === 'overwrite' ? undefined : ties.of(session, key)
     try {
-      if (tie && this.#touches.isTooSoon(tie.version, session, ttl, serializer)) return done(fn)
+      if (tie && this.#touches.isTooSoon(tie.version, session, ttl, serializer)) return soon(fn)
     } catch (err) {
       return fail(fn, err)
     }
@@ -160,7 +161,11 @@ class RemoteEngine {
   /** Removes sessions, and disposes of them. Returns the first error, if there was one. */
   async #remove(keys) {
     const wantsOld = Boolean(this.#state.options.dispose)
-    const remove = async (key) => this.#dispose(key, await this.#records.destroy(key, wantsOld))
+    const remove = async (key) => {
+      const old = await this.#records.destroy(key, wantsOld)
+      this.#state.watches.ended(key)
+      this.#dispose(key, old)
+    }
     const done = await Promise.allSettled(keys.map(remove))
     return done.find(({ status }) => status === 'rejected')?.reason
   }
@@ -186,10 +191,20 @@ class RemoteEngine {
   }
 
   clear(fn) {
-    return later(
-      fn,
-      this.#listing.clear((sids) => this.#remove(sids)),
-    )
+    return later(fn, this.#clear())
+  }
+
+  async #clear() {
+    await this.#listing.clear((sids) => this.#remove(sids))
+    // Sessions may have been written meanwhile.
+    this.#state.watches.askSoon()
+  }
+
+  /** Those of the sessions that have ended; not those that cannot be asked about at the moment. */
+  async ended(keys) {
+    const ask = () => Promise.allSettled(keys.map((key) => this.#records.has(key)))
+    const answers = await this.#deadlines.run('watch', ask)
+    return keys.filter((_key, i) => answers[i].value === false)
   }
 
   stats() {
