@@ -469,6 +469,17 @@ test.serial('a usual session is touched without being parsed', async (t) => {
   t.is(await countParses(touch), 0)
 })
 
+test.serial('so it is with a dispose that is not called for what a touch overwrites', async (t) => {
+  const disposed = []
+  const dispose = (sid) => disposed.push(sid)
+  const store = new MemoryStore({ dispose, noDisposeOnSet: true })
+  await store.set('sid', usual)
+  t.is(await countParses(() => store.touch('sid', usual)), 0)
+  t.deepEqual(disposed, [])
+  await store.destroy('sid')
+  t.deepEqual(disposed, ['sid'])
+})
+
 test.serial('with a dispose it is parsed, because the old text is disposed of', async (t) => {
   const store = new MemoryStore({ dispose() {} })
   await store.set('sid', usual)
