@@ -105,7 +105,7 @@ class RedisRecords {
     const readAt = monotonic()
     let copy
     try {
-      copy = this.#copyOf(await this.#connection.run('load', [this.#names.key(sid)], []), readAt)
+      copy = this.#copyOf(await this.#connection.read(this.#names.key(sid)), readAt)
     } finally {
       this.#cache.endRead(ticket, copy?.body, copy ? copy.expiresAt - monotonic() : 0)
     }
