@@ -109,10 +109,16 @@ function laxly(body, assertions) {
   }
 }
 
+/** The lists in `value`, which is one or not, each in an order of its own. */
 function sorted(value) {
+  if (!Array.isArray(value)) return value
   const textOf = (member) =>
-    inspect(member, { depth: Infinity, maxArrayLength: Infinity, maxStringLength: Infinity })
-  return Array.isArray(value) ? value.map(textOf).sort() : value
+    inspect(sorted(member), {
+      depth: Infinity,
+      maxArrayLength: Infinity,
+      maxStringLength: Infinity,
+    })
+  return value.map(textOf).sort()
 }
 
 /** In milliseconds; NaN if it is no time. */

@@ -94,7 +94,7 @@ class RemoteEngine {
 
   /** Gives the callback the session of a copy. */
   deliver(copy, key, serializer, fn) {
-    if (copy === undefined || copy.body.length === 0) {
+    if (copy === undefined || copy.body === '') {
       this.#counters.misses++
       return fn()
     }
