@@ -43,7 +43,7 @@ const TIMEOUT = 150
  */
 const TABLES = [20, 0]
 
-const FIXED = Array.from({ length: 30 }, (_, n) => `sid-${n}`)
+const FIXED = Array.from({ length: 15 }, (_, n) => `sid-${n}`)
 
 /** A process with a store; `ask` has it do one of the tasks of redis-actor.js. */
 function startActor(t, url, library, options) {
@@ -158,7 +158,7 @@ async function disturb({ server, proxies, admin, random }, isOver) {
 /** One round. Resolves with what was wrong at its end. */
 async function play(t, world, round, { table, isQuiet = false }) {
   const { server, proxies, actors, foreign, admin, random, model } = world
-  const sids = [...FIXED, ...Array.from({ length: 10 }, (_, n) => `sid-${round}-${n}`)]
+  const sids = [...FIXED, ...Array.from({ length: 25 }, (_, n) => `sid-${round}-${n}`)]
   const how = (name) => ({
     name: `${name}${round}_`,
     seed: random.below(2 ** 32),
@@ -236,15 +236,16 @@ onEachServer((test, { binary }) => {
       const world = await startWorld(t, binary, randomOf(t), { options })
       const deadline = now() + (SECONDS * 1000) / servers().length / 2
       let [events, compared] = [0, 0]
-      for (let round = 0; round === 0 || now() < deadline; round++) {
+      let hits = [0]
+      // On a busy machine it takes until a near-cache has been of use.
+      for (let round = 0; now() < deadline || hits.includes(0); round++) {
         const played = await play(t, world, round, { table: TABLES[round % 2] })
         t.deepEqual([...played.faults, ...played.stale], [], `in round ${round}`)
         events += played.events
         compared += played.compared
+        const stats = await Promise.all(Object.values(world.actors).map((ask) => ask('stats')))
+        hits = stats.map(({ cacheHits }) => cacheHits)
       }
-      const stats = await Promise.all(Object.values(world.actors).map((ask) => ask('stats')))
-      for (const { cacheHits } of stats) t.true(cacheHits > 0)
-      const hits = stats.map(({ cacheHits }) => cacheHits)
       t.log(`${events} changes, ${compared} comparisons, ${hits.join(', ')} hits`)
     })
   }

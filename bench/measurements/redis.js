@@ -19,6 +19,9 @@ const { KINDS } = require('./redis-worker.js')
 /** One call at a time, and a server with some traffic. */
 const WINDOWS = [1, harness.WINDOW]
 
+/** How many times longer each kind is called in the first round. */
+const WARM_UP = 15
+
 const WORKER = join(__dirname, 'redis-worker.js')
 
 module.exports = { KINDS, WINDOWS }
@@ -35,10 +38,11 @@ async function measure(params, tell) {
       await workers[0].ask('check')
     }
     const result = Object.fromEntries(stores.map((store) => [store, []]))
-    // The first round is to warm up.
+    // The first round is to warm up: until V8 has compiled what it will.
     for (let round = -1; round < rounds; round++) {
-      const order = turned(groups, round)
-      const runs = await runsOf(order, (workers, what) => time(server, workers, { ...what, ms }))
+      const timeOf = (workers, what) =>
+        time(server, workers, { ...what, ms: round < 0 ? WARM_UP * ms : ms })
+      const runs = await runsOf(turned(groups, round), timeOf)
       if (round < 0) continue
       for (const store of stores) result[store].push(runs[store])
       tell('partial', result)
