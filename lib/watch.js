@@ -29,6 +29,7 @@ const nothing = () => {}
  *
  * @typedef {object} Watcher
  * @property {string} key
+ * @property {AsyncResource} context in which it watched, and is called
  * @property {(() => void) | undefined} fn undefined if it is not to be called any more
  */
 
@@ -39,8 +40,8 @@ class Watches {
   #watchers = new Map()
   /** The keys that the engine is to be asked about in the next turn. */
   #hurried = new Set()
-  /** The watchers to call. */
-  #due = new Set()
+  /** The watchers to call: iterators. */
+  #due = []
   #isAsking = false
   #stopTimer = nothing
 
@@ -50,11 +51,10 @@ class Watches {
 
   /** Calls `fn` when the session has ended. Returns a function that ends the watching. */
   watch(key, fn) {
-    // It is called in the context of its caller, not of whoever came first.
-    const watcher = { key, fn: AsyncResource.bind(fn) }
+    const watcher = { key, fn, context: new AsyncResource('MemoryStoreWatcher') }
     if (this.#watchers.size === 0) this.#startTimer()
     this.#watchers.set(key, [...(this.#watchers.get(key) ?? []), watcher])
-    this.#hurry([key])
+    this.#hurry(key)
     return stopping(this.#self, watcher)
   }
 
@@ -62,12 +62,9 @@ class Watches {
     const { key } = watcher
     const watchers = this.#watchers.get(key)
     if (!watchers?.includes(watcher)) return
-    if (watchers.length === 1) this.#forgetKey(key)
-    else
-      this.#watchers.set(
-        key,
-        watchers.filter((other) => other !== watcher),
-      )
+    const others = watchers.filter((other) => other !== watcher)
+    if (others.length === 0) this.#forgetKey(key)
+    else this.#watchers.set(key, others)
   }
 
   /** Notes that a session was destroyed. */
@@ -75,25 +72,26 @@ class Watches {
     const watchers = this.#watchers.get(key)
     if (watchers === undefined) return
     this.#forgetKey(key)
-    this.#tell(watchers)
+    this.#tell([watchers])
   }
 
   /** Notes that all sessions were cleared. */
   allEnded() {
-    const watchers = [...this.#watchers.values()].flat()
+    if (this.#watchers.size === 0) return
+    const groups = this.#watchers.values()
     this.#forgetAll()
-    this.#tell(watchers)
+    this.#tell(groups)
   }
 
-  /** Asks the engine about all watched sessions in the next turn: many may have ended. */
-  askSoon() {
-    this.#hurry(this.#watchers.keys())
+  /** Asks the engine about all watched sessions at once: many may have ended. */
+  askNow() {
+    this.#ask(this.#watchers.keys())
   }
 
   /** From here on nothing is told. */
   close() {
     this.#forgetAll()
-    this.#due.clear()
+    this.#due = []
   }
 
   #startTimer() {
@@ -107,41 +105,40 @@ class Watches {
   }
 
   #forgetAll() {
-    this.#watchers.clear()
-    this.#hurried.clear()
+    this.#watchers = new Map()
+    this.#hurried = new Set()
     this.#stopTimer()
   }
 
-  /** Calls the functions of watchers in a later turn; of very many, some a turn. */
-  #tell(watchers) {
-    const isUnderWay = this.#due.size > 0
-    for (const watcher of watchers) this.#due.add(watcher)
+  /** Calls the functions of groups of watchers in a later turn; of very many, some a turn. */
+  #tell(groups) {
+    const isUnderWay = this.#due.length > 0
+    this.#due.push(each(groups))
     if (!isUnderWay) setImmediate(() => this.#tellSome())
   }
 
   #tellSome() {
-    let left = A_TURN
     try {
-      for (const watcher of this.#due) {
-        if (left-- === 0) return
-        this.#due.delete(watcher)
-        watcher.fn?.()
+      for (let left = A_TURN; left > 0 && this.#due.length > 0; left--) {
+        const { value: watcher, done } = this.#due[0].next()
+        if (done) this.#due.shift()
+        else if (watcher.fn) watcher.context.runInAsyncScope(watcher.fn)
       }
     } finally {
       // What a function throws is an uncaught exception, and does not concern the others.
-      if (this.#due.size > 0) setImmediate(() => this.#tellSome())
+      if (this.#due.length > 0) setImmediate(() => this.#tellSome())
     }
   }
 
-  #hurry(keys) {
-    const isUnderWay = this.#hurried.size > 0
-    for (const key of keys) this.#hurried.add(key)
-    if (!isUnderWay && this.#hurried.size > 0) setImmediate(() => this.#askHurried())
+  /** Asks the engine about a session in the next turn. */
+  #hurry(key) {
+    if (this.#hurried.size === 0) setImmediate(() => this.#askHurried())
+    this.#hurried.add(key)
   }
 
   #askHurried() {
-    const keys = [...this.#hurried]
-    this.#hurried.clear()
+    const keys = this.#hurried
+    this.#hurried = new Set()
     this.#ask(keys)
   }
 
@@ -180,6 +177,10 @@ class Watches {
       if (this.#watchers.get(key) === asked.get(key)) this.ended(key)
     }
   }
+}
+
+function* each(groups) {
+  for (const watchers of groups) yield* watchers
 }
 
 /** It does not hold the watches, which would keep the store alive. */

@@ -202,7 +202,7 @@ class RemoteEngine {
   async #clear() {
     await this.#listing.clear((sids) => this.#remove(sids))
     // Sessions may have been written meanwhile.
-    this.#state.watches.askSoon()
+    this.#state.watches.askNow()
   }
 
   /** Those of the sessions that have ended; not those that cannot be asked about at the moment. */
