@@ -53,7 +53,9 @@ class RemoteEngine {
    * heard. So a request never misses a change that was answered before it came, even if the loop
    * was held up in between.
    */
-  get(key, serializer, fn) {
+  get(sid, serializer, fn) {
+    // As it will be in a record: a lone surrogate has no UTF-8.
+    const key = sid.toWellFormed()
     if (typeof fn === 'function') {
       setImmediate(serve, this, key, serializer, fn)
       return undefined
@@ -122,7 +124,8 @@ class RemoteEngine {
     return session
   }
 
-  set(key, session, data, ttl, serializer, fn) {
+  set(sid, session, data, ttl, serializer, fn) {
+    const key = sid.toWellFormed()
     const { ties } = this.#state
     const given = { body: bodyCopy(data), ttl, isMerge: false }
     const tie = ties.of(session, key)
@@ -135,7 +138,8 @@ class RemoteEngine {
     return later(fn, this.#deadlines.run('set', work))
   }
 
-  touch(key, session, ttl, serializer, fn) {
+  touch(sid, session, ttl, serializer, fn) {
+    const key = sid.toWellFormed()
     const { options, ties } = this.#state
     const tie = options.conflict === 'overwrite' ? undefined : ties.of(session, key)
     try {
@@ -150,7 +154,8 @@ class RemoteEngine {
   }
 
   /** `wrong` is the error of the first sid that is none. */
-  destroy(keys, wrong, fn) {
+  destroy(sids, wrong, fn) {
+    const keys = sids.map((sid) => sid.toWellFormed())
     const work = async () => {
       const err = await this.#remove(keys)
       if (wrong || err) throw wrong ?? err
