@@ -94,11 +94,15 @@ async function time(server, workers, { kind, window, ms }) {
   const total = (of) => timed.reduce((sum, each) => sum + of(each), 0)
   const calls = total((each) => each.calls)
   return {
-    us: (1000 * total((each) => each.ms / each.calls)) / workers.length,
-    perSecond: total((each) => (1000 * each.calls) / each.ms),
-    client: (1000 * total((each) => each.cpu)) / calls,
-    server: serverCpu / calls,
+    us: rounded((1000 * total((each) => each.ms / each.calls)) / workers.length),
+    perSecond: Math.round(total((each) => (1000 * each.calls) / each.ms)),
+    client: rounded((1000 * total((each) => each.cpu)) / calls),
+    server: rounded(serverCpu / calls),
   }
+}
+
+function rounded(us) {
+  return Number(us.toFixed(3))
 }
 
 /** The processor time that the server has taken, in microseconds. */
