@@ -104,7 +104,7 @@ class NativeEngine {
     try {
       const isDone =
         serializer === JSON &&
-        !disposal &&
+        (!disposal || state.options.noDisposeOnSet) &&
         (this.cookies.touch(key, session, now, ttl, tie !== undefined) ||
           (tie && mergeCookie(this, key, session, now, ttl, tie)))
       if (!isDone) rewrite(this, serializer, key, session, ttl, tie)

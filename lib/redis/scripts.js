@@ -52,12 +52,6 @@ end
 
 const SCRIPTS = {
   /** Gives the session and for how long it lives in milliseconds, -1 for ever. */
-  load: `
-local body = redis.call('GET', KEYS[1])
-return body and { body, redis.call('PTTL', KEYS[1]) }
-`,
-
-  /** As load, but does not make the server track the session. */
   peek: `
 local body = redis.call('GETEX', KEYS[1])
 return body and { body, redis.call('PTTL', KEYS[1]) }

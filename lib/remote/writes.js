@@ -104,7 +104,7 @@ class Writes {
   #mergedWith(stored, tie, session, given, serializer) {
     const isRenewed = stored.expiresAt > tie.version.expiresAt + TOLERANCE
     const isSame = isSameBody(stored.body, tie.body) && !isRenewed
-    if (isSame || stored.body.length === 0) return given
+    if (isSame || stored.body === '') return given
     const { options } = this.#state
     const theirs = sessionIn(stored, serializer, options)
     const life = stored.expiresAt - monotonic()
