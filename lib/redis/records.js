@@ -179,8 +179,11 @@ class RedisRecords {
    * @param {boolean} how.isOthers whether what is expected is not what the writer has read
    * @param {boolean} how.isForced whether anything may be stored
    * @param {boolean} how.isFinal whether any tombstone refuses the write
+   * @param {boolean} how.isLongest whether nobody can have renewed the session for longer than this
+   *   write does
    */
-  async write(sid, expected, body, life, { readAt, isOthers, isForced, isFinal }) {
+  async write(sid, expected, body, life, how) {
+    const { readAt, isOthers, isForced, isFinal, isLongest } = how
     if (!this.#connection.isReady) await this.#connection.whenReady()
     const keys = [this.#names.key(sid), this.#names.tombstone(sid)]
     const now = monotonic()
@@ -193,7 +196,7 @@ class RedisRecords {
       flag(isForced),
       flag(isFinal),
       flag(isOthers),
-      leftOf(expected, now),
+      isLongest ? '' : leftOf(expected, now),
     ]
     const reply = await this.#change(
       sid,
@@ -209,12 +212,12 @@ class RedisRecords {
    * moved it further than that. Returns true if that is done, false if there is no session, else
    * what is stored.
    *
-   * @param isForced whether to move it in any case
+   * @param {object} how `isForced` and `isLongest`: with either it is moved in any case
    */
-  async renew(sid, expected, life, { isForced }) {
+  async renew(sid, expected, life, { isForced, isLongest }) {
     if (!this.#connection.isReady) await this.#connection.whenReady()
     const now = monotonic()
-    const left = isForced ? '' : leftOf(expected, now)
+    const left = isForced || isLongest ? '' : leftOf(expected, now)
     const args = [asArgument(expected.body), pxOf(life), left]
     const keys = [this.#names.key(sid)]
     const run = () => this.#connection.run('renew', keys, args)
