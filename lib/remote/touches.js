@@ -8,7 +8,7 @@
 const { bodyCopy, isSameBody, parse, toBody } = require('../body.js')
 const { renewal, ttlOfMerge, withCookie } = require('../conflict.js')
 const { monotonic } = require('./clock.js')
-const { isLongestLife, isRenewed, sessionIn } = require('./copies.js')
+const { isRenewed, sessionIn } = require('./copies.js')
 const { disposesOnSet, isFinal, MAX_ATTEMPTS } = require('./writes.js')
 
 /** By default, touches that extend a session by less than this part of its life are left out. */
@@ -58,7 +58,6 @@ class Touches {
       for (let attempt = 1; !call.isOver; attempt++) {
         const touched = this.#touched(stored, session, ttl, serializer, tie)
         const answer = await this.#store(key, stored, touched, {
-          session,
           tie,
           readAt: read.readAt,
           isOthers: stored !== read,
@@ -94,10 +93,8 @@ class Touches {
     return touchedWith(renewed.cookie, newTtl, stored, serializer)
   }
 
-  #store(key, stored, { isRenewal, body, ttl }, { session, tie, ...how }) {
-    const isForced = tie === undefined
-    const isLongest = isForced || isLongestLife(session, ttl, this.#state.options)
-    if (isRenewal) return this.#records.renew(key, stored, ttl, { isForced, isLongest })
+  #store(key, stored, { isRenewal, body, ttl }, { tie, ...how }) {
+    if (isRenewal) return this.#records.renew(key, stored, ttl, { isForced: tie === undefined })
     // A session that is gone is not touched, also if it has expired by itself.
     const present = { ...stored, expiresAt: Infinity }
     return this.#records.write(key, present, body, ttl, { ...how, isLongest: true })
