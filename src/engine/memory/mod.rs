@@ -4,7 +4,9 @@
 //! spreads its records over `shards`; a `shard` has a map of records and a queue of expiry entries.
 //! `merging` has its merges, `listing` and `steps` its operations on many records. `eviction` finds
 //! what to evict next, `expiry` what has expired; `clearing` holds what was cleared, `tombstones`
-//! the destroyed sids. Only `engine` has a lock, and nothing here has a clock or a thread.
+//! the destroyed sids; `notes` and `owners` tell whose each session is, and which sessions each user
+//! has; `users` has the operations on these. `touching` renews cookies. Only `engine` has a lock, and
+//! nothing here has a clock or a thread.
 
 mod clearing;
 mod engine;
@@ -14,6 +16,8 @@ mod listing;
 mod merging;
 #[cfg(test)]
 mod model_tests;
+mod notes;
+mod owners;
 mod shard;
 mod shards;
 mod steps;
@@ -21,5 +25,7 @@ mod table;
 #[cfg(test)]
 mod thread_tests;
 mod tombstones;
+mod touching;
+mod users;
 
 pub use self::engine::MemoryEngine;
