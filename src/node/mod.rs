@@ -73,7 +73,7 @@ pub(crate) struct Opening {
 /// Fills `target` with the functions of a store: a new one, or that of the name or the path.
 #[napi]
 pub(crate) fn create_store(env: Env, target: Object, options: StoreOptions) -> Result<Opening> {
-    let rules = Rules::new(&options);
+    let rules = Rules::new(options.user.as_deref(), options.lifetime, options.max_per_user);
     let engine_options = Options {
         max: whole_count(options.max),
         max_bytes: whole_count(options.max_bytes),

@@ -3,7 +3,6 @@
 //! Paths and numbers are known to the store. What a function gives comes from JavaScript with each
 //! call, in the last arguments.
 
-use super::StoreOptions;
 use super::codes::whole_count;
 use super::raw::{Call, Failure, Text};
 use crate::engine::{Mark, Owner, Terms};
@@ -64,14 +63,14 @@ pub(super) struct Rules {
 }
 
 impl Rules {
-    pub(super) fn new(options: &StoreOptions) -> Self {
-        let user = match options.user.as_deref() {
+    /// The options as JavaScript gives them: an empty `user` and a number that is NaN are told.
+    pub(super) fn new(user: Option<&str>, lifetime: Option<f64>, most: Option<f64>) -> Self {
+        let user = match user {
             None => User::Nobody,
             Some("") => User::Told,
             Some(path) => User::At(UserPath::new(path), mark_of(path.as_bytes())),
         };
-        let [lifetime, most] = [options.lifetime, options.max_per_user].map(Number::new);
-        Self { user, lifetime, most }
+        Self { user, lifetime: Number::new(lifetime), most: Number::new(most) }
     }
 
     pub(super) fn user_mark(&self) -> Mark {
