@@ -321,6 +321,16 @@ test('what is given has to be meant', async (t) => {
   }
 })
 
+test('whoever watches a session hears that it was ended', async (t) => {
+  const store = new MemoryStore({ user: 'user' })
+  for (const sid of ['a', 'b', 'c']) await store.set(sid, { cookie: {}, user: 'ann' })
+  const heard = new Promise((resolve) => store.watch('a', resolve))
+  const kept = store.watch('b', () => t.fail())
+  await store.destroyUser('ann', { except: 'b' })
+  await heard
+  kept()
+})
+
 test('callbacks are called back', async (t) => {
   const store = new MemoryStore({ user: 'user' })
   await store.set('a', { cookie: {}, user: 'ann' })

@@ -120,7 +120,7 @@ class NativeEngine {
     try {
       const isDone =
         serializer === JSON &&
-        !disposal &&
+        (!disposal || state.options.noDisposeOnSet) &&
         (this.cookies.touch(key, session, now, ttl, tie !== undefined, lifetime) ||
           (tie && mergeCookie(this, key, session, now, ttl, tie, lifetime)))
       if (!isDone) rewrite(this, serializer, key, session, ttl, tie)
@@ -138,6 +138,7 @@ class NativeEngine {
     for (const key of keys) {
       try {
         native.destroy(key, Date.now())
+        this.state.watches.ended(key)
       } catch (err) {
         wrong ??= err
       }
@@ -226,6 +227,7 @@ class NativeEngine {
     } catch (err) {
       return fail(fn, err)
     }
+    this.state.watches.allEnded()
     if (!this.disposal) return done(fn)
     this.disposal.ofRemoved()
     return this.#whenIdle(fn)
@@ -239,6 +241,12 @@ class NativeEngine {
       return fail(fn, err)
     }
     return give(fn, length)
+  }
+
+  /** Those of the sessions that have ended. None is used or removed by this. */
+  ended(keys) {
+    const now = Date.now()
+    return keys.filter((key) => !this.native.isAlive(key, now))
   }
 
   stats() {

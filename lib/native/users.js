@@ -53,15 +53,17 @@ function listSome(native, user, after, serializer, listed) {
 
 /** Ends sessions of a user. Returns how many; a promise if there are very many. */
 function destroyUser(engine, user, { except, only }) {
-  const { native, disposal } = engine
+  const { native, disposal, state } = engine
   const handle = only === undefined ? undefined : Buffer.from(only, 'base64url')
   // It is nobody's handle.
   if (handle !== undefined && handle.length !== HANDLE_BYTES) return 0
   const digits = handle?.toString('hex')
   let count = 0
   const step = (after) => {
-    count += native.destroyUser(user, Date.now(), except, digits, after)
+    const ended = native.destroyUser(user, Date.now(), except, digits, after)
     const next = native.after()
+    count += ended
+    if (ended > 0) state.watches.askNow()
     if (disposal) disposal.ofRemoved()
     return next
   }

@@ -27,6 +27,8 @@ class Connection {
   #heartbeat
   #probe
   #isTracking
+  /** The scripts that were sent through this connection. */
+  #known = new Set()
   /** Counts what makes all that was read doubtful. */
   #epoch = 0
   #hasWarned = false
@@ -103,6 +105,11 @@ class Connection {
     const { sha, text } = scripts[name]
     const rest = [String(keys.length), ...keys, ...args]
     const [key] = keys
+    // What the server does not know yet is sent whole, so that no later command overtakes it.
+    if (this.#link.isSingle && !this.#known.has(name)) {
+      this.#known.add(name)
+      return this.send(key, ['EVAL', text, ...rest])
+    }
     this.roundTrips++
     const sentAt = monotonic()
     return this.#link.command(key, ['EVALSHA', sha, ...rest]).then(
@@ -115,6 +122,29 @@ class Connection {
         return this.send(key, ['EVAL', text, ...rest])
       },
     )
+  }
+
+  /**
+   * The value of a key, and for how long it lives in milliseconds: less than 0 for ever. Undefined
+   * if it is not there. These are two commands in one round trip, because a script would cost the
+   * server three times as much. If the key changes in between, that is told before this resolves.
+   */
+  async read(key) {
+    this.roundTrips++
+    const sentAt = monotonic()
+    const commands = [
+      ['GET', key],
+      ['PTTL', key],
+    ]
+    let replies
+    try {
+      replies = await Promise.all(commands.map((args) => this.#link.command(key, args)))
+    } catch (err) {
+      throw this.#errorOf(err)
+    }
+    this.#noteAnswer(sentAt)
+    const [value, left] = replies
+    return value === null || left === NO_KEY ? undefined : replies
   }
 
   /** Sends a command that is about `key`: its reply. */
@@ -163,6 +193,7 @@ class Connection {
 
   #changed() {
     const epoch = ++this.#epoch
+    this.#known.clear()
     this.#handlers.distrusted()
     if (!this.#link.isReady) return
     this.#first.resolve()
@@ -208,6 +239,9 @@ class Connection {
     this.#first.reject(unavailableError(err))
   }
 }
+
+/** What PTTL says of a key that is not there. */
+const NO_KEY = -2
 
 /** Errors of a server that may answer otherwise in a moment. */
 const IS_PASSING = /^(LOADING|CLUSTERDOWN|MASTERDOWN|READONLY|TRYAGAIN|NOREPLICAS|BUSY|UNBLOCKED)\b/

@@ -30,8 +30,9 @@ end
 
 /** Whether a session lives longer than this writer would have it, and than it was to live. */
 const IS_RENEWED = `
-local function is_renewed(left, px, expected)
+local function is_renewed(key, px, expected)
   if px == '' or expected == '' then return false end
+  local left = redis.call('PTTL', key)
   return left < 0 or left > tonumber(px) and left > tonumber(expected)
 end
 `
@@ -52,12 +53,6 @@ end
 
 const SCRIPTS = {
   /** Gives the session and for how long it lives in milliseconds, -1 for ever. */
-  load: `
-local body = redis.call('GET', KEYS[1])
-return body and { body, redis.call('PTTL', KEYS[1]) }
-`,
-
-  /** As load, but does not make the server track the session. */
   peek: `
 local body = redis.call('GETEX', KEYS[1])
 return body and { body, redis.call('PTTL', KEYS[1]) }
@@ -79,7 +74,8 @@ return old or 1
    * KEYS: session, tombstone. ARGV: what is expected to be stored, body, px, the milliseconds
    * since the writer read, whether the session as it was read has expired meanwhile, whether
    * anything may be stored, whether any tombstone refuses the write, whether the writer has read
-   * something else than what is expected, for how long the session is expected to live at most.
+   * something else than what is expected, for how long the session is expected to live at most
+   * (empty if it does not matter).
    *
    * A session that lives longer, and longer than the writer would have it, was renewed by another
    * request: then what is stored is not what is expected.
@@ -98,9 +94,8 @@ elseif stored ~= ARGV[1] or ARGV[8] == '1' then
     return { stored, redis.call('PTTL', KEYS[1]) }
   end
 end
-if stored and ARGV[6] == '0' then
-  local left = redis.call('PTTL', KEYS[1])
-  if is_renewed(left, ARGV[3], ARGV[9]) then return { stored, left } end
+if stored and ARGV[6] == '0' and is_renewed(KEYS[1], ARGV[3], ARGV[9]) then
+  return { stored, redis.call('PTTL', KEYS[1]) }
 end
 store(KEYS[1], ARGV[2], ARGV[3])
 return 1
@@ -108,7 +103,7 @@ return 1
 
   /**
    * KEYS: session. ARGV: what is expected to be stored, px, for how long the session is expected
-   * to live at most.
+   * to live at most (empty if it does not matter).
    *
    * Gives 1 if its expiry was moved, 2 if another request has moved it further, 0 if there is no
    * session, and else the session that is stored and for how long it lives.
@@ -116,11 +111,10 @@ return 1
   renew: `${IS_RENEWED}
 local stored = redis.call('GET', KEYS[1])
 if not stored then return 0 end
-local left = redis.call('PTTL', KEYS[1])
-if stored ~= ARGV[1] then return { stored, left } end
+if stored ~= ARGV[1] then return { stored, redis.call('PTTL', KEYS[1]) } end
 if ARGV[2] == '' then
   redis.call('PERSIST', KEYS[1])
-elseif is_renewed(left, ARGV[2], ARGV[3]) then
+elseif is_renewed(KEYS[1], ARGV[2], ARGV[3]) then
   return 2
 else
   redis.call('PEXPIRE', KEYS[1], ARGV[2])

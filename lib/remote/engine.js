@@ -9,9 +9,10 @@
  */
 
 // Captured at load time, so fake timers do not affect delivery.
+const { nextTick } = require('node:process')
 const { setImmediate } = require('node:timers')
 const { bodyCopy, toSerialized } = require('../body.js')
-const { done, fail, later } = require('../deliver.js')
+const { done, fail, later, soon } = require('../deliver.js')
 const { every } = require('../timer.js')
 const { sessionIn } = require('./copies.js')
 const { Counters } = require('./counters.js')
@@ -52,7 +53,9 @@ class RemoteEngine {
    * heard. So a request never misses a change that was answered before it came, even if the loop
    * was held up in between.
    */
-  get(key, serializer, fn) {
+  get(sid, serializer, fn) {
+    // As it will be in a record: a lone surrogate has no UTF-8.
+    const key = sid.toWellFormed()
     if (typeof fn === 'function') {
       setImmediate(serve, this, key, serializer, fn)
       return undefined
@@ -86,14 +89,14 @@ class RemoteEngine {
       .catch((err) => this.#staleOr(err, key))
       .then(
         // Outside of the promise, so that what the callback throws is an uncaught exception.
-        (copy) => setImmediate(deliver, this, copy, key, serializer, fn),
-        (err) => setImmediate(fn, err),
+        (copy) => nextTick(deliver, this, copy, key, serializer, fn),
+        (err) => nextTick(fn, err),
       )
   }
 
   /** Gives the callback the session of a copy. */
   deliver(copy, key, serializer, fn) {
-    if (copy === undefined || copy.body.length === 0) {
+    if (copy === undefined || copy.body === '') {
       this.#counters.misses++
       return fn()
     }
@@ -121,7 +124,8 @@ class RemoteEngine {
     return session
   }
 
-  set(key, session, data, ttl, serializer, fn) {
+  set(sid, session, data, ttl, serializer, fn) {
+    const key = sid.toWellFormed()
     const { ties } = this.#state
     const given = { body: bodyCopy(data), ttl, isMerge: false }
     const tie = ties.of(session, key)
@@ -134,11 +138,12 @@ class RemoteEngine {
     return later(fn, this.#deadlines.run('set', work))
   }
 
-  touch(key, session, ttl, serializer, fn) {
+  touch(sid, session, ttl, serializer, fn) {
+    const key = sid.toWellFormed()
     const { options, ties } = this.#state
     const tie = options.conflict === 'overwrite' ? undefined : ties.of(session, key)
     try {
-      if (tie && this.#touches.isTooSoon(tie.version, session, ttl, serializer)) return done(fn)
+      if (tie && this.#touches.isTooSoon(tie.version, session, ttl, serializer)) return soon(fn)
     } catch (err) {
       return fail(fn, err)
     }
@@ -149,7 +154,8 @@ class RemoteEngine {
   }
 
   /** `wrong` is the error of the first sid that is none. */
-  destroy(keys, wrong, fn) {
+  destroy(sids, wrong, fn) {
+    const keys = sids.map((sid) => sid.toWellFormed())
     const work = async () => {
       const err = await this.#remove(keys)
       if (wrong || err) throw wrong ?? err
@@ -160,7 +166,11 @@ class RemoteEngine {
   /** Removes sessions, and disposes of them. Returns the first error, if there was one. */
   async #remove(keys) {
     const wantsOld = Boolean(this.#state.options.dispose)
-    const remove = async (key) => this.#dispose(key, await this.#records.destroy(key, wantsOld))
+    const remove = async (key) => {
+      const old = await this.#records.destroy(key, wantsOld)
+      this.#state.watches.ended(key)
+      this.#dispose(key, old)
+    }
     const done = await Promise.allSettled(keys.map(remove))
     return done.find(({ status }) => status === 'rejected')?.reason
   }
@@ -186,10 +196,20 @@ class RemoteEngine {
   }
 
   clear(fn) {
-    return later(
-      fn,
-      this.#listing.clear((sids) => this.#remove(sids)),
-    )
+    return later(fn, this.#clear())
+  }
+
+  async #clear() {
+    await this.#listing.clear((sids) => this.#remove(sids))
+    // Sessions may have been written meanwhile.
+    this.#state.watches.askNow()
+  }
+
+  /** Those of the sessions that have ended; not those that cannot be asked about at the moment. */
+  async ended(keys) {
+    const ask = () => Promise.allSettled(keys.map((key) => this.#records.has(key)))
+    const answers = await this.#deadlines.run('watch', ask)
+    return keys.filter((_key, i) => answers[i].value === false)
   }
 
   stats() {

@@ -57,7 +57,8 @@ class Touches {
       let stored = left ?? read
       for (let attempt = 1; !call.isOver; attempt++) {
         const touched = this.#touched(stored, session, ttl, serializer, tie)
-        const answer = await this.#store(key, stored, touched, tie, {
+        const answer = await this.#store(key, stored, touched, {
+          tie,
           readAt: read.readAt,
           isOthers: stored !== read,
           isForced: attempt === MAX_ATTEMPTS,
@@ -92,10 +93,11 @@ class Touches {
     return touchedWith(renewed.cookie, newTtl, stored, serializer)
   }
 
-  #store(key, stored, { isRenewal, body, ttl }, tie, how) {
+  #store(key, stored, { isRenewal, body, ttl }, { tie, ...how }) {
     if (isRenewal) return this.#records.renew(key, stored, ttl, { isForced: tie === undefined })
     // A session that is gone is not touched, also if it has expired by itself.
-    return this.#records.write(key, { ...stored, expiresAt: Infinity }, body, ttl, how)
+    const present = { ...stored, expiresAt: Infinity }
+    return this.#records.write(key, present, body, ttl, { ...how, isLongest: true })
   }
 
   /** The copy that a touch has left. */

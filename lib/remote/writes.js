@@ -9,7 +9,7 @@ const { isSameBody } = require('../body.js')
 const { merged } = require('../conflict.js')
 const { debug, tag } = require('../log.js')
 const { monotonic } = require('./clock.js')
-const { sessionIn, TOLERANCE } = require('./copies.js')
+const { isLongestLife, sessionIn, TOLERANCE } = require('./copies.js')
 
 /**
  * After so many attempts, each beaten by another write, what is stored is overwritten. No realistic
@@ -23,6 +23,8 @@ class Writes {
   #records
   #counters
   #turns
+  /** For each key, the writers that wait for the next turn. */
+  #waiting = new Map()
 
   constructor({ state, records, counters, turns }) {
     this.#state = state
@@ -52,59 +54,108 @@ class Writes {
    * Writes a session that was read before, unless it was destroyed since. Returns what it has
    * replaced, if that is to be disposed of.
    *
+   * What waits for its turn is written together: all merged, in the order of the calls, in one
+   * write.
+   *
    * @param {Call} call on whose behalf it is
    * @param {{body: string | Uint8Array, ttl: number, isMerge: boolean}} given the session as its
    *   request has it
    */
   async writeTied(call, tie, session, given, serializer) {
-    let replaced
-    const isForced = this.#state.options.conflict === 'overwrite'
-    const mergedWith = (stored) => this.#mergedWith(stored, tie, session, given, serializer)
-    await this.#turns.run(tie.key, async (left) => {
-      // Other requests of this process may have waited for their turns, and written, meanwhile.
-      const expected = (!isForced && left) || tie.version
-      const write = isForced ? given : mergedWith(expected)
-      const written = await this.#write(call, tie, expected, write, { isForced, mergedWith })
-      if (written === undefined) return this.#noteRefusal(tie.key)
-      this.#counters.sets++
-      if (written.isMerge) this.#noteMerge(tie.key)
-      this.#state.ties.noteWritten(tie, given.body, written.copy, !written.isMerge)
-      replaced = written.replaced
-      return written.copy
+    const writer = { call, tie, session, given, serializer }
+    await this.#join(tie.key, writer)
+    if (writer.error) throw writer.error
+    return disposesOnSet(this.#state.options) ? writer.replaced : undefined
+  }
+
+  /** Resolves when the group of writers that this one belongs to has had its turn. */
+  #join(key, writer) {
+    const waiting = this.#waiting.get(key)
+    if (waiting !== undefined) {
+      waiting.writers.push(writer)
+      return waiting.turn
+    }
+    const group = { writers: [writer], turn: undefined }
+    this.#waiting.set(key, group)
+    group.turn = this.#turns.run(key, (left) => {
+      this.#waiting.delete(key)
+      return this.#writeGroup(key, group.writers, left)
     })
-    return disposesOnSet(this.#state.options) ? replaced?.body : undefined
+    return group.turn
+  }
+
+  /** @param left the copy that the group before has left stored, if that is known */
+  async #writeGroup(key, writers, left) {
+    const { options } = this.#state
+    const isForced = options.conflict === 'overwrite'
+    let expected = (!isForced && left) || writers[0].tie.version
+    for (let attempt = 1; ; attempt++) {
+      const write = this.#groupWrite(writers, expected, isForced)
+      if (write === undefined) return undefined
+      const readAt = monotonic()
+      const { alive, body, ttl, isMerge } = write
+      const [{ tie, session }] = alive
+      const stored = await this.#records.write(key, expected, body, ttl, {
+        readAt: Math.min(...alive.map((writer) => writer.tie.version.readAt)),
+        isOthers: alive.length > 1 || expected !== tie.version,
+        isForced: isForced || attempt === MAX_ATTEMPTS,
+        isFinal: isFinal(options),
+        isLongest: alive.length === 1 && !isMerge && isLongestLife(session, ttl, options),
+      })
+      if (stored === true) {
+        const copy = { body, readAt, expiresAt: readAt + ttl, cookie: undefined }
+        this.#noteWritten(key, alive, copy, expected)
+        return copy
+      }
+      // It may have been destroyed for some of them only: those that have read it before.
+      if (stored === false && alive.length > 1) return this.#writeEach(key, alive)
+      if (stored === false) return this.#noteRefusal(key)
+      expected = stored
+    }
+  }
+
+  async #writeEach(key, writers) {
+    let left
+    for (const writer of writers) left = await this.#writeGroup(key, [writer], left)
+    return left
   }
 
   /**
-   * Writes until what is stored is what the write was made for. Returns the copy that is stored
-   * then, and which it `replaced`; undefined if the session was destroyed.
+   * What is to be stored for all writers in place of `stored`, and which of them that are: those
+   * whose callers still wait, and whose sessions can be merged. Undefined if there are none.
    */
-  async #write(call, { key, version }, expected, write, { isForced, mergedWith }) {
-    for (let attempt = 1; !call.isOver; attempt++) {
-      const { body, ttl, isMerge } = write
-      const readAt = monotonic()
-      const stored = await this.#records.write(key, expected, body, ttl, {
-        readAt: version.readAt,
-        isOthers: expected !== version,
-        isForced: isForced || attempt === MAX_ATTEMPTS,
-        isFinal: isFinal(this.#state.options),
-      })
-      if (stored === false) return undefined
-      if (stored === true) {
-        const copy = { body, readAt, expiresAt: readAt + ttl, cookie: undefined }
-        return { copy, replaced: expected, isMerge }
+  #groupWrite(writers, stored, isForced) {
+    let last = stored
+    const alive = []
+    for (const writer of writers) {
+      if (writer.error || writer.call.isOver) continue
+      try {
+        writer.write = isForced ? writer.given : this.#mergedWith(last, writer)
+      } catch (err) {
+        writer.error = err
+        continue
       }
-      expected = stored
-      write = mergedWith(stored)
+      const { body, ttl } = writer.write
+      last = { body, expiresAt: monotonic() + ttl }
+      alive.push(writer)
     }
-    throw new Error('its caller waits no longer')
+    return alive.length === 0 ? undefined : { alive, ...alive.at(-1).write }
+  }
+
+  #noteWritten(key, writers, copy, expected) {
+    writers[0].replaced = expected.body
+    for (const { tie, given, write } of writers) {
+      this.#counters.sets++
+      if (write.isMerge) this.#noteMerge(key)
+      this.#state.ties.noteWritten(tie, given.body, copy, isSameBody(given.body, copy.body))
+    }
   }
 
   /** What to write if `stored` is what is stored. */
-  #mergedWith(stored, tie, session, given, serializer) {
+  #mergedWith(stored, { tie, session, given, serializer }) {
     const isRenewed = stored.expiresAt > tie.version.expiresAt + TOLERANCE
     const isSame = isSameBody(stored.body, tie.body) && !isRenewed
-    if (isSame || stored.body.length === 0) return given
+    if (isSame || stored.body === '') return given
     const { options } = this.#state
     const theirs = sessionIn(stored, serializer, options)
     const life = stored.expiresAt - monotonic()

@@ -2,11 +2,11 @@
 //!
 //! `engine` implements the contract: a lock around a `table`, which has the operations. The table
 //! spreads its records over `shards`; a `shard` has a map of records and a queue of expiry entries.
-//! `merging` has its merges, `listing` and `steps` its operations on many records. `eviction` finds
-//! what to evict next, `expiry` what has expired; `clearing` holds what was cleared, `tombstones`
-//! the destroyed sids; `notes` and `owners` tell whose each session is, and which sessions each user
-//! has; `users` has the operations on these. `touching` renews cookies. Only `engine` has a lock, and
-//! nothing here has a clock or a thread.
+//! `merging` has the table's merges, `touching` its touches, `removal` how records leave it,
+//! `listing` and `steps` work on many of them. `eviction` finds what to evict next, `expiry` what has
+//! expired; `clearing` holds what was cleared, `tombstones` the destroyed sids. `notes` and `owners`
+//! tell whose each session is, and which sessions each user has; `users` has the operations on these.
+//! Only `engine` has a lock, and nothing here has a clock or a thread.
 
 mod clearing;
 mod engine;
@@ -18,6 +18,7 @@ mod merging;
 mod model_tests;
 mod notes;
 mod owners;
+mod removal;
 mod shard;
 mod shards;
 mod steps;

@@ -55,7 +55,7 @@ impl Table {
         let old = record.template();
         let is_done = match (cookie, cut) {
             (NewCookie::Text(text), _) => {
-                let taken = cost(sid, 0).saturating_add(self.destroyed.bytes());
+                let taken = cost(sid, 0).saturating_add(self.tombstones.bytes());
                 let room = self.options.max_bytes.saturating_sub(taken);
                 record.set_cookie_text(text, expires, (room, self.note))
             }
