@@ -329,6 +329,7 @@ test('whoever watches a session hears that it was ended', async (t) => {
   await store.destroyUser('ann', { except: 'b' })
   await heard
   kept()
+  t.is(await store.length(), 1)
 })
 
 test('callbacks are called back', async (t) => {

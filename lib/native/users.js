@@ -3,7 +3,7 @@
 /** The sessions of one user, and what is known of one session: read without using them. */
 
 const { parse } = require('../body.js')
-const { turn } = require('../turns.js')
+const { sorted, turn } = require('../turns.js')
 const { recordOf } = require('../users.js')
 
 module.exports = { destroyUser, info, sessionsOf }
@@ -28,27 +28,27 @@ function info({ native, state }, key, serializer) {
  * in slices, one per turn.
  */
 function sessionsOf(engine, user, current, serializer) {
-  const { native } = engine
   const listed = []
-  const after = listSome(native, user, undefined, serializer, listed)
-  const finish = () =>
-    listed.sort(byUse).map((facts) => {
-      return recordOf(facts, { current: facts.sid === current })
-    })
-  if (after === undefined) return finish()
-  return eachStep(engine, 'sessionsOf', after, (after) => {
-    return listSome(native, user, after, serializer, listed)
-  }).then(finish)
+  const step = (after) => {
+    const values = []
+    engine.native.sessionsOf(values, user, Date.now(), after)
+    const next = engine.native.after()
+    for (let at = 0; at < values.length; at += VALUES) {
+      const facts = factsAt(values, at, serializer)
+      const { sid, used, order } = facts
+      listed.push({ used, order, record: recordOf(facts, { current: sid === current }) })
+    }
+    return next
+  }
+  const after = step(undefined)
+  if (after === undefined) return recordsOf(listed.sort(byUse))
+  return eachStep(engine, 'sessionsOf', after, step)
+    .then(() => sorted(listed, byUse))
+    .then(recordsOf)
 }
 
-function listSome(native, user, after, serializer, listed) {
-  const values = []
-  native.sessionsOf(values, user, Date.now(), after)
-  const next = native.after()
-  for (let at = 0; at < values.length; at += VALUES) {
-    listed.push(factsAt(values, at, serializer))
-  }
-  return next
+function recordsOf(listed) {
+  return listed.map(({ record }) => record)
 }
 
 /** Ends sessions of a user. Returns how many; a promise if there are very many. */
