@@ -126,6 +126,11 @@ class BackingRecords {
     })
   }
 
+  /** When a session was created is not known. */
+  describe(sid) {
+    return this.#read(sid)
+  }
+
   async destroy(sid, wantsOld) {
     this.#noteDestroyed(sid)
     this.#destroying.set(sid, (this.#destroying.get(sid) ?? 0) + 1)

@@ -1,8 +1,8 @@
 'use strict'
 
 /**
- * The keys of a store: a session has connect-redis's, prefix and sid; a tombstone one in the same
- * slot of a cluster.
+ * The keys of a store: a session has connect-redis's, prefix and sid; its tombstone and its entry
+ * have others in the same slot of a cluster. Scripts make the same names; see index-lua.js.
  */
 
 class Names {
@@ -25,13 +25,36 @@ class Names {
   tombstone(sid) {
     const key = this.key(sid)
     // A key with a hash tag stays in the slot of that tag.
-    return hasHashTag(key) ? `${key}${TAGGED}` : `${this.#prefix}{${key}}`
+    return hasHashTag(key) ? `${key}${TAGGED}` : this.#reserved(key)
   }
 
-  /** Whether a key of the store is that of a tombstone, which no session can have. */
-  isTombstone(key) {
-    if (key.endsWith(TAGGED) && hasHashTag(key.slice(0, -TAGGED.length))) return true
-    return key.startsWith(`${this.#prefix}{${this.#prefix}`) && key.endsWith('}')
+  /** Where it is noted whose the session is, in its slot. */
+  entry(sid) {
+    const key = this.key(sid)
+    return `${hasHashTag(key) ? key : this.#reserved(key)}${ENTRY}`
+  }
+
+  /** Where the sessions of a user are listed, whose hash this is. */
+  set(owner) {
+    return `${this.#reserved(this.key(owner))}${USER}`
+  }
+
+  /** Whether a key of the store is not that of a session: no session can have it. */
+  isReserved(key) {
+    for (const ending of [TAGGED, ENTRY]) {
+      if (key.endsWith(ending) && hasHashTag(key.slice(0, -ending.length))) return true
+    }
+    if (!key.startsWith(`${this.#prefix}{${this.#prefix}`)) return false
+    return key.endsWith('}') || key.endsWith(`}${USER}`)
+  }
+
+  /** Whether all keys of the store are in one slot of a cluster. */
+  get isOneSlot() {
+    return hasHashTag(this.#prefix)
+  }
+
+  #reserved(key) {
+    return `${this.#prefix}{${key}}`
   }
 
   /** A pattern for SCAN that matches all keys of the store. */
@@ -41,6 +64,8 @@ class Names {
 }
 
 const TAGGED = ':destroyed'
+const ENTRY = ':entry'
+const USER = ':user'
 
 /** Whether only a part of the key, in braces, decides about its slot. */
 function hasHashTag(key) {

@@ -9,7 +9,8 @@ const { bodyCopy, isSameBody, parse, toBody } = require('../body.js')
 const { renewal, ttlOfMerge, withCookie } = require('../conflict.js')
 const { monotonic } = require('./clock.js')
 const { isRenewed, sessionIn } = require('./copies.js')
-const { disposesOnSet, isFinal, MAX_ATTEMPTS } = require('./writes.js')
+const { disposesOnSet } = require('./disposal.js')
+const { isFinal, MAX_ATTEMPTS } = require('./writes.js')
 
 /** By default, touches that extend a session by less than this part of its life are left out. */
 const TOUCH_PART = 20
@@ -22,17 +23,19 @@ class Touches {
   #records
   #counters
   #turns
+  #marks
   #touchAfter
 
   /**
    * @param touchAfter a touch that would extend the life of a session by less is left out; undefined
    *   for what suits the lifetime of each session
    */
-  constructor({ state, records, counters, turns }, touchAfter) {
+  constructor({ state, records, counters, turns, marks }, touchAfter) {
     this.#state = state
     this.#records = records
     this.#counters = counters
     this.#turns = turns
+    this.#marks = marks
     this.#touchAfter = touchAfter
   }
 
@@ -48,7 +51,7 @@ class Touches {
    *
    * @param {Call} call on whose behalf it is
    */
-  async touch(call, key, session, ttl, serializer, tie) {
+  async touch(call, key, session, { ttl, lifetime }, serializer, tie) {
     const read = tie?.version ?? this.#records.cached(key) ?? (await this.#records.load(key))
     if (read === undefined) return undefined
     if (!tie && this.isTooSoon(read, session, ttl, serializer)) return undefined
@@ -62,11 +65,13 @@ class Touches {
           isOthers: stored !== read,
           isForced: attempt === MAX_ATTEMPTS,
           isFinal: isFinal(this.#state.options),
+          mark: this.#marks.ofTouch(touched.body, lifetime, serializer),
         })
         if (answer === false) return undefined
-        if (answer === true) {
+        if (answer === true || answer.isDone) {
           if (!touched.isRenewal) replaced = stored.body
-          return this.#noteTouched(touched, stored, read, tie)
+          const { life = touched.ttl } = answer
+          return this.#noteTouched(touched, life, stored, read, tie)
         }
         stored = answer
       }
@@ -93,16 +98,19 @@ class Touches {
   }
 
   #store(key, stored, { isRenewal, body, ttl }, tie, how) {
-    if (isRenewal) return this.#records.renew(key, stored, ttl, { isForced: tie === undefined })
+    if (isRenewal) {
+      const { mark } = how
+      return this.#records.renew(key, stored, ttl, { isForced: tie === undefined, mark })
+    }
     // A session that is gone is not touched, also if it has expired by itself.
     return this.#records.write(key, { ...stored, expiresAt: Infinity }, body, ttl, how)
   }
 
   /** The copy that a touch has left. */
-  #noteTouched({ isRenewal, body, ttl }, stored, { readAt }, tie) {
+  #noteTouched({ isRenewal, body }, life, stored, { readAt }, tie) {
     this.#counters.touches++
     const cookie = isRenewal ? stored.cookie : undefined
-    const copy = { body, readAt, expiresAt: monotonic() + ttl, cookie }
+    const copy = { body, readAt, expiresAt: monotonic() + life, cookie }
     if (tie && isSameBody(tie.version.body, body)) tie.version = copy
     return copy
   }

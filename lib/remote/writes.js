@@ -10,6 +10,7 @@ const { merged } = require('../conflict.js')
 const { debug, tag } = require('../log.js')
 const { monotonic } = require('./clock.js')
 const { sessionIn, TOLERANCE } = require('./copies.js')
+const { disposesOnSet } = require('./disposal.js')
 
 /**
  * After so many attempts, each beaten by another write, what is stored is overwritten. No realistic
@@ -23,79 +24,90 @@ class Writes {
   #records
   #counters
   #turns
+  #marks
 
-  constructor({ state, records, counters, turns }) {
+  constructor({ state, records, counters, turns, marks }) {
     this.#state = state
     this.#records = records
     this.#counters = counters
     this.#turns = turns
+    this.#marks = marks
   }
 
   /**
-   * Writes a session that nobody is known to have read. Returns what it has replaced, if that is to
-   * be disposed of.
+   * Writes a session that nobody is known to have read. Returns the sids and bodies of what it has
+   * ended and replaced, if that is to be disposed of.
    */
-  async writeNew(key, session, { body, ttl }) {
+  async writeNew(key, session, { body, ttl, lifetime }, serializer) {
     const { options, ties, isNew } = this.#state
     const readAt = monotonic()
-    const how = { isFinal: isFinal(options), wantsOld: disposesOnSet(options) }
-    const { isWritten, old } = await this.#records.create(key, body, ttl, how)
-    if (!isWritten) return this.#noteRefusal(key)
+    const mark = this.#marks.ofWrite(body, lifetime, serializer)
+    const how = { isFinal: isFinal(options), wantsOld: disposesOnSet(options), mark }
+    const written = await this.#records.create(key, body, ttl, how)
+    if (!written.isWritten) {
+      this.#noteRefusal(key)
+      return []
+    }
+    const { old, life = ttl, ended = [] } = written
     this.#counters.sets++
-    const version = { body, readAt, expiresAt: readAt + ttl, cookie: undefined }
+    const version = { body, readAt, expiresAt: readAt + life, cookie: undefined }
     // A new session is tied from its first write on: its request may write it again.
     if (isNew(session)) ties.tieNew(session, key, body, version)
-    return old
+    return [...ended, [key, old]]
   }
 
   /**
-   * Writes a session that was read before, unless it was destroyed since. Returns what it has
-   * replaced, if that is to be disposed of.
+   * Writes a session that was read before, unless it was destroyed since. Returns as `writeNew`.
    *
    * @param {Call} call on whose behalf it is
-   * @param {{body: string | Uint8Array, ttl: number, isMerge: boolean}} given the session as its
-   *   request has it
+   * @param {{body: string | Uint8Array, ttl: number, lifetime: number, isMerge: boolean}} given
+   *   the session as its request has it
    */
   async writeTied(call, tie, session, given, serializer) {
-    let replaced
+    let gone = []
     const isForced = this.#state.options.conflict === 'overwrite'
     const mergedWith = (stored) => this.#mergedWith(stored, tie, session, given, serializer)
     await this.#turns.run(tie.key, async (left) => {
       // Other requests of this process may have waited for their turns, and written, meanwhile.
       const expected = (!isForced && left) || tie.version
       const write = isForced ? given : mergedWith(expected)
-      const written = await this.#write(call, tie, expected, write, { isForced, mergedWith })
+      const how = { isForced, mergedWith, serializer }
+      const written = await this.#write(call, tie, expected, write, how)
       if (written === undefined) return this.#noteRefusal(tie.key)
       this.#counters.sets++
       if (written.isMerge) this.#noteMerge(tie.key)
       this.#state.ties.noteWritten(tie, given.body, written.copy, !written.isMerge)
-      replaced = written.replaced
+      gone = [...written.ended, [tie.key, written.replaced]]
       return written.copy
     })
-    return disposesOnSet(this.#state.options) ? replaced?.body : undefined
+    return gone
   }
 
   /**
    * Writes until what is stored is what the write was made for. Returns the copy that is stored
-   * then, and which it `replaced`; undefined if the session was destroyed.
+   * then, which body it `replaced`, if that is to be disposed of, and what was `ended` for it;
+   * undefined if the session was destroyed.
    */
-  async #write(call, { key, version }, expected, write, { isForced, mergedWith }) {
+  async #write(call, { key, version }, expected, write, { isForced, mergedWith, serializer }) {
     for (let attempt = 1; !call.isOver; attempt++) {
-      const { body, ttl, isMerge } = write
+      const { body, ttl, lifetime, isMerge } = write
       const readAt = monotonic()
-      const stored = await this.#records.write(key, expected, body, ttl, {
+      const answer = await this.#records.write(key, expected, body, ttl, {
         readAt: version.readAt,
         isOthers: expected !== version,
         isForced: isForced || attempt === MAX_ATTEMPTS,
         isFinal: isFinal(this.#state.options),
+        mark: this.#marks.ofWrite(body, lifetime, serializer),
       })
-      if (stored === false) return undefined
-      if (stored === true) {
-        const copy = { body, readAt, expiresAt: readAt + ttl, cookie: undefined }
-        return { copy, replaced: expected, isMerge }
+      if (answer === false) return undefined
+      if (answer === true || answer.isDone) {
+        const { life = ttl, ended = [] } = answer
+        const copy = { body, readAt, expiresAt: readAt + life, cookie: undefined }
+        const replaced = disposesOnSet(this.#state.options) ? expected.body : undefined
+        return { copy, replaced, ended, isMerge }
       }
-      expected = stored
-      write = mergedWith(stored)
+      expected = answer
+      write = mergedWith(answer)
     }
     throw new Error('its caller waits no longer')
   }
@@ -108,7 +120,8 @@ class Writes {
     const { options } = this.#state
     const theirs = sessionIn(stored, serializer, options)
     const life = stored.expiresAt - monotonic()
-    return merged(options, serializer, tie.body, session, given, theirs, life) ?? given
+    const write = merged(options, serializer, tie.body, session, given, theirs, life)
+    return write ? { ...write, lifetime: given.lifetime } : given
   }
 
   #noteRefusal(key) {
@@ -123,14 +136,9 @@ class Writes {
   }
 }
 
-/** Whether `dispose` is called for what a `set` or `touch` overwrites. */
-function disposesOnSet({ dispose, noDisposeOnSet }) {
-  return Boolean(dispose) && !noDisposeOnSet
-}
-
 /** Whether a destroyed sid refuses all writes for a while. */
 function isFinal({ destroyed }) {
   return destroyed === 'final'
 }
 
-module.exports = { disposesOnSet, isFinal, MAX_ATTEMPTS, Writes }
+module.exports = { isFinal, MAX_ATTEMPTS, Writes }
