@@ -205,6 +205,11 @@ const RACES = {
         () => new Promise((done, fail) => app.store.clear((err) => (err ? fail(err) : done()))),
       ),
   },
+  ended: {
+    title: 'A session ended by `destroyUser` during a slow request stays ended',
+    options: { user: 'user' },
+    run: (app) => staysLoggedOut(app, 'ended', () => app.store.destroyUser('ada')),
+  },
   ten: {
     title: 'Ten parallel requests each set a key of their own',
     run: async (app) => `${await keysKept(app, 'ten', 10)} of 10`,

@@ -95,7 +95,7 @@ end
 const NOTE = `
 local function note(key, was, sid, owner, created, px, prefix, at)
   write_entry(key, created, at, owner, px)
-  if prefix == '' then return end
+  if not prefix then return end
   if was and was.owner ~= '' and was.owner ~= owner then
     redis.call('ZREM', set_key(prefix, was.owner), sid)
   end

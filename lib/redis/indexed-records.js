@@ -112,7 +112,7 @@ class IndexedRecords {
   async end(sid, wantsOld, user) {
     const keys = this.#keysOf(sid)
     const owner = user === undefined ? '' : hashOf(user)
-    const args = [String(TOMBSTONE), flag(wantsOld), owner, sid, this.#prefix]
+    const args = [String(TOMBSTONE), flag(wantsOld), owner, sid, ...this.#prefix]
     const send = () => this.#connection.run('destroyIndexed', keys, args)
     const [found, was, old] = await this.#change(sid, send)
     if (!this.#isOneStep && String(was) !== '') await this.#unlist(sid, String(was))
@@ -133,7 +133,8 @@ class IndexedRecords {
     const copy = this.#form.copyOf(reply, readAt)
     if (copy === undefined || reply.length === 2) return copy
     const [, , created, used, at] = reply
-    const moment = (then) => Date.now() - Math.max(0, at - then)
+    const now = Date.now()
+    const moment = (then) => now - Math.max(0, at - then)
     return { ...copy, created: moment(created), used: moment(used) }
   }
 
@@ -146,9 +147,9 @@ class IndexedRecords {
     return !this.#connection.isCluster || this.#names.isOneSlot
   }
 
-  /** What the keys begin with, for scripts that make names of keys. */
+  /** What the keys begin with, for scripts that make names of keys: their last argument. */
   get #prefix() {
-    return this.#isOneStep ? this.#names.key('') : ''
+    return this.#isOneStep ? [this.#names.key('')] : []
   }
 
   #keysOf(sid, mark) {
@@ -166,11 +167,11 @@ class IndexedRecords {
       sid,
       user === undefined ? '' : hashOf(user),
       lifetime === Infinity ? '' : String(Math.ceil(Math.max(0, lifetime))),
-      this.#prefix,
       most === Infinity ? '' : String(mostOf(most)),
       flag(isRefusing),
       String(TOMBSTONE),
       flag(wantsEnded),
+      ...this.#prefix,
     ]
   }
 

@@ -5,7 +5,7 @@
  * those of the same names in lib/redis/scripts.js do, and keep the index in the same step.
  *
  * Where all keys are on one server, that includes the sets of the users; these keys are made in the
- * script, because it is the entry that tells whose a session was. Elsewhere the `prefix` is empty:
+ * script, because it is the entry that tells whose a session was. Elsewhere there is no `prefix`:
  * the entry of a session is in its slot, and the set of its user is not.
  */
 
@@ -17,7 +17,7 @@ const WRITE = `
 local ended = {}
 local isNewToUser = owner ~= '' and not (exists and was and was.owner == owner)
 if isNewToUser then facts = facts + 2 end
-if isNewToUser and most ~= '' and prefix ~= '' then
+if isNewToUser and most ~= '' and prefix then
   ended = make_room(sid, owner, prefix, most, refuses, tombstone_px, wants_old, at)
   if not ended then return -1 end
 end
@@ -29,8 +29,10 @@ return reply
 `
 
 /** The arguments of the index, from the argument `first` on. */
-const argumentsFrom = (first) =>
-  `local sid, owner, lifetime, prefix, most, refuses, tombstone_px, wants_old = unpack(ARGV, ${first})`
+const argumentsFrom = (first) => `
+local sid, owner, lifetime, most, refuses, tombstone_px, wants_old = unpack(ARGV, ${first})
+local prefix = ARGV[${first} + 7]
+`
 
 const INDEXED_SCRIPTS = {
   /**
@@ -103,7 +105,7 @@ local was = entry_in(KEYS[3])
 if ARGV[3] ~= '' and was and was.owner ~= ARGV[3] then return { 0, '', '' } end
 local owner = was and was.owner or ARGV[3]
 local old, found = finish(KEYS[1], KEYS[2], KEYS[3], ARGV[1], ARGV[2], now())
-if prefix ~= '' and owner ~= '' then redis.call('ZREM', set_key(prefix, owner), sid) end
+if prefix and owner ~= '' then redis.call('ZREM', set_key(prefix, owner), sid) end
 return { found, owner, old }
 `,
 
