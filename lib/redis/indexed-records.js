@@ -68,7 +68,8 @@ class IndexedRecords {
 
   /** As RedisRecords.create; what it returns is a Done too, if it was written. */
   async create(sid, body, life, { isFinal, wantsOld }, mark) {
-    const listedAt = await this.#prepare(sid, life, mark)
+    // Otherwise it is sent at once, before the calls that come after it.
+    const listedAt = this.#isListed(life, mark) ? await this.#prepare(sid, life, mark) : undefined
     const keys = this.#keysOf(sid, mark)
     const send = () => {
       const age = listedAt === undefined ? '' : (monotonic() - listedAt).toFixed(3)
@@ -84,7 +85,7 @@ class IndexedRecords {
 
   /** As RedisRecords.write, but returns a Done if it was written. */
   async write(sid, expected, body, life, how, mark) {
-    await this.#prepare(sid, life, mark)
+    if (this.#isListed(life, mark)) await this.#prepare(sid, life, mark)
     const now = monotonic()
     const args = argumentsOfWrite(expected, body, life, how, now)
     args.push(...this.#argumentsOf(sid, mark))
@@ -97,7 +98,7 @@ class IndexedRecords {
 
   /** As RedisRecords.renew, but returns a Done if the expiry was moved. */
   async renew(sid, expected, life, { isForced }, mark) {
-    if (!this.#isOneStep && mark.user !== undefined) await this.#list(sid, life, mark)
+    if (this.#isListed(life, mark)) await this.#list(sid, life, mark)
     const now = monotonic()
     const left = isForced ? '' : leftOf(expected, now)
     const args = [asArgument(expected.body), pxOf(life), left, ...this.#argumentsOf(sid, mark)]
@@ -175,9 +176,13 @@ class IndexedRecords {
     ]
   }
 
-  /** Where it takes several steps: what has to be done before. Returns when it was listed. */
+  /** Whether a session is to be listed before it is written. */
+  #isListed(life, { user }) {
+    return !this.#isOneStep && user !== undefined && pxOf(life) !== EXPIRED
+  }
+
+  /** Does what has to be done before. Returns when the session was listed. */
   async #prepare(sid, life, mark) {
-    if (this.#isOneStep || mark.user === undefined || pxOf(life) === EXPIRED) return undefined
     if (mark.isRefusing && mark.most !== Infinity) await this.#assertRoom(sid, mark)
     return this.#list(sid, life, mark)
   }

@@ -15,7 +15,7 @@ const { DESTROYED_SINCE, IS_RENEWED, MAY_WRITE, NOW, STORE } = require('./lua.js
 /** What a script that writes ends with: `was` is the entry, `facts` what more it tells. */
 const WRITE = `
 local ended = {}
-local isNewToUser = owner ~= '' and not (exists and was and was.owner == owner)
+local isNewToUser = owner ~= '' and px ~= '0' and not (exists and was and was.owner == owner)
 if isNewToUser then facts = facts + 2 end
 if isNewToUser and most ~= '' and prefix then
   ended = make_room(sid, owner, prefix, most, refuses, tombstone_px, wants_old, at)

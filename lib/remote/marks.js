@@ -28,7 +28,7 @@ class Marks {
   /** The mark of a session that is to be written as `body`: whose it is, is what that says. */
   ofWrite(body, lifetime, serializer) {
     if (!this.#isOn) return undefined
-    const session = this.#state.ownerOf && parse(serializer, body)
+    const session = this.#sessionOf(body, serializer)
     const user = session && this.#state.ownerOf(session)
     const most = user === undefined ? Infinity : mostOf(this.#state.options, user, session)
     return { ...this.#common, user, most, lifetime }
@@ -37,8 +37,15 @@ class Marks {
   /** The mark of a session that is stored as `body`, and touched: that is refused to nobody. */
   ofTouch(body, lifetime, serializer) {
     if (!this.#isOn) return undefined
-    const user = this.#state.ownerOf?.(parse(serializer, body))
+    const session = this.#sessionOf(body, serializer)
+    const user = session && this.#state.ownerOf(session)
     return { ...this.#common, user, most: Infinity, lifetime }
+  }
+
+  /** The session, if it matters whose it is. An empty text counts as none. */
+  #sessionOf(body, serializer) {
+    if (this.#state.ownerOf === undefined || body.length === 0) return undefined
+    return parse(serializer, body)
   }
 
   get #common() {

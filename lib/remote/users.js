@@ -24,6 +24,7 @@ class Users {
     const run = (work) => this.#deadlines.run('sessionsOf', work)
     const found = []
     for (const sids of slices(await run(() => this.#records.membersOf(user)))) {
+      this.#state.assertOpen('sessionsOf')
       const copies = await run(() => Promise.all(sids.map((sid) => this.#records.describe(sid))))
       for (const [i, sid] of sids.entries()) {
         if (copies[i] === undefined) continue
@@ -45,6 +46,7 @@ class Users {
     let count = 0
     let failure
     for (const sids of slices(members.filter(isMeant))) {
+      this.#state.assertOpen('destroyUser')
       const ended = await run(() => Promise.allSettled(sids.map((sid) => this.#end(sid, user))))
       count += ended.filter(({ value }) => value === true).length
       failure ??= ended.find(({ status }) => status === 'rejected')?.reason
