@@ -169,6 +169,18 @@ declare namespace createMemoryStore {
     touchAfter?: number | undefined
 
     /**
+     * Tells whether a request counts as use of its session. A `touch` for which it returns false
+     * does nothing, and calls back as usual: a page that polls does not keep its user logged in.
+     * `set` renews the expiry in any case.
+     *
+     * Express-session gives a session its request, as `session.req`. If the function throws, or
+     * returns a promise, the error goes to the callback of `touch`.
+     *
+     * Default: every request counts.
+     */
+    isActivity?: ((session: Session & { req?: any }, sid: string) => boolean) | undefined
+
+    /**
      * All stores of this process with this name, in all worker threads, have the same sessions.
      * The sessions are dropped when the last of these stores is closed or garbage-collected, or its
      * thread ends.
@@ -406,6 +418,7 @@ declare namespace createMemoryStore {
     conflict?: 'merge' | 'overwrite' | ConflictFunction<Session>
     destroyed?: 'forgotten' | 'final'
     touchAfter?: number
+    isActivity?: (session: Session & { req?: any }, sid: string) => boolean
     name?: string
     path?: string | URL
     mapSize?: number
@@ -542,6 +555,27 @@ declare namespace createMemoryStore {
      */
     destroy(sid: string | readonly string[]): Promise<void>
     destroy(sid: string | readonly string[], callback: (err?: any) => void): void
+
+    /**
+     * Calls `fn` once when the session has ended: it was destroyed, cleared or evicted, or has
+     * expired, in whichever process or machine. `fn` is called in the next turn of the event loop
+     * if this store destroys or clears the session, or if there is none; otherwise within about a
+     * second. It is never called after `close`. What it throws is an uncaught exception.
+     *
+     * ```js
+     * const stop = store.watch(req.sessionID, () => socket.close())
+     * socket.on('close', stop)
+     * ```
+     *
+     * Watching does not count as use of the session, and keeps neither the process nor the store
+     * alive. While a server does not answer, nothing counts as ended.
+     *
+     * @returns a function that ends the watching
+     * @throws {TypeError} with the code `ERR_INVALID_ARG_TYPE` if the sid is not text, or `fn` is
+     *   not a function
+     * @throws an Error with the code `ERR_MEMORYSTORE_CLOSED` after `close`
+     */
+    watch(sid: string, fn: () => void): () => void
 
     /** Lists the sids, the most recently used first, including expired ones still stored. */
     ids(): Promise<string[]>

@@ -6,9 +6,10 @@
  */
 
 const { EventEmitter } = require('node:events')
+const { isActivity } = require('./lib/activity.js')
 const { toBody, toKey } = require('./lib/body.js')
 const { done, fail, failEarly } = require('./lib/deliver.js')
-const { endingError, sidError } = require('./lib/errors.js')
+const { endingError, sidError, watcherError } = require('./lib/errors.js')
 const { debug, tag } = require('./lib/log.js')
 const { merge } = require('./lib/merge.js')
 const { openEngine } = require('./lib/open.js')
@@ -106,13 +107,18 @@ function createMemoryStore(session) {
       const key = toKey(sid)
       if (!state.isOpen || key === undefined) return state.refuse('touch', sid, fn)
 
+      try {
+        if (!isActivity(this.options, session, sid)) return done(fn)
+      } catch (err) {
+        return fail(fn, err)
+      }
       let ttl
       try {
         ttl = ttlOf(this.options, session, sid)
       } catch (err) {
         return failEarly(fn, err)
       }
-      // The option ttl may have closed the store.
+      // The options isActivity and ttl may have closed the store.
       if (!state.isOpen) return state.refuse('touch', sid, fn)
       if (debug.enabled) debug('EXPIRE %s ttl:%s', tag(key), ttl)
       return state.engine.touch(key, session, ttl, this.serializer, fn)
@@ -171,6 +177,16 @@ function createMemoryStore(session) {
       if (!state.isOpen || key === undefined) return state.refuse('info', sid, fn)
       if (debug.enabled) debug('INFO %s', tag(key))
       return state.engine.info(key, this.serializer, fn)
+    }
+
+    watch(sid, fn) {
+      const state = this[STATE]
+      state.assertOpen('watch')
+      const key = toKey(sid)
+      if (key === undefined) throw sidError('watch', sid)
+      if (typeof fn !== 'function') throw watcherError(fn)
+      if (debug.enabled) debug('WATCH %s', tag(key))
+      return state.watches.watch(key, fn)
     }
 
     ids(fn) {
@@ -246,6 +262,7 @@ function createMemoryStore(session) {
       this.stopInterval()
       // From here on, every call is refused.
       state.isOpen = false
+      state.watches.close()
       return state.engine.close(fn)
     }
   }

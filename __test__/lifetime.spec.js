@@ -65,6 +65,40 @@ test('a store with a checkPeriod does not keep the process alive', async (t) => 
   t.is(order, 'ended')
 })
 
+test('watching a session does not keep the process alive', async (t) => {
+  const order = await succeed(
+    t,
+    `${TOOLS}
+     const store = new MemoryStore()
+     store.set('sid', {}, ignore)
+     store.watch('sid', ignore)
+     store.watch('none', () => process.on('exit', () => print('ended')))`,
+  )
+
+  t.is(order, 'ended')
+})
+
+test('watching a session does not keep its store', async (t) => {
+  const left = await succeed(
+    t,
+    `${TOOLS}
+     const drop = () => {
+       const store = new MemoryStore()
+       store.set('sid', {}, ignore)
+       const stop = store.watch('sid', ignore)
+       return [stop, [store, store.store].map((object) => new WeakRef(object))]
+     }
+     const [stop, parts] = drop()
+     until(() => parts.every((part) => part.deref() === undefined)).then(() => {
+       stop()
+       print(parts.filter((part) => part.deref()))
+     })`,
+    GC,
+  )
+
+  t.deepEqual(left, [])
+})
+
 test('a store whose prune is under way does not keep the process alive', async (t) => {
   const pruned = await succeed(
     t,

@@ -13,6 +13,7 @@ const { runInNewContext } = require('node:vm')
 const test = require('ava')
 
 const { threadClock } = require('./helpers/cpu-time')
+const { hastily, ticks } = require('./helpers/hastily')
 const { addSessions, collect, createStore, turns } = require('./helpers/large')
 const { MemoryStore, until } = require('./helpers/stores')
 
@@ -183,6 +184,25 @@ test.serial('the collection of a store that was dropped does not hold the loop',
       return until(() => isGone)
     })
     return { gap }
+  })
+})
+
+test.serial('10,000 watched sessions do not hold the loop, nor does their end', async (t) => {
+  const WATCHED = 10_000
+  let ended
+  const build = () => {
+    const store = full()
+    ended = 0
+    hastily(() => {
+      for (let n = 0; n < WATCHED; n++) store.watch(`session-${n}`, () => ended++)
+    })
+    return store
+  }
+  await assertSmooth(t, build, async (store) => {
+    const before = ticks()
+    await until(() => ticks() > before + 3)
+    await store.clear()
+    await until(() => ended === WATCHED)
   })
 })
 

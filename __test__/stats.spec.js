@@ -42,6 +42,12 @@ async function assertChanges(t, store, act, expected) {
   t.deepEqual(changes, expected)
 }
 
+/** The store, when what was set before is there. */
+async function stored(store) {
+  await store.length()
+  return store
+}
+
 /** Options for a registry of the test's own. */
 const isolated = (options) => ({ client, register: new client.Registry(), ...options })
 
@@ -259,30 +265,31 @@ test('the metrics are read anew whenever they are collected', async (t) => {
   const store = new MemoryStore()
   collectStoreMetrics(store, options)
   for (const count of [1, 2, 3]) {
-    store.set(`sid-${count}`, {}, noop)
+    await store.set(`sid-${count}`, {})
     t.deepEqual(await valuesOf(options.register, 'memorystore_sets_total'), { '{}': count })
   }
   t.deepEqual(await valuesOf(options.register, 'memorystore_sessions'), { '{}': 3 })
 })
 
 test('the registry is client.register and the prefix memorystore_ where nothing else is given', async (t) => {
-  const store = addSessions(createStore(MemoryStore), 7)
+  const store = await stored(addSessions(createStore(MemoryStore), 7))
   const remove = collectStoreMetrics(store, { client })
-  t.deepEqual(await valuesOf(client.register, 'memorystore_sessions'), { '{}': 7 })
+  t.deepEqual(await valuesOf(client.register, 'memorystore_sets_total'), { '{}': 7 })
   remove()
   client.register.clear()
 })
 
 test('a registry and a prefix can be chosen', async (t) => {
   const options = isolated({ prefix: 'app_sessions_' })
-  collectStoreMetrics(addSessions(createStore(MemoryStore), 2), options)
+  collectStoreMetrics(await stored(addSessions(createStore(MemoryStore), 2)), options)
   const names = (await options.register.getMetricsAsJSON()).map(({ name }) => name)
   t.is(names.length, 13)
   t.true(names.every((name) => name.startsWith('app_sessions_')))
 
-  collectStoreMetrics(addSessions(createStore(MemoryStore), 3), { ...options, prefix: 'other_' })
-  t.deepEqual(await valuesOf(options.register, 'app_sessions_sessions'), { '{}': 2 })
-  t.deepEqual(await valuesOf(options.register, 'other_sessions'), { '{}': 3 })
+  const other = await stored(addSessions(createStore(MemoryStore), 3))
+  collectStoreMetrics(other, { ...options, prefix: 'other_' })
+  t.deepEqual(await valuesOf(options.register, 'app_sessions_sets_total'), { '{}': 2 })
+  t.deepEqual(await valuesOf(options.register, 'other_sets_total'), { '{}': 3 })
 })
 
 test('several stores are told apart by their labels, until they are closed or taken out', async (t) => {
@@ -292,7 +299,8 @@ test('several stores are told apart by their labels, until they are closed or ta
     const remove = collectStoreMetrics(store, { ...options, labels: { store: name } })
     return { store, remove }
   })
-  const values = () => valuesOf(options.register, 'memorystore_sessions')
+  await Promise.all(stores.map(({ store }) => stored(store)))
+  const values = () => valuesOf(options.register, 'memorystore_sets_total')
   t.deepEqual(await values(), { '{"store":"a"}': 1, '{"store":"b"}': 2, '{"store":"c"}': 3 })
   stores[0].store.close(noop)
   t.deepEqual(await values(), { '{"store":"b"}': 2, '{"store":"c"}': 3 })
@@ -302,10 +310,8 @@ test('several stores are told apart by their labels, until they are closed or ta
   stores[1].remove()
   t.deepEqual(await values(), { '{"store":"c"}': 3 })
 
-  collectStoreMetrics(addSessions(createStore(MemoryStore), 4), {
-    ...options,
-    labels: { store: 'a' },
-  })
+  const next = await stored(addSessions(createStore(MemoryStore), 4))
+  collectStoreMetrics(next, { ...options, labels: { store: 'a' } })
   t.deepEqual(await values(), { '{"store":"c"}': 3, '{"store":"a"}': 4 })
 })
 
@@ -315,7 +321,7 @@ test('labels may come in any order', async (t) => {
   const [one, other] = [store(), store()]
   collectStoreMetrics(one, { ...options, labels: { a: '1', b: '2' } })
   collectStoreMetrics(other, { ...options, labels: { b: '3', a: '4' } })
-  const values = await valuesOf(options.register, 'memorystore_sessions')
+  const values = await valuesOf(options.register, 'memorystore_sets_total')
   t.is(Object.keys(values).length, 2)
   t.deepEqual(await one.length(), 1)
 })
@@ -350,22 +356,22 @@ test('a store that was collected drops out, and the metrics do not keep it', asy
 
 test('after register.clear(), the metrics can be registered again', async (t) => {
   const options = isolated()
-  const store = addSessions(createStore(MemoryStore), 2)
+  const store = await stored(addSessions(createStore(MemoryStore), 2))
   const removeFirst = collectStoreMetrics(store, options)
   options.register.clear()
   t.deepEqual(await options.register.getMetricsAsJSON(), [])
   // With other labels, too: nothing is left of the former ones.
   const remove = collectStoreMetrics(store, { ...options, labels: { store: 'a' } })
-  t.deepEqual(await valuesOf(options.register, 'memorystore_sessions'), { '{"store":"a"}': 2 })
+  t.deepEqual(await valuesOf(options.register, 'memorystore_sets_total'), { '{"store":"a"}': 2 })
   removeFirst()
-  t.deepEqual(await valuesOf(options.register, 'memorystore_sessions'), { '{"store":"a"}': 2 })
+  t.deepEqual(await valuesOf(options.register, 'memorystore_sets_total'), { '{"store":"a"}': 2 })
   remove()
-  t.deepEqual(await valuesOf(options.register, 'memorystore_sessions'), {})
+  t.deepEqual(await valuesOf(options.register, 'memorystore_sets_total'), {})
 })
 
 test('resetting the metrics does not change what they show', async (t) => {
   const options = isolated()
-  const store = addSessions(createStore(MemoryStore), 2)
+  const store = await stored(addSessions(createStore(MemoryStore), 2))
   collectStoreMetrics(store, options)
   options.register.resetMetrics()
   t.deepEqual(await valuesOf(options.register, 'memorystore_sets_total'), { '{}': 2 })

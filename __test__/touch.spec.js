@@ -202,7 +202,10 @@ const { anyValue } = fc.letrec((tie) => ({
 }))
 
 const expressCookie = fc
-  .record({ maxAge: fc.integer({ min: 60_000, max: 1e10 }), path: fc.constantFrom('/', '/é', '/😀') })
+  .record({
+    maxAge: fc.integer({ min: 60_000, max: 1e10 }),
+    path: fc.constantFrom('/', '/é', '/😀'),
+  })
   .map((options) => new session.Cookie(options))
 
 const anyCookie = fc.oneof(
@@ -464,6 +467,17 @@ test.serial('a usual session is touched without being parsed', async (t) => {
   const touch = () => store.touch('sid', { cookie: new session.Cookie({ maxAge: 60_000 }) })
   t.is(await countParses(touch), 0)
   t.is(await countParses(touch), 0)
+})
+
+test.serial('so it is with a dispose that is not called for what a touch overwrites', async (t) => {
+  const disposed = []
+  const dispose = (sid) => disposed.push(sid)
+  const store = new MemoryStore({ dispose, noDisposeOnSet: true })
+  await store.set('sid', usual)
+  t.is(await countParses(() => store.touch('sid', usual)), 0)
+  t.deepEqual(disposed, [])
+  await store.destroy('sid')
+  t.deepEqual(disposed, ['sid'])
 })
 
 test.serial('with a dispose it is parsed, because the old text is disposed of', async (t) => {

@@ -45,8 +45,8 @@ const FULL = {
   ],
   redis: [
     redis(400, { processes: 1, ms: 20, rounds: 20 }),
-    redis(4096, { processes: 1, ms: 20, rounds: 15 }),
-    redis(16384, { processes: 1, ms: 20, rounds: 15 }),
+    redis(4096, { count: 300, processes: 1, ms: 20, rounds: 15 }),
+    redis(16384, { count: 100, processes: 1, ms: 20, rounds: 15 }),
     redis(400, { processes: 2, ms: 40, rounds: 10 }),
   ],
   growth: [

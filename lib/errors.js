@@ -25,6 +25,7 @@ module.exports = {
   unavailableError,
   unsupportedError,
   userFullError,
+  watcherError,
 }
 
 // Why a native write was refused; see src/node/codes.rs.
@@ -64,6 +65,14 @@ function openingError({ differing, error, code }, { name, path }) {
 function sidError(method, sid) {
   const error = new TypeError(
     `memorystore-rs: the sid given to ${method}() is ${kindOf(sid)}; it has to be a string`,
+  )
+  error.code = 'ERR_INVALID_ARG_TYPE'
+  return error
+}
+
+function watcherError(fn) {
+  const error = new TypeError(
+    `memorystore-rs: what watch() is to call is ${kindOf(fn)}; it has to be a function`,
   )
   error.code = 'ERR_INVALID_ARG_TYPE'
   return error

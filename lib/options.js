@@ -95,6 +95,10 @@ const CHECKS = {
     if (value === false || (typeof value === 'number' && value >= 0)) return undefined
     return 'a number of milliseconds; every touch is done'
   },
+  isActivity: (value) => {
+    if (typeof value === 'function' || value === false) return undefined
+    return 'a function; every touch is done'
+  },
   noDisposeOnSet: checkBoolean,
   // What is wrong with `user`, `lifetime` and `maxPerUser` is an error; see assertUserOptions.
   user: () => undefined,
@@ -194,6 +198,7 @@ const BEYOND_MEMORYSTORE = [
   'conflict',
   'destroyed',
   'touchAfter',
+  'isActivity',
   'name',
   'path',
   'mapSize',

@@ -1,18 +1,20 @@
 'use strict'
 
 /**
- * What a store has besides its public properties: its options, its engine, and what requests have
- * read.
+ * What a store has besides its public properties: its options, its engine, what requests have read,
+ * and which sessions are watched.
  */
 
 const { fail } = require('./deliver.js')
 const { closedError, noUsersError, sidError } = require('./errors.js')
 const { Ties } = require('./ties.js')
 const { ownerReader, userText } = require('./users.js')
+const { Watches } = require('./watch.js')
 
 class State {
   isOpen = true
   ties = new Ties()
+  watches = new Watches(this)
 
   /**
    * @param options what `store.options` holds

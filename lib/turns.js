@@ -7,7 +7,7 @@
 // Captured at load time, so fake timers do not stop work that is under way.
 const { setImmediate, setTimeout } = require('node:timers')
 
-module.exports = { eachSlice, listInto, until, whenOver }
+module.exports = { eachSlice, listInto, turn, until, whenOver }
 
 /** How long to wait for the background thread before looking again, in milliseconds. */
 const PAUSE = 1

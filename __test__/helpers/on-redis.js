@@ -34,7 +34,7 @@ const REASONS = {
   UTF8: 'keys and texts are UTF-8 on the server',
 }
 
-/** Runs the spec `file`. The marks are those of `runAgain`. */
+/** Runs the spec `file`. The marks, and `isSerial`, are those of `runAgain`. */
 function runOnRedis(file, marks) {
   if (servers().length === 0 && process.env.MEMORYSTORE_RS_REQUIRE_REDIS !== '1') {
     test.skip(`${relative(ROOT, file)} was left out on Redis: ${HOW_TO_GET}`, () => {})
@@ -50,7 +50,7 @@ function runOnRedis(file, marks) {
       touchAfter: 0,
       timeout: 60_000,
       ...options,
-      redis: createClient({ url: server.url }),
+      redis: createClient({ url: server.url, socket: { connectTimeout: 60_000 } }),
       prefix: `store-${++stores}:`,
     }
   }

@@ -8,7 +8,7 @@
 const { setImmediate: turn, setTimeout: delay } = require('node:timers/promises')
 const { isDeepStrictEqual } = require('node:util')
 const { randomOfSeed } = require('./processes.js')
-const { newSession } = require('./redis-stores.js')
+const { LIBRARIES, MemoryStore, eventually, newSession } = require('./redis-stores.js')
 
 module.exports = { act, compare, now }
 
@@ -98,7 +98,9 @@ class Actor {
   }
 
   #destroy(sid) {
-    return this.#noted({ kind: 'destroy', sid }, () => this.#store.destroy(sid))
+    return this.#noted({ kind: 'destroy', sid, isForeign: this.#isForeign }, () =>
+      this.#store.destroy(sid),
+    )
   }
 
   /** Reads a session, and sets a key of its own in it, as a request does. */
@@ -151,11 +153,11 @@ class Actor {
  * before has been heard, unless it is told on another connection: then it is waited for.
  */
 async function compare(store, stored, patience) {
-  await store.destroy('none')
+  await eventually(() => store.destroy('none'))
   let wrong = Object.keys(stored)
   const deadline = now() + patience
   for (;;) {
-    const read = await Promise.all(wrong.map((sid) => store.get(sid)))
+    const read = await Promise.all(wrong.map((sid) => eventually(() => store.get(sid))))
     wrong = wrong.filter((sid, i) => !isDeepStrictEqual(plain(read[i]), plain(stored[sid])))
     if (wrong.length === 0 || now() > deadline) return wrong
     await delay(5)
@@ -169,7 +171,6 @@ function plain(session) {
 
 /** In a process of its own: it is given the options as JSON, and answers what it is asked. */
 if (require.main === module) {
-  const { LIBRARIES, MemoryStore, eventually } = require('./redis-stores.js')
   const { url, library, options } = JSON.parse(process.argv[2])
   const store = new MemoryStore({ redis: LIBRARIES[library].open(url), ...options })
   const TASKS = {

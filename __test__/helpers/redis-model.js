@@ -5,7 +5,7 @@
  * moments `start` and `end`; the end is undefined where it is not known whether and when it was
  * done. The kinds:
  * - `create`: a session that nobody had read, of which `id` is the name, was written
- * - `destroy`
+ * - `destroy`, with `isForeign` if it was by connect-redis
  * - `add`: a session was read as `base`, between `readStart` and `readEnd`, and written with `key`
  * - `rewrite`: a session was read after `readStart`, and written whatever others had written
  * - `flush`: everything was removed
@@ -52,6 +52,16 @@ class Model {
     ]
   }
 
+  /** The events of a sid, as lines, in milliseconds since the first one. */
+  history(sid) {
+    const events = [...(this.#bySid.get(sid) ?? []), ...this.#flushes]
+    const first = Math.min(...events.map(({ start }) => start))
+    const since = (time) => (time - first).toFixed(3)
+    const line = ({ kind, start, end, isUnknown, readStart = start, base = '', ...event }) =>
+      `${since(readStart)} ${since(start)} ${since(end)}${isUnknown ? '?' : ''} ${kind} ${event.id ?? event.key ?? ''} ${base}`
+    return events.sort((one, other) => one.start - other.start).map(line)
+  }
+
   #lost(session, { creates, adds, rewrites, ends }) {
     const last = creates.find((create) => {
       const isLater = (event) => event !== create && event.end >= create.start
@@ -80,7 +90,9 @@ function undone(session, { creates, adds, rewrites, ends }) {
     if (rewrites.some((event) => overlap(event.readStart, event.end, end))) continue
     if (end.isUnknown) continue
     if (create.end < end.start) faults.push(`undone: the session ${session.origin} is back`)
-    // With everything else, it was forgotten that the session was destroyed.
+    // Nothing remembers that this session was destroyed: connect-redis does not, and FLUSHALL
+    // removes that too. As long as the session is not created anew, its absence tells.
+    if (end.isForeign) continue
     if (ends.some(({ kind, end: flushed }) => kind === 'flush' && flushed >= end.start)) continue
     for (const add of adds) {
       if (!(add.key in session) || add.isUnknown) continue

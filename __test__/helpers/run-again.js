@@ -25,9 +25,9 @@ const MARKS = { different: 'failing', skipped: 'skip' }
  * The marks are objects of titles and reasons. Tests in `different` are expected to fail: there the
  * two kinds of store differ on purpose. Those in `skipped` are not run, because they would also fail
  * after their end, or not always. In those in `unordered` the order of lists does not matter, in
- * those in `inexact` a second does not.
+ * those in `inexact` a second does not. If `isSerial`, one test runs after the other.
  */
-function runAgain(file, adapt, { hidden = [], ...reasons } = {}) {
+function runAgain(file, adapt, { hidden = [], isSerial = false, ...reasons } = {}) {
   require.cache[PACKAGE].exports = adapted(adapt, hidden)
   const marks = new Map()
   for (const [mark, titles] of Object.entries(reasons)) {
@@ -35,7 +35,7 @@ function runAgain(file, adapt, { hidden = [], ...reasons } = {}) {
   }
   const AVA = require.resolve('ava')
   const test = require(AVA)
-  require.cache[AVA].exports = marking(test, marks)
+  require.cache[AVA].exports = marking(test, marks, isSerial)
   require(file)
   require.cache[AVA].exports = test
   if (marks.size > 0) throw new Error(`${file} has no test called ${[...marks.keys()].join(', ')}`)
@@ -62,15 +62,16 @@ function adapted(adapt, hidden) {
 }
 
 /** ava's `test`, by which those whose titles are in `marks` are run as these say. */
-function marking(test, marks) {
+function marking(test, marks, isSerial) {
   return new Proxy(test, {
     apply(target, self, args) {
       const mark = marks.get(args[0])
       marks.delete(args[0])
       const [title, body, ...rest] = args
       if (mark in LAX) args = [title, laxly(body, LAX[mark]), ...rest]
-      const declare = mark === undefined || mark in LAX ? target : target[MARKS[mark]]
-      return Reflect.apply(declare, self, args)
+      const declare = (isSerial && target.serial) || target
+      const isRun = mark === undefined || mark in LAX
+      return Reflect.apply(isRun ? declare : declare[MARKS[mark]], self, args)
     },
     get(target, name) {
       const value = target[name]
@@ -109,10 +110,16 @@ function laxly(body, assertions) {
   }
 }
 
+/** The lists in `value`, which is one or not, each in an order of its own. */
 function sorted(value) {
+  if (!Array.isArray(value)) return value
   const textOf = (member) =>
-    inspect(member, { depth: Infinity, maxArrayLength: Infinity, maxStringLength: Infinity })
-  return Array.isArray(value) ? value.map(textOf).sort() : value
+    inspect(sorted(member), {
+      depth: Infinity,
+      maxArrayLength: Infinity,
+      maxStringLength: Infinity,
+    })
+  return value.map(textOf).sort()
 }
 
 /** In milliseconds; NaN if it is no time. */

@@ -43,7 +43,7 @@ const TIMEOUT = 150
  */
 const TABLES = [20, 0]
 
-const FIXED = Array.from({ length: 30 }, (_, n) => `sid-${n}`)
+const FIXED = Array.from({ length: 15 }, (_, n) => `sid-${n}`)
 
 /** A process with a store; `ask` has it do one of the tasks of redis-actor.js. */
 function startActor(t, url, library, options) {
@@ -156,9 +156,9 @@ async function disturb({ server, proxies, admin, random }, isOver) {
 }
 
 /** One round. Resolves with what was wrong at its end. */
-async function play(world, round, { table, isQuiet = false }) {
+async function play(t, world, round, { table, isQuiet = false }) {
   const { server, proxies, actors, foreign, admin, random, model } = world
-  const sids = [...FIXED, ...Array.from({ length: 10 }, (_, n) => `sid-${round}-${n}`)]
+  const sids = [...FIXED, ...Array.from({ length: 25 }, (_, n) => `sid-${round}-${n}`)]
   const how = (name) => ({
     name: `${name}${round}_`,
     seed: random.below(2 ** 32),
@@ -192,7 +192,9 @@ async function play(world, round, { table, isQuiet = false }) {
   })
   const faults = results.flatMap(({ errors }) => errors)
   for (const sid of sids) {
-    faults.push(...model.faults(sid, stored[sid]).map((fault) => `${sid}: ${fault}`))
+    const found = model.faults(sid, stored[sid])
+    if (found.length > 0) t.log([sid, ...model.history(sid)].join('\n'))
+    faults.push(...found.map((fault) => `${sid}: ${fault}`))
   }
   const stale = []
   for (const [name, ask] of Object.entries(actors)) {
@@ -234,15 +236,16 @@ onEachServer((test, { binary }) => {
       const world = await startWorld(t, binary, randomOf(t), { options })
       const deadline = now() + (SECONDS * 1000) / servers().length / 2
       let [events, compared] = [0, 0]
-      for (let round = 0; round === 0 || now() < deadline; round++) {
-        const played = await play(world, round, { table: TABLES[round % 2] })
+      let hits = [0]
+      // On a busy machine it takes until a near-cache has been of use.
+      for (let round = 0; now() < deadline || hits.includes(0); round++) {
+        const played = await play(t, world, round, { table: TABLES[round % 2] })
         t.deepEqual([...played.faults, ...played.stale], [], `in round ${round}`)
         events += played.events
         compared += played.compared
+        const stats = await Promise.all(Object.values(world.actors).map((ask) => ask('stats')))
+        hits = stats.map(({ cacheHits }) => cacheHits)
       }
-      const stats = await Promise.all(Object.values(world.actors).map((ask) => ask('stats')))
-      for (const { cacheHits } of stats) t.true(cacheHits > 0)
-      const hits = stats.map(({ cacheHits }) => cacheHits)
       t.log(`${events} changes, ${compared} comparisons, ${hits.join(', ')} hits`)
     })
   }
@@ -254,7 +257,7 @@ onEachServer((test, { binary }) => {
     let stale = []
     for (let round = 0; stale.length === 0; round++) {
       if (round === 50) return t.fail('nothing stale was found')
-      const played = await play(world, round, { table: TABLES[0], isQuiet: true })
+      const played = await play(t, world, round, { table: TABLES[0], isQuiet: true })
       t.deepEqual(played.faults, [])
       stale = played.stale
     }

@@ -17,6 +17,7 @@ const { onEachServer } = require('../helpers/on-each-server.js')
 const { servers, startServer } = require('../helpers/redis-servers.js')
 const {
   HOUR,
+  LIBRARIES,
   connectClient,
   newSession,
   openStore,
@@ -298,6 +299,35 @@ onEachServer((test, { binary }) => {
     t.true(isAbout(await server.command('PTTL', 'sess:sid'), 4 * HOUR))
     t.deepEqual(await valuesOf(a, 'sid'), { n: 1 })
   })
+
+  for (const library of Object.keys(LIBRARIES)) {
+    test.serial(
+      `${library}: a sid that is used again is not that of who was logged out`,
+      async (t) => {
+        const server = await start(t, binary)
+        const [a, b] = [0, 1].map(() => openStore(t, server.url, { library, maxStale: HOUR }))
+        await b.set('sid', newSession({ n: 1 }))
+        await untilCached(a, 'sid')
+        const late = await readSession(a, 'sid')
+        await b.destroy('sid')
+        await b.set('sid', newSession({ n: 2 }))
+        await until(async () => (await valuesOf(a, 'sid'))?.n === 2)
+        await untilCached(a, 'sid')
+        const [ours, theirs] = [await readSession(a, 'sid'), await readSession(b, 'sid')]
+        theirs.theirs = 1
+        await b.set('sid', theirs)
+        ours.ours = 1
+        await a.set('sid', ours)
+        const both = { n: 2, ours: 1, theirs: 1 }
+        t.deepEqual(JSON.parse(await server.command('GET', 'sess:sid')).ours, 1)
+        t.deepEqual(await valuesOf(a, 'sid'), both)
+        late.late = 1
+        await a.set('sid', late)
+        t.deepEqual(await valuesOf(a, 'sid'), both)
+        t.is(a.stats().refusedWrites, 1)
+      },
+    )
+  }
 
   test.serial('machines whose clocks differ by an hour share sessions', async (t) => {
     const server = await start(t, binary)

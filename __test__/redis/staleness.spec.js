@@ -115,7 +115,7 @@ onEachServer((test, { binary }) => {
       t.is(store.stats().cacheHits, 0)
     })
 
-    test.serial.failing(title('with maxStale 0 nothing is tracked'), async (t) => {
+    test.serial(title('with maxStale 0 nothing is tracked'), async (t) => {
       const { server } = await start(t, binary)
       const store = openStore(t, server.url, { library, maxStale: 0 })
       await eventually(() => store.get('sid'))

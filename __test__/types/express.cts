@@ -102,6 +102,23 @@ new MemoryStore({
   },
 })
 new MemoryStore({ conflict: 'overwrite' })
+
+// Which requests count.
+new MemoryStore({
+  isActivity: (sess, sid) => {
+    is<Equal<typeof sess.user, string>>()
+    is<Equal<typeof sid, string>>()
+    return sess.req.path !== '/poll'
+  },
+})
+// @ts-expect-error whether a request counts is known at once
+new MemoryStore({ isActivity: async () => true })
+
+// When a session has ended.
+const stop = store.watch('sid', () => {})
+is<Equal<typeof stop, () => void>>()
+// @ts-expect-error there is no promise
+store.watch('sid')
 // @ts-expect-error a session is an object
 new MemoryStore({ conflict: () => 'mine' })
 // @ts-expect-error another word

@@ -19,6 +19,9 @@ const { KINDS } = require('./redis-worker.js')
 /** One call at a time, and a server with some traffic. */
 const WINDOWS = [1, harness.WINDOW]
 
+/** How many times longer each kind is called in the first round. */
+const WARM_UP = 15
+
 const WORKER = join(__dirname, 'redis-worker.js')
 
 module.exports = { KINDS, WINDOWS }
@@ -35,10 +38,11 @@ async function measure(params, tell) {
       await workers[0].ask('check')
     }
     const result = Object.fromEntries(stores.map((store) => [store, []]))
-    // The first round is to warm up.
+    // The first round is to warm up: until V8 has compiled what it will.
     for (let round = -1; round < rounds; round++) {
-      const order = turned(groups, round)
-      const runs = await runsOf(order, (workers, what) => time(server, workers, { ...what, ms }))
+      const timeOf = (workers, what) =>
+        time(server, workers, { ...what, ms: round < 0 ? WARM_UP * ms : ms })
+      const runs = await runsOf(turned(groups, round), timeOf)
       if (round < 0) continue
       for (const store of stores) result[store].push(runs[store])
       tell('partial', result)
@@ -90,11 +94,15 @@ async function time(server, workers, { kind, window, ms }) {
   const total = (of) => timed.reduce((sum, each) => sum + of(each), 0)
   const calls = total((each) => each.calls)
   return {
-    us: (1000 * total((each) => each.ms / each.calls)) / workers.length,
-    perSecond: total((each) => (1000 * each.calls) / each.ms),
-    client: (1000 * total((each) => each.cpu)) / calls,
-    server: serverCpu / calls,
+    us: rounded((1000 * total((each) => each.ms / each.calls)) / workers.length),
+    perSecond: Math.round(total((each) => (1000 * each.calls) / each.ms)),
+    client: rounded((1000 * total((each) => each.cpu)) / calls),
+    server: rounded(serverCpu / calls),
   }
+}
+
+function rounded(us) {
+  return Number(us.toFixed(3))
 }
 
 /** The processor time that the server has taken, in microseconds. */

@@ -85,6 +85,11 @@ class BackingRecords {
     return this.#read(sid)
   }
 
+  /** Whether there is a session, whatever copies there are. */
+  async has(sid) {
+    return (await this.#calls.get(sid)) !== undefined
+  }
+
   create(sid, body, life, { isFinal, wantsOld }) {
     return this.#turns.run(sid, async () => {
       if (isFinal && this.#hasTombstone(sid)) return { isWritten: false }

@@ -104,7 +104,7 @@ class NativeEngine {
     try {
       const isDone =
         serializer === JSON &&
-        !disposal &&
+        (!disposal || state.options.noDisposeOnSet) &&
         (this.cookies.touch(key, session, now, ttl, tie !== undefined) ||
           (tie && mergeCookie(this, key, session, now, ttl, tie)))
       if (!isDone) rewrite(this, serializer, key, session, ttl, tie)
@@ -122,6 +122,7 @@ class NativeEngine {
     for (const key of keys) {
       try {
         native.destroy(key, Date.now())
+        this.state.watches.ended(key)
       } catch (err) {
         wrong ??= err
       }
@@ -183,6 +184,7 @@ class NativeEngine {
     } catch (err) {
       return fail(fn, err)
     }
+    this.state.watches.allEnded()
     if (!this.disposal) return done(fn)
     this.disposal.ofRemoved()
     return this.#whenIdle(fn)
@@ -196,6 +198,12 @@ class NativeEngine {
       return fail(fn, err)
     }
     return give(fn, length)
+  }
+
+  /** Those of the sessions that have ended. None is used or removed by this. */
+  ended(keys) {
+    const now = Date.now()
+    return keys.filter((key) => !this.native.isAlive(key, now))
   }
 
   stats() {

@@ -39,7 +39,8 @@ function flag(value) {
 }
 
 /** The arguments of the scripts that write a session in place of another one. */
-function argumentsOfWrite(expected, body, life, { readAt, isOthers, isForced, isFinal }, now) {
+function argumentsOfWrite(expected, body, life, how, now) {
+  const { readAt, isOthers, isForced, isFinal, isLongest } = how
   return [
     asArgument(expected.body),
     asArgument(body),
@@ -49,7 +50,7 @@ function argumentsOfWrite(expected, body, life, { readAt, isOthers, isForced, is
     flag(isForced),
     flag(isFinal),
     flag(isOthers),
-    leftOf(expected, now),
+    isLongest ? '' : leftOf(expected, now),
   ]
 }
 

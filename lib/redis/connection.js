@@ -122,6 +122,29 @@ class Connection {
     )
   }
 
+  /**
+   * The value of a key, and for how long it lives in milliseconds: less than 0 for ever. Undefined
+   * if it is not there. These are two commands in one round trip, because a script would cost the
+   * server three times as much. If the key changes in between, that is told before this resolves.
+   */
+  async read(key) {
+    this.roundTrips++
+    const sentAt = monotonic()
+    const commands = [
+      ['GET', key],
+      ['PTTL', key],
+    ]
+    let replies
+    try {
+      replies = await Promise.all(commands.map((args) => this.#link.command(key, args)))
+    } catch (err) {
+      throw this.#errorOf(err)
+    }
+    this.#noteAnswer(sentAt)
+    const [value, left] = replies
+    return value === null || left === NO_KEY ? undefined : replies
+  }
+
   /** Sends a command that is about `key`: its reply. */
   send(key, args) {
     this.roundTrips++
@@ -213,6 +236,9 @@ class Connection {
     this.#first.reject(unavailableError(err))
   }
 }
+
+/** What PTTL says of a key that is not there. */
+const NO_KEY = -2
 
 /** Errors of a server that may answer otherwise in a moment. */
 const IS_PASSING = /^(LOADING|CLUSTERDOWN|MASTERDOWN|READONLY|TRYAGAIN|NOREPLICAS|BUSY|UNBLOCKED)\b/

@@ -1,13 +1,14 @@
 'use strict'
 
 /**
- * Whether the sessions of a store are text or bytes. The server does not say which of the two a
- * value is, and there may be sessions before this process has written one.
+ * Whether the sessions of a store are text, Buffers or other bytes. The server does not say which of
+ * these a value is, and there may be sessions before this process has written one.
  */
 
 class Form {
   #serializer
-  #isText
+  /** What makes the bytes of the server a result of the serializer. */
+  #convert
 
   constructor(serializer) {
     this.#serializer = serializer
@@ -20,14 +21,14 @@ class Form {
 
   /** Notes a result of the serializer. */
   note(body) {
-    this.#isText ??= typeof body === 'string'
+    this.#convert ??= converterTo(body)
   }
 
   /** A session that was read, as the serializer had returned it. */
   read(body) {
     if (typeof body === 'string') return body
-    this.#isText ??= givesText(this.#serializer)
-    return this.#isText ? body.toString() : body
+    this.#convert ??= converterTo(resultOf(this.#serializer))
+    return this.#convert(body)
   }
 
   /** The copy in a script's reply, a session and for how long it lives; undefined if it has none. */
@@ -39,12 +40,19 @@ class Form {
   }
 }
 
-function givesText(serializer) {
+/** What the serializer returns; a text if it cannot be asked. */
+function resultOf(serializer) {
   try {
-    return typeof serializer.stringify({ cookie: {} }) === 'string'
+    return serializer.stringify({ cookie: {} })
   } catch {
-    return true
+    return ''
   }
+}
+
+/** Returns a function that makes a Buffer what `body` is: a text, a Buffer, or other bytes. */
+function converterTo(body) {
+  if (typeof body === 'string') return (buffer) => buffer.toString()
+  return Buffer.isBuffer(body) ? (buffer) => buffer : (buffer) => new Uint8Array(buffer)
 }
 
 module.exports = { Form }

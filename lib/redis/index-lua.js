@@ -11,7 +11,10 @@
 /** For how long what has ended is remembered, in milliseconds. */
 const GRACE = 10 * 60 * 1000
 
-/** The names of keys, as lib/redis/names.js makes them. */
+/**
+ * The names of keys, as lib/redis/names.js makes them; but not those beside a key with braces that
+ * are no hash tag. No sid of express-session has braces.
+ */
 const KEY_NAMES = `
 local function has_hash_tag(key)
   local from = string.find(key, '{', 1, true)

@@ -78,12 +78,11 @@ ${WRITE}`,
 ${argumentsFrom(4)}
 local stored = redis.call('GET', KEYS[1])
 if not stored then return 0 end
-local left = redis.call('PTTL', KEYS[1])
-if stored ~= ARGV[1] then return { stored, left } end
+if stored ~= ARGV[1] then return { stored, redis.call('PTTL', KEYS[1]) } end
 local at, was = now(), entry_in(KEYS[2])
 local created = created_at(was, owner, at)
 local px = capped(ARGV[2], lifetime, created, at)
-if is_renewed(left, px, ARGV[3]) then return 2 end
+if is_renewed(KEYS[1], px, ARGV[3]) then return 2 end
 if px == '' then
   redis.call('PERSIST', KEYS[1])
 else

@@ -21,8 +21,9 @@ end
 
 /** Whether a session lives longer than this writer would have it, and than it was to live. */
 const IS_RENEWED = `
-local function is_renewed(left, px, expected)
+local function is_renewed(key, px, expected)
   if px == '' or expected == '' then return false end
+  local left = redis.call('PTTL', key)
   return left < 0 or left > tonumber(px) and left > tonumber(expected)
 end
 `
@@ -56,9 +57,8 @@ elseif stored ~= ARGV[1] or ARGV[8] == '1' then
     return { stored, redis.call('PTTL', KEYS[1]) }
   end
 end
-if stored and ARGV[6] == '0' then
-  local left = redis.call('PTTL', KEYS[1])
-  if is_renewed(left, px, ARGV[9]) then return { stored, left } end
+if stored and ARGV[6] == '0' and is_renewed(KEYS[1], px, ARGV[9]) then
+  return { stored, redis.call('PTTL', KEYS[1]) }
 end
 `
 

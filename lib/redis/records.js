@@ -47,6 +47,11 @@ class RedisRecords {
   #isIndexed
   #maxStale
   #staleIfError
+  /**
+   * When sessions were read since it was known of all that it is current, the earliest first. Who
+   * was logged out before that was not logged out after the read.
+   */
+  #readAfter = new Map()
 
   /**
    * @param client the user's client
@@ -80,10 +85,18 @@ class RedisRecords {
 
   /** The session as it is known to be; undefined if the server has to be asked. */
   cached(sid) {
-    const readAt = this.#connection.answeredAt
-    if (monotonic() >= readAt + this.#maxStale) return undefined
+    const { answeredAt } = this.#connection
+    if (monotonic() >= answeredAt + this.#maxStale) return undefined
     const copy = this.#cache.get(sid)
-    return copy && { body: copy.body, readAt, expiresAt: copy.expiresAt, cookie: undefined }
+    const readAt = this.#readAfter.get(sid) ?? answeredAt
+    return (
+      copy && {
+        body: copy.body,
+        readAt: Math.max(readAt, answeredAt),
+        expiresAt: copy.expiresAt,
+        cookie: undefined,
+      }
+    )
   }
 
   /** The session as it was before the server went away, if that was not too long ago. */
@@ -103,14 +116,23 @@ class RedisRecords {
     const readAt = monotonic()
     let copy
     try {
-      copy = this.#form.copyOf(
-        await this.#connection.run('load', [this.#names.key(sid)], []),
-        readAt,
-      )
+      copy = this.#form.copyOf(await this.#connection.read(this.#names.key(sid)), readAt)
     } finally {
       this.#cache.endRead(ticket, copy?.body, copy ? copy.expiresAt - monotonic() : 0)
     }
+    if (copy) this.#noteRead(sid, readAt)
     return copy
+  }
+
+  #noteRead(sid, readAt) {
+    const { answeredAt } = this.#connection
+    for (const [earlier, at] of this.#readAfter) {
+      if (at > answeredAt) break
+      this.#readAfter.delete(earlier)
+    }
+    if (readAt <= answeredAt) return
+    this.#readAfter.delete(sid)
+    this.#readAfter.set(sid, readAt)
   }
 
   /** As load, for one of many: it is not cached, and not looked up. */
@@ -118,6 +140,16 @@ class RedisRecords {
     if (!this.#connection.isReady) await this.#connection.whenReady()
     const readAt = monotonic()
     return this.#form.copyOf(await this.#connection.run('peek', [this.#names.key(sid)], []), readAt)
+  }
+
+  /** Whether there is a session. Nothing is sent if the near-cache has it. */
+  async has(sid) {
+    if (this.#isReserved(sid)) return false
+    const isCurrent = monotonic() < this.#connection.answeredAt + this.#maxStale
+    if (isCurrent && this.#cache.has(sid)) return true
+    if (!this.#connection.isReady) await this.#connection.whenReady()
+    const key = this.#names.key(sid)
+    return Number(await this.#connection.send(key, ['EXISTS', key])) > 0
   }
 
   /**
@@ -160,6 +192,8 @@ class RedisRecords {
    * @param {boolean} how.isOthers whether what is expected is not what the writer has read
    * @param {boolean} how.isForced whether anything may be stored
    * @param {boolean} how.isFinal whether any tombstone refuses the write
+   * @param {boolean} how.isLongest whether nobody can have renewed the session for longer than this
+   *   write does
    * @param {Mark | undefined} how.mark
    */
   async write(sid, expected, body, life, { mark, ...how }) {
@@ -182,13 +216,13 @@ class RedisRecords {
    * moved it further than that. Returns true if that is done, false if there is no session, else
    * what is stored.
    *
-   * @param isForced whether to move it in any case
+   * @param {object} how `isForced` and `isLongest`: with either it is moved in any case
    */
-  async renew(sid, expected, life, { isForced, mark }) {
+  async renew(sid, expected, life, { isForced, isLongest, mark }) {
     if (!this.#connection.isReady) await this.#connection.whenReady()
-    if (mark) return this.#indexed.renew(sid, expected, life, { isForced }, mark)
+    if (mark) return this.#indexed.renew(sid, expected, life, { isForced, isLongest }, mark)
     const now = monotonic()
-    const left = isForced ? '' : leftOf(expected, now)
+    const left = isForced || isLongest ? '' : leftOf(expected, now)
     const args = [asArgument(expected.body), pxOf(life), left]
     const keys = [this.#names.key(sid)]
     const run = () => this.#connection.run('renew', keys, args)

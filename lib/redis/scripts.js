@@ -15,12 +15,6 @@ const { DESTROYED_SINCE, IS_RENEWED, MAY_WRITE, NOW, STORE } = require('./lua.js
 
 const SCRIPTS = {
   /** Gives the session and for how long it lives in milliseconds, -1 for ever. */
-  load: `
-local body = redis.call('GET', KEYS[1])
-return body and { body, redis.call('PTTL', KEYS[1]) }
-`,
-
-  /** As load, but does not make the server track the session. */
   peek: `
 local body = redis.call('GETEX', KEYS[1])
 return body and { body, redis.call('PTTL', KEYS[1]) }
@@ -42,7 +36,8 @@ return old or 1
    * KEYS: session, tombstone. ARGV: what is expected to be stored, body, px, the milliseconds
    * since the writer read, whether the session as it was read has expired meanwhile, whether
    * anything may be stored, whether any tombstone refuses the write, whether the writer has read
-   * something else than what is expected, for how long the session is expected to live at most.
+   * something else than what is expected, for how long the session is expected to live at most
+   * (empty if it does not matter).
    *
    * A session that lives longer, and longer than the writer would have it, was renewed by another
    * request: then what is stored is not what is expected.
@@ -59,7 +54,7 @@ return 1
 
   /**
    * KEYS: session. ARGV: what is expected to be stored, px, for how long the session is expected
-   * to live at most.
+   * to live at most (empty if it does not matter).
    *
    * Gives 1 if its expiry was moved, 2 if another request has moved it further, 0 if there is no
    * session, and else the session that is stored and for how long it lives.
@@ -67,11 +62,10 @@ return 1
   renew: `${IS_RENEWED}
 local stored = redis.call('GET', KEYS[1])
 if not stored then return 0 end
-local left = redis.call('PTTL', KEYS[1])
-if stored ~= ARGV[1] then return { stored, left } end
+if stored ~= ARGV[1] then return { stored, redis.call('PTTL', KEYS[1]) } end
 if ARGV[2] == '' then
   redis.call('PERSIST', KEYS[1])
-elseif is_renewed(left, ARGV[2], ARGV[3]) then
+elseif is_renewed(KEYS[1], ARGV[2], ARGV[3]) then
   return 2
 else
   redis.call('PEXPIRE', KEYS[1], ARGV[2])

@@ -39,6 +39,19 @@ function membersOf(cookie) {
 }
 
 /**
+ * Whether no other request can have renewed the session for longer than `ttl`: a renewal is for as
+ * long as the cookie was given, and what changes that is another text.
+ */
+function isLongestLife(session, ttl, options) {
+  if (typeof options.ttl === 'number') return true
+  const cookie = session?.cookie
+  if (options.ttl || !cookie) return false
+  const { originalMaxAge } = cookie
+  if (typeof originalMaxAge === 'number') return ttl >= originalMaxAge - TOLERANCE
+  return !cookie.expires
+}
+
+/**
  * Gives the cookie the expiry that the server says: another request may have moved only that. For
  * sessions whose lifetime is their cookie's.
  */
@@ -54,4 +67,4 @@ function tellExpiry(session, { expiresAt }) {
   cookie.expires = typeof expires === 'string' ? date.toISOString() : date
 }
 
-module.exports = { isRenewed, sessionIn, TOLERANCE }
+module.exports = { isLongestLife, isRenewed, sessionIn, TOLERANCE }

@@ -19,9 +19,16 @@ function disposeOf({ dispose }, key, body) {
   if (body !== undefined) dispose(key, toSerialized(body))
 }
 
-/** @param {[string, string | Buffer | undefined][]} ended sids and bodies of what was removed */
-function disposeOfAll(options, ended) {
+/**
+ * Tells of sessions that are gone because another one was written.
+ *
+ * @param {Gone} gone what was `replaced`, if that is to be disposed of, and what was `ended`, sids
+ *   and bodies
+ */
+function disposeOfAll({ options, watches }, { key, replaced, ended }) {
+  for (const [sid] of ended) watches.ended(sid)
   for (const [sid, body] of ended) disposeOf(options, sid, body)
+  disposeOf(options, key, replaced)
 }
 
 module.exports = { disposeOf, disposeOfAll, disposesOf, disposesOnSet }

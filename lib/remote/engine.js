@@ -9,9 +9,10 @@
  */
 
 // Captured at load time, so fake timers do not affect delivery.
+const { nextTick } = require('node:process')
 const { setImmediate } = require('node:timers')
 const { bodyCopy } = require('../body.js')
-const { done, fail, later } = require('../deliver.js')
+const { done, fail, later, soon } = require('../deliver.js')
 const { every } = require('../timer.js')
 const { sessionIn } = require('./copies.js')
 const { Counters } = require('./counters.js')
@@ -60,7 +61,9 @@ class RemoteEngine {
    * heard. So a request never misses a change that was answered before it came, even if the loop
    * was held up in between.
    */
-  get(key, serializer, fn) {
+  get(sid, serializer, fn) {
+    // As it will be in a record: a lone surrogate has no UTF-8.
+    const key = sid.toWellFormed()
     if (typeof fn === 'function') {
       setImmediate(serve, this, key, serializer, fn)
       return undefined
@@ -94,14 +97,14 @@ class RemoteEngine {
       .catch((err) => this.#staleOr(err, key))
       .then(
         // Outside of the promise, so that what the callback throws is an uncaught exception.
-        (copy) => setImmediate(deliver, this, copy, key, serializer, fn),
-        (err) => setImmediate(fn, err),
+        (copy) => nextTick(deliver, this, copy, key, serializer, fn),
+        (err) => nextTick(fn, err),
       )
   }
 
   /** Gives the callback the session of a copy. */
   deliver(copy, key, serializer, fn) {
-    if (copy === undefined || copy.body.length === 0) {
+    if (copy === undefined || copy.body === '') {
       this.#counters.misses++
       return fn()
     }
@@ -129,7 +132,8 @@ class RemoteEngine {
     return session
   }
 
-  set(key, session, data, ttl, serializer, fn) {
+  set(sid, session, data, ttl, serializer, fn) {
+    const key = sid.toWellFormed()
     const { ties } = this.#state
     let lifetime
     try {
@@ -143,18 +147,19 @@ class RemoteEngine {
       const gone = tie
         ? await this.#writes.writeTied(call, tie, session, given, serializer)
         : await this.#writes.writeNew(key, session, given, serializer)
-      disposeOfAll(this.#state.options, gone)
+      disposeOfAll(this.#state, gone)
     }
     return later(fn, this.#deadlines.run('set', work))
   }
 
-  touch(key, session, ttl, serializer, fn) {
+  touch(sid, session, ttl, serializer, fn) {
+    const key = sid.toWellFormed()
     const { options, ties } = this.#state
     const tie = options.conflict === 'overwrite' ? undefined : ties.of(session, key)
     let lifetime
     try {
       lifetime = this.#marks.lifetimeOf(session, key)
-      if (tie && this.#touches.isTooSoon(tie.version, session, ttl, serializer)) return done(fn)
+      if (tie && this.#touches.isTooSoon(tie.version, session, ttl, serializer)) return soon(fn)
     } catch (err) {
       return fail(fn, err)
     }
@@ -167,7 +172,8 @@ class RemoteEngine {
   }
 
   /** `wrong` is the error of the first sid that is none. */
-  destroy(keys, wrong, fn) {
+  destroy(sids, wrong, fn) {
+    const keys = sids.map((sid) => sid.toWellFormed())
     const work = async () => {
       const err = await this.#remove(keys)
       if (wrong || err) throw wrong ?? err
@@ -177,25 +183,28 @@ class RemoteEngine {
 
   /** Removes sessions, and disposes of them. Returns the first error, if there was one. */
   async #remove(keys) {
-    const { options } = this.#state
+    const { options, watches } = this.#state
     const wantsOld = disposesOf(options)
     const remove = async (key) => {
-      disposeOf(options, key, await this.#records.destroy(key, wantsOld))
+      const old = await this.#records.destroy(key, wantsOld)
+      watches.ended(key)
+      disposeOf(options, key, old)
     }
     const done = await Promise.allSettled(keys.map(remove))
     return done.find(({ status }) => status === 'rejected')?.reason
   }
 
   sessionsOf(user, current, serializer, fn) {
-    return later(fn, this.#users.sessionsOf(user, current, serializer))
+    return later(fn, this.#users.sessionsOf(user, current?.toWellFormed(), serializer))
   }
 
-  destroyUser(user, which, fn) {
+  destroyUser(user, { except, only }, fn) {
+    const which = { except: except?.toWellFormed(), only }
     return later(fn, this.#users.destroyUser(user, which))
   }
 
-  info(key, serializer, fn) {
-    return later(fn, this.#users.info(key, serializer))
+  info(sid, serializer, fn) {
+    return later(fn, this.#users.info(sid.toWellFormed(), serializer))
   }
 
   ids(fn) {
@@ -219,10 +228,20 @@ class RemoteEngine {
   }
 
   clear(fn) {
-    return later(
-      fn,
-      this.#listing.clear((sids) => this.#remove(sids)),
-    )
+    return later(fn, this.#clear())
+  }
+
+  async #clear() {
+    await this.#listing.clear((sids) => this.#remove(sids))
+    // Sessions may have been written meanwhile.
+    this.#state.watches.askNow()
+  }
+
+  /** Those of the sessions that have ended; not those that cannot be asked about at the moment. */
+  async ended(keys) {
+    const ask = () => Promise.allSettled(keys.map((key) => this.#records.has(key)))
+    const answers = await this.#deadlines.run('watch', ask)
+    return keys.filter((_key, i) => answers[i].value === false)
   }
 
   stats() {

@@ -79,6 +79,7 @@ class Listing {
   async *#entries(method, serializer) {
     for await (const sids of this.#scan(method)) {
       for (const some of slices(sids)) {
+        this.#state.assertOpen(method)
         const peek = () => Promise.all(some.map((sid) => this.#records.peek(sid)))
         const copies = await this.#deadlines.run(method, peek)
         for (const [i, sid] of some.entries()) {

@@ -74,6 +74,11 @@ class NearCache {
     return this.#isTrusted ? this.#read(sid) : undefined
   }
 
+  /** Whether there is a copy of a session. It does not count as used. */
+  has(sid) {
+    return this.#isTrusted && this.#native.isAlive(sid, Math.floor(monotonic()))
+  }
+
   /** As get, also if the server may have changed it up to `age` milliseconds ago. */
   getStale(sid, age) {
     const isRecent = this.#isTrusted || monotonic() - this.#trustedUntil <= age

@@ -8,7 +8,7 @@
 const { bodyCopy, isSameBody, parse, toBody } = require('../body.js')
 const { renewal, ttlOfMerge, withCookie } = require('../conflict.js')
 const { monotonic } = require('./clock.js')
-const { isRenewed, sessionIn } = require('./copies.js')
+const { isLongestLife, isRenewed, sessionIn } = require('./copies.js')
 const { disposesOnSet } = require('./disposal.js')
 const { isFinal, MAX_ATTEMPTS } = require('./writes.js')
 
@@ -60,7 +60,9 @@ class Touches {
       let stored = left ?? read
       for (let attempt = 1; !call.isOver; attempt++) {
         const touched = this.#touched(stored, session, ttl, serializer, tie)
-        const answer = await this.#store(key, stored, touched, tie, {
+        const answer = await this.#store(key, stored, touched, {
+          session,
+          tie,
           readAt: read.readAt,
           isOthers: stored !== read,
           isForced: attempt === MAX_ATTEMPTS,
@@ -97,13 +99,15 @@ class Touches {
     return touchedWith(renewed.cookie, newTtl, stored, serializer)
   }
 
-  #store(key, stored, { isRenewal, body, ttl }, tie, how) {
+  #store(key, stored, { isRenewal, body, ttl }, { session, tie, ...how }) {
+    const isForced = tie === undefined
+    const isLongest = isForced || isLongestLife(session, ttl, this.#state.options)
     if (isRenewal) {
-      const { mark } = how
-      return this.#records.renew(key, stored, ttl, { isForced: tie === undefined, mark })
+      return this.#records.renew(key, stored, ttl, { isForced, isLongest, mark: how.mark })
     }
     // A session that is gone is not touched, also if it has expired by itself.
-    return this.#records.write(key, { ...stored, expiresAt: Infinity }, body, ttl, how)
+    const present = { ...stored, expiresAt: Infinity }
+    return this.#records.write(key, present, body, ttl, { ...how, isLongest: true })
   }
 
   /** The copy that a touch has left. */

@@ -63,8 +63,9 @@ class Users {
   }
 
   async #end(sid, user) {
-    const { options } = this.#state
+    const { options, watches } = this.#state
     const { isFound, old } = await this.#records.end(sid, disposesOf(options), user)
+    if (isFound) watches.ended(sid)
     disposeOf(options, sid, old)
     return isFound
   }

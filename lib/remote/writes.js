@@ -9,7 +9,7 @@ const { isSameBody } = require('../body.js')
 const { merged } = require('../conflict.js')
 const { debug, tag } = require('../log.js')
 const { monotonic } = require('./clock.js')
-const { sessionIn, TOLERANCE } = require('./copies.js')
+const { isLongestLife, sessionIn, TOLERANCE } = require('./copies.js')
 const { disposesOnSet } = require('./disposal.js')
 
 /**
@@ -25,6 +25,8 @@ class Writes {
   #counters
   #turns
   #marks
+  /** For each key, the writers that wait for the next turn. */
+  #waiting = new Map()
 
   constructor({ state, records, counters, turns, marks }) {
     this.#state = state
@@ -34,10 +36,7 @@ class Writes {
     this.#marks = marks
   }
 
-  /**
-   * Writes a session that nobody is known to have read. Returns the sids and bodies of what it has
-   * ended and replaced, if that is to be disposed of.
-   */
+  /** Writes a session that nobody is known to have read. Returns what is gone by that: a Gone. */
   async writeNew(key, session, { body, ttl, lifetime }, serializer) {
     const { options, ties, isNew } = this.#state
     const readAt = monotonic()
@@ -46,77 +45,126 @@ class Writes {
     const written = await this.#records.create(key, body, ttl, how)
     if (!written.isWritten) {
       this.#noteRefusal(key)
-      return []
+      return { key, replaced: undefined, ended: [] }
     }
     const { old, life = ttl, ended = [] } = written
     this.#counters.sets++
     const version = { body, readAt, expiresAt: readAt + life, cookie: undefined }
     // A new session is tied from its first write on: its request may write it again.
     if (isNew(session)) ties.tieNew(session, key, body, version)
-    return [...ended, [key, old]]
+    return { key, replaced: old, ended }
   }
 
   /**
-   * Writes a session that was read before, unless it was destroyed since. Returns as `writeNew`.
+   * Writes a session that was read before, unless it was destroyed since. Returns what is gone by
+   * that: a Gone.
+   *
+   * What waits for its turn is written together: all merged, in the order of the calls, in one
+   * write.
    *
    * @param {Call} call on whose behalf it is
    * @param {{body: string | Uint8Array, ttl: number, lifetime: number, isMerge: boolean}} given
    *   the session as its request has it
    */
   async writeTied(call, tie, session, given, serializer) {
-    let gone = []
-    const isForced = this.#state.options.conflict === 'overwrite'
-    const mergedWith = (stored) => this.#mergedWith(stored, tie, session, given, serializer)
-    await this.#turns.run(tie.key, async (left) => {
-      // Other requests of this process may have waited for their turns, and written, meanwhile.
-      const expected = (!isForced && left) || tie.version
-      const write = isForced ? given : mergedWith(expected)
-      const how = { isForced, mergedWith, serializer }
-      const written = await this.#write(call, tie, expected, write, how)
-      if (written === undefined) return this.#noteRefusal(tie.key)
-      this.#counters.sets++
-      if (written.isMerge) this.#noteMerge(tie.key)
-      this.#state.ties.noteWritten(tie, given.body, written.copy, !written.isMerge)
-      gone = [...written.ended, [tie.key, written.replaced]]
-      return written.copy
+    const writer = { call, tie, session, given, serializer }
+    await this.#join(tie.key, writer)
+    if (writer.error) throw writer.error
+    const replaced = disposesOnSet(this.#state.options) ? writer.replaced : undefined
+    return { key: tie.key, replaced, ended: writer.ended ?? [] }
+  }
+
+  /** Resolves when the group of writers that this one belongs to has had its turn. */
+  #join(key, writer) {
+    const waiting = this.#waiting.get(key)
+    if (waiting !== undefined) {
+      waiting.writers.push(writer)
+      return waiting.turn
+    }
+    const group = { writers: [writer], turn: undefined }
+    this.#waiting.set(key, group)
+    group.turn = this.#turns.run(key, (left) => {
+      this.#waiting.delete(key)
+      return this.#writeGroup(key, group.writers, left)
     })
-    return gone
+    return group.turn
+  }
+
+  /** @param left the copy that the group before has left stored, if that is known */
+  async #writeGroup(key, writers, left) {
+    const { options } = this.#state
+    const isForced = options.conflict === 'overwrite'
+    let expected = (!isForced && left) || writers[0].tie.version
+    for (let attempt = 1; ; attempt++) {
+      const write = this.#groupWrite(writers, expected, isForced)
+      if (write === undefined) return undefined
+      const readAt = monotonic()
+      const { alive, body, ttl, lifetime, isMerge } = write
+      const [{ tie, session, serializer }] = alive
+      const stored = await this.#records.write(key, expected, body, ttl, {
+        readAt: Math.min(...alive.map((writer) => writer.tie.version.readAt)),
+        isOthers: alive.length > 1 || expected !== tie.version,
+        isForced: isForced || attempt === MAX_ATTEMPTS,
+        isFinal: isFinal(options),
+        isLongest: alive.length === 1 && !isMerge && isLongestLife(session, ttl, options),
+        mark: this.#marks.ofWrite(body, lifetime, serializer),
+      })
+      if (stored === true || stored.isDone) {
+        const { life = ttl, ended = [] } = stored
+        const copy = { body, readAt, expiresAt: readAt + life, cookie: undefined }
+        alive[0].ended = ended
+        this.#noteWritten(key, alive, copy, expected)
+        return copy
+      }
+      // It may have been destroyed for some of them only: those that have read it before.
+      if (stored === false && alive.length > 1) return this.#writeEach(key, alive)
+      if (stored === false) return this.#noteRefusal(key)
+      expected = stored
+    }
+  }
+
+  async #writeEach(key, writers) {
+    let left
+    for (const writer of writers) left = await this.#writeGroup(key, [writer], left)
+    return left
   }
 
   /**
-   * Writes until what is stored is what the write was made for. Returns the copy that is stored
-   * then, which body it `replaced`, if that is to be disposed of, and what was `ended` for it;
-   * undefined if the session was destroyed.
+   * What is to be stored for all writers in place of `stored`, and which of them that are: those
+   * whose callers still wait, and whose sessions can be merged. Undefined if there are none.
    */
-  async #write(call, { key, version }, expected, write, { isForced, mergedWith, serializer }) {
-    for (let attempt = 1; !call.isOver; attempt++) {
-      const { body, ttl, lifetime, isMerge } = write
-      const readAt = monotonic()
-      const answer = await this.#records.write(key, expected, body, ttl, {
-        readAt: version.readAt,
-        isOthers: expected !== version,
-        isForced: isForced || attempt === MAX_ATTEMPTS,
-        isFinal: isFinal(this.#state.options),
-        mark: this.#marks.ofWrite(body, lifetime, serializer),
-      })
-      if (answer === false) return undefined
-      if (answer === true || answer.isDone) {
-        const { life = ttl, ended = [] } = answer
-        const copy = { body, readAt, expiresAt: readAt + life, cookie: undefined }
-        const replaced = disposesOnSet(this.#state.options) ? expected.body : undefined
-        return { copy, replaced, ended, isMerge }
+  #groupWrite(writers, stored, isForced) {
+    let last = stored
+    const alive = []
+    for (const writer of writers) {
+      if (writer.error || writer.call.isOver) continue
+      try {
+        writer.write = isForced ? writer.given : this.#mergedWith(last, writer)
+      } catch (err) {
+        writer.error = err
+        continue
       }
-      expected = answer
-      write = mergedWith(answer)
+      const { body, ttl } = writer.write
+      last = { body, expiresAt: monotonic() + ttl }
+      alive.push(writer)
     }
-    throw new Error('its caller waits no longer')
+    return alive.length === 0 ? undefined : { alive, ...alive.at(-1).write }
+  }
+
+  #noteWritten(key, writers, copy, expected) {
+    writers[0].replaced = expected.body
+    for (const { tie, given, write } of writers) {
+      this.#counters.sets++
+      if (write.isMerge) this.#noteMerge(key)
+      this.#state.ties.noteWritten(tie, given.body, copy, isSameBody(given.body, copy.body))
+    }
   }
 
   /** What to write if `stored` is what is stored. */
-  #mergedWith(stored, tie, session, given, serializer) {
+  #mergedWith(stored, { tie, session, given, serializer }) {
     const isRenewed = stored.expiresAt > tie.version.expiresAt + TOLERANCE
     const isSame = isSameBody(stored.body, tie.body) && !isRenewed
-    if (isSame || stored.body.length === 0) return given
+    if (isSame || stored.body === '') return given
     const { options } = this.#state
     const theirs = sessionIn(stored, serializer, options)
     const life = stored.expiresAt - monotonic()

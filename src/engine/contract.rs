@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::error::Result;
 use super::rules::{Condition, Refused, Touch};
-use super::types::{Merged, NewCookie, Rank, Reading, Removed, Stats, Touched, Version};
+use super::types::{Merged, NewCookie, Reading, Removed, SortKey, Stats, Touched, Version};
 use crate::background::Maintenance;
 use crate::session::{Base, Body, BodyRef, BodyView, TemplateHandle};
 use crate::sid::Sid;
@@ -41,6 +41,12 @@ pub trait Engine: Maintenance {
         removed: &mut Vec<Removed>,
         read: &mut dyn FnMut(BodyView<'_>),
     ) -> Result<bool>;
+
+    /// Whether there is a record of `sid` that has not expired. Neither uses nor removes it.
+    ///
+    /// # Errors
+    /// See [`Engine`].
+    fn is_alive(&self, sid: &Sid, now: Millis) -> Result<bool>;
 
     /// Writes the record of `sid`, if `condition` holds, and evicts down to the limits. `times` are
     /// the caller's time and the record's expiry. The condition is checked and the record written
@@ -219,10 +225,11 @@ pub trait Durable {
 
 /// The sids of an engine, listed a few at a time.
 pub trait Listing: Send {
-    /// Appends a few sids to `listed`, each with its rank: the earlier in the order, the larger.
-    /// Returns whether there are more. A session that exists throughout the listing is listed once.
+    /// Appends a few sids to `listed`, each with its sort key, which is larger the earlier in the
+    /// order it is. Returns whether there are more. A session that exists throughout the listing is
+    /// listed once.
     ///
     /// # Errors
     /// See [`Engine`].
-    fn step(&mut self, listed: &mut Vec<(Rank, Sid)>) -> Result<bool>;
+    fn step(&mut self, listed: &mut Vec<(SortKey, Sid)>) -> Result<bool>;
 }

@@ -32,7 +32,7 @@ pub use self::memory::MemoryEngine;
 pub use self::rules::{Condition, Refused, Touch};
 pub use self::shared::SharedEngine;
 pub use self::types::{
-    Counters, Merged, NewCookie, Options, REMOVED_AT_ONCE, Rank, Reading, Removed, Stats, Touched,
-    Version,
+    Counters, Merged, NewCookie, Options, REMOVED_AT_ONCE, Reading, Removed, SortKey, Stats,
+    Touched, Version,
 };
 pub use crate::session::{Base, TemplateHandle};

@@ -10,7 +10,7 @@ use crate::time::Millis;
 
 /// The place of a session in the order: its expiry (0 if the engine orders by use), then the number
 /// of its last use or write.
-pub type Rank = (Millis, u64);
+pub type SortKey = (Millis, u64);
 
 /// How many sessions an operation evicts or prunes itself. It leaves the rest to
 /// [`Maintenance`](crate::background::Maintenance); until that has caught up, the store may exceed

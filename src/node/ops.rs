@@ -26,10 +26,11 @@ type Operation = fn(&Store, &Call) -> Done;
 impl Store {
     /// Gives `target` this store's functions.
     pub(super) fn bind(self: &Rc<Self>, env: Env, target: &Object) -> Result<()> {
-        let functions: [(&str, Operation); 28] = [
+        let functions: [(&str, Operation); 29] = [
             ("get", Store::get),
             ("fetch", Store::fetch),
             ("peek", Store::peek),
+            ("isAlive", Store::is_alive),
             ("version", Store::version),
             ("expires", Store::expires),
             ("set", Store::set),
@@ -97,6 +98,12 @@ impl Store {
             if is_found { call.body(&buffers.body, encoding) } else { Ok(Value::UNDEFINED) };
         buffers.trim();
         value
+    }
+
+    /// `isAlive(sid, now)`: whether there is a session that has not expired. Does nothing to it.
+    fn is_alive(&self, call: &Call) -> Done {
+        let sid = self.sid(call, &mut self.buffers.borrow_mut().sid)?;
+        call.truth(self.engine().is_alive(&sid, whole(call.number(1)?))?)
     }
 
     /// `version()`: the version at which `get`, `fetch` or `peek` last read.

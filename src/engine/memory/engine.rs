@@ -15,7 +15,7 @@ use crate::engine::contract::{Engine, Listing};
 use crate::engine::error::Result;
 use crate::engine::rules::{Condition, Refused, Touch, Write};
 use crate::engine::types::{
-    Merged, NewCookie, Options, REMOVED_AT_ONCE, Rank, Reading, Removed, Stats, Touched, Version,
+    Merged, NewCookie, Options, REMOVED_AT_ONCE, Reading, Removed, SortKey, Stats, Touched, Version,
 };
 use crate::session::{Base, Body, BodyRef, BodyView, TemplateHandle};
 use crate::sid::Sid;
@@ -60,9 +60,9 @@ impl MemoryEngine {
         });
     }
 
-    /// Appends the sids of one shard, with their ranks, to `listed`. Returns whether there are more
-    /// shards.
-    pub(super) fn list_shard(&self, shard: usize, listed: &mut Vec<(Rank, Sid)>) -> bool {
+    /// Appends the sids of one shard, with their sort keys, to `listed`. Returns whether there are
+    /// more shards.
+    pub(super) fn list_shard(&self, shard: usize, listed: &mut Vec<(SortKey, Sid)>) -> bool {
         self.table.lock().list_shard(shard, listed)
     }
 
@@ -102,6 +102,10 @@ impl Engine for MemoryEngine {
         read: &mut dyn FnMut(BodyView<'_>),
     ) -> Result<bool> {
         Ok(self.with_table(|table| table.read(sid, reading, now, removed, read)).is_some())
+    }
+
+    fn is_alive(&self, sid: &Sid, now: Millis) -> Result<bool> {
+        Ok(self.table.lock().is_alive(sid, now))
     }
 
     fn set(
@@ -227,7 +231,7 @@ struct ShardListing {
 }
 
 impl Listing for ShardListing {
-    fn step(&mut self, listed: &mut Vec<(Rank, Sid)>) -> Result<bool> {
+    fn step(&mut self, listed: &mut Vec<(SortKey, Sid)>) -> Result<bool> {
         let Some(engine) = self.engine.upgrade() else {
             return Ok(false);
         };

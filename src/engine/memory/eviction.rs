@@ -18,12 +18,12 @@ use crate::sid::Sid;
 /// shard's least recently used record. Numbers only grow, so an entry may be too low but never too
 /// high, and is corrected when it comes up.
 #[derive(Default)]
-pub(super) struct Tails {
+pub(super) struct EvictionQueue {
     oldest: BinaryHeap<Reverse<(u64, usize)>>,
     tracked: Vec<bool>,
 }
 
-impl Tails {
+impl EvictionQueue {
     /// Notes that `shard` got a record with the use number `last_use`.
     pub(super) fn track(&mut self, shard: usize, last_use: u64) {
         self.tracked.resize(SHARDS, false);

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use super::shards::SHARDS;
 use super::table::Table;
-use crate::engine::types::{Rank, Removed};
+use crate::engine::types::{Removed, SortKey};
 use crate::session::Body;
 use crate::session::record::Record;
 use crate::sid::Sid;
@@ -16,9 +16,9 @@ impl Table {
         self.by_recency().into_iter().map(|(sid, _)| sid.clone()).collect()
     }
 
-    /// Appends the sids of one shard, expired ones included, with their ranks. Returns whether
+    /// Appends the sids of one shard, expired ones included, with their sort keys. Returns whether
     /// there are more shards.
-    pub(super) fn list_shard(&self, index: usize, listed: &mut Vec<(Rank, Sid)>) -> bool {
+    pub(super) fn list_shard(&self, index: usize, listed: &mut Vec<(SortKey, Sid)>) -> bool {
         if let Some(shard) = self.shards.get(index).and_then(Option::as_deref) {
             let records = shard.records().iter();
             listed.extend(records.map(|(sid, record)| ((0, record.last_use), sid.clone())));

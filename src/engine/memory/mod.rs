@@ -2,9 +2,10 @@
 //!
 //! `engine` implements the contract: a lock around a `table`, which has the operations. The table
 //! spreads its records over `shards`; a `shard` has a map of records and a queue of expiry entries.
-//! `merging` has its merges, `listing` and `steps` its operations on many records. `eviction` finds
-//! what to evict next, `expiry` what has expired; `clearing` holds what was cleared, `tombstones`
-//! the destroyed sids. Only `engine` has a lock, and nothing here has a clock or a thread.
+//! `merging` has the table's merges, `removal` how records leave it, `listing` and `steps` work on
+//! many of them. `eviction` finds what to evict next, `expiry` what has expired; `clearing` holds
+//! what was cleared, `tombstones` the destroyed sids. Only `engine` has a lock, and nothing here has
+//! a clock or a thread.
 
 mod clearing;
 mod engine;
@@ -14,6 +15,7 @@ mod listing;
 mod merging;
 #[cfg(test)]
 mod model_tests;
+mod removal;
 mod shard;
 mod shards;
 mod steps;

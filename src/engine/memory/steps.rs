@@ -2,7 +2,7 @@
 //! cleared.
 
 use super::clearing::Cleared;
-use super::eviction::Tails;
+use super::eviction::EvictionQueue;
 use super::expiry::{Prune, Step};
 use super::shard::Shard;
 use super::shards::empty_shards;
@@ -18,15 +18,15 @@ impl Table {
     /// records are left to [`Self::step`].
     pub(super) fn clear(&mut self, now: Millis) -> Option<Cleared> {
         let version = self.next_use();
-        self.destroyed.clear(version);
+        self.tombstones.clear(version);
         if self.options.destroyed_is_final {
             let records = self.shards.iter().flatten().flat_map(|shard| shard.records());
             for (sid, _) in records.take(FINAL_AT_ONCE) {
-                self.destroyed.add(sid.hash(), version, now);
+                self.tombstones.add(sid.hash(), version, now);
             }
         }
         self.prune = None;
-        self.tails = Tails::default();
+        self.eviction_queue = EvictionQueue::default();
         self.bytes = 0;
         let shards = std::mem::replace(&mut self.shards, empty_shards());
         let cleared = Cleared::new(shards, self.templates.take(), std::mem::take(&mut self.len));

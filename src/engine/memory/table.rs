@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 
 use super::clearing::Cleared;
-use super::eviction::Tails;
+use super::eviction::EvictionQueue;
 use super::expiry::Prune;
 use super::shard::Shard;
 use super::shards::{SHARDS, Shards, empty_shards, shard_of};
@@ -18,7 +18,7 @@ use super::tombstones::Tombstones;
 use crate::allocation::allocated;
 use crate::engine::rules::{Alive, Refused, Touch, Write};
 use crate::engine::types::{
-    Counters, NewCookie, Options, REMOVED_AT_ONCE, Reading, Removed, Stats, Touched, Version,
+    Counters, NewCookie, Options, Reading, Removed, Stats, Touched, Version,
 };
 use crate::session::cookie::Templates;
 use crate::session::record::{NewBody, Record};
@@ -32,9 +32,6 @@ use crate::time::Millis;
 const OVERHEAD: usize =
     allocated(size_of::<Sid>() + size_of::<Record>() + 2 * size_of::<usize>()) + 26 + 24;
 
-/// How many entries of a prune under way a write looks at before it evicts what has not expired.
-const ENTRIES_BEFORE_EVICTION: usize = 64;
-
 /// See the module's description.
 pub(super) struct Table {
     pub(super) shards: Shards,
@@ -46,8 +43,8 @@ pub(super) struct Table {
     pub(super) counters: Counters,
     pub(super) options: Options,
     pub(super) templates: Templates,
-    pub(super) tails: Tails,
-    pub(super) destroyed: Tombstones,
+    pub(super) eviction_queue: EvictionQueue,
+    pub(super) tombstones: Tombstones,
     pub(super) prune: Option<Prune>,
     /// What was cleared and has not been freed or handed out.
     pub(super) cleared: VecDeque<Cleared>,
@@ -78,8 +75,8 @@ impl Table {
             counters: Counters::default(),
             options,
             templates: Templates::default(),
-            tails: Tails::default(),
-            destroyed: Tombstones::new(options.max_bytes, options.destroyed_is_final),
+            eviction_queue: EvictionQueue::default(),
+            tombstones: Tombstones::new(options.max_bytes, options.destroyed_is_final),
             prune: None,
             cleared: VecDeque::new(),
             pruned: VecDeque::new(),
@@ -127,6 +124,13 @@ impl Table {
         value
     }
 
+    /// Whether there is a record of `sid` that has not expired.
+    pub(super) fn is_alive(&self, sid: &Sid, now: Millis) -> bool {
+        let shard = self.shards[sid.hash().shard(SHARDS)].as_deref();
+        let record = shard.and_then(|shard| shard.records().peek(sid));
+        record.is_some_and(|record| !record.is_expired(now))
+    }
+
     /// Writes the record of `sid` and makes it the most recently used, then evicts the least
     /// recently used ones while there is too much. Returns the record's version.
     pub(super) fn set(
@@ -156,7 +160,7 @@ impl Table {
         if size > self.options.max_bytes || !body.fits() {
             return Err(Refused::TooLarge);
         }
-        self.destroyed.forget_old(now);
+        self.tombstones.forget_old(now);
         let version = self.next_use();
         let index = sid.hash().shard(SHARDS);
         let is_ordered = self.options.is_limited();
@@ -165,7 +169,7 @@ impl Table {
         let stored = found.as_deref().filter(|record| !record.is_expired(now));
         let alive =
             |record: &Record| Alive { version: record.version(), expires: record.expires() };
-        let history = || Ok(self.destroyed.history_of(sid.hash()));
+        let history = || Ok(self.tombstones.history_of(sid.hash()));
         let shortens_cookie =
             || Ok(stored.is_some_and(|record| record.has_later_cookie_than(&body)));
         let Ok(checked): Result<_, Infallible> =
@@ -176,9 +180,9 @@ impl Table {
             removed.push(Removed { sid, body: Body::new(given), last_use: 0 });
             return Ok(version);
         }
-        if size.saturating_add(self.destroyed.bytes()) > self.options.max_bytes {
+        if size.saturating_add(self.tombstones.bytes()) > self.options.max_bytes {
             // A single session may take the whole budget.
-            self.destroyed.forget_all();
+            self.tombstones.forget_all();
         }
         if let Some(template) = body.template() {
             self.templates.hold(template);
@@ -188,7 +192,7 @@ impl Table {
             self.len += 1;
             self.bytes += size;
             if is_ordered {
-                self.tails.track(index, version);
+                self.eviction_queue.track(index, version);
             }
             self.trim(removed);
             return Ok(version);
@@ -253,7 +257,7 @@ impl Table {
         let old = record.template();
         let is_done = match (cookie, cut) {
             (NewCookie::Text(text), _) => {
-                let taken = cost(sid, 0).saturating_add(self.destroyed.bytes());
+                let taken = cost(sid, 0).saturating_add(self.tombstones.bytes());
                 let room = self.options.max_bytes.saturating_sub(taken);
                 record.set_cookie_text(text, expires, room)
             }
@@ -288,17 +292,10 @@ impl Table {
     /// Removes the record of `sid`, expired or not, and remembers that it was destroyed.
     pub(super) fn destroy(&mut self, sid: &Sid, now: Millis, removed: &mut Vec<Removed>) -> bool {
         let version = self.next_use();
-        self.destroyed.add(sid.hash(), version, now);
+        self.tombstones.add(sid.hash(), version, now);
         let is_found = self.remove(sid, removed);
         self.trim(removed);
         is_found
-    }
-
-    /// Removes the record of `sid` as if it had never been there. The result should be dropped
-    /// outside the lock.
-    pub(super) fn discard(&mut self, sid: &Sid) -> Option<Removed> {
-        let (sid, record) = shard_of(&mut self.shards, sid)?.remove(sid)?;
-        Some(self.take_out(sid, record))
     }
 
     /// How many records there are, expired ones that nothing has removed yet included.
@@ -316,7 +313,7 @@ impl Table {
 
     /// What the records, the tombstones and the templates take.
     fn taken(&self) -> usize {
-        self.bytes + self.destroyed.bytes() + self.templates.bytes()
+        self.bytes + self.tombstones.bytes() + self.templates.bytes()
     }
 
     /// Keeps a prune that is under way from removing what is alive at `now`.
@@ -338,69 +335,6 @@ impl Table {
         }
     }
 
-    pub(super) fn expire(&mut self, sid: &Sid, removed: &mut Vec<Removed>) {
-        self.counters.expirations += u64::from(self.remove(sid, removed));
-    }
-
-    pub(super) fn remove(&mut self, sid: &Sid, removed: &mut Vec<Removed>) -> bool {
-        let found = self.discard(sid);
-        let is_found = found.is_some();
-        removed.extend(found);
-        is_found
-    }
-
-    /// Subtracts a record that left its shard from the sums.
-    pub(super) fn take_out(&mut self, sid: Sid, record: Record) -> Removed {
-        self.len -= 1;
-        self.bytes -= cost(&sid, record.allocated());
-        let last_use = record.last_use;
-        let template = record.template();
-        let body = if self.options.keep_removed {
-            record.body(&self.templates, 0).to_body()
-        } else {
-            record.into_garbage()
-        };
-        if let Some(template) = template {
-            self.templates.release(template);
-        }
-        Removed { sid, body, last_use }
-    }
-
-    /// Evicts while the store is over its limits: first what a prune under way finds quickly, then
-    /// the least recently used. If there is very much, the rest is left to [`Self::step`].
-    pub(super) fn trim(&mut self, removed: &mut Vec<Removed>) {
-        if self.is_over() {
-            self.prune_step(ENTRIES_BEFORE_EVICTION);
-            self.evict(REMOVED_AT_ONCE, removed);
-        }
-    }
-
-    /// Evicts up to `budget` of the least recently used records while the store is over its limits.
-    pub(super) fn evict(&mut self, budget: usize, removed: &mut Vec<Removed>) {
-        for _ in 0..budget {
-            if !self.is_over() {
-                return;
-            }
-            let Some((sid, record)) = self.tails.evict(&mut self.shards) else {
-                return;
-            };
-            if self.len > self.options.max {
-                self.counters.evictions_by_count += 1;
-            } else {
-                self.counters.evictions_by_bytes += 1;
-            }
-            let evicted = self.take_out(sid, record);
-            removed.push(evicted);
-        }
-    }
-
-    pub(super) fn is_over(&self) -> bool {
-        // The last record may take the whole budget, and its template does not count.
-        let templates = if self.len > 1 { self.templates.bytes() } else { 0 };
-        let taken = self.bytes + self.destroyed.bytes() + templates;
-        self.len > self.options.max || taken > self.options.max_bytes
-    }
-
     pub(super) fn next_use(&mut self) -> u64 {
         self.uses += 1;
         self.uses
@@ -408,7 +342,7 @@ impl Table {
 }
 
 /// What a record takes whose body allocates `allocated` bytes.
-fn cost(sid: &Sid, allocated: usize) -> usize {
+pub(super) fn cost(sid: &Sid, allocated: usize) -> usize {
     OVERHEAD + sid.allocated() + allocated
 }
 

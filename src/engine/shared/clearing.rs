@@ -23,7 +23,7 @@ impl Writing<'_> {
             self.remember_all(Tombstone { version, at: now })?;
         } else {
             // Whatever was destroyed before is among them.
-            self.databases.destroyed.clear(&mut self.transaction)?;
+            self.databases.tombstones.clear(&mut self.transaction)?;
             self.databases.tombstone_order.clear(&mut self.transaction)?;
             self.state.tombstone_bytes = 0;
         }

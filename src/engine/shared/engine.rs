@@ -131,11 +131,16 @@ impl SharedEngine {
 
     /// Whether to skip a touch, decided without waiting for writers.
     fn is_too_soon(&self, key: &[u8], now: Millis, expires: Millis) -> error::Result<bool> {
+        let alive_until = self.alive_until(key, now)?;
+        Ok(alive_until.is_some_and(|stored| self.options.is_too_soon(stored, expires)))
+    }
+
+    /// When a session expires; `None` if there is none, or if it has expired.
+    fn alive_until(&self, key: &[u8], now: Millis) -> error::Result<Option<Millis>> {
         self.reading(|snapshot| {
             let head = snapshot.sessions.heads.get(snapshot.transaction, key)?;
-            let alive = head.and_then(|head| Head::read(key, head));
-            let alive = alive.filter(|head| !has_expired(head.due.expires, now));
-            Ok(alive.is_some_and(|head| self.options.is_too_soon(head.due.expires, expires)))
+            let head = head.and_then(|head| Head::read(key, head));
+            Ok(head.map(|head| head.due.expires).filter(|expires| !has_expired(*expires, now)))
         })
     }
 
@@ -206,6 +211,13 @@ impl Engine for SharedEngine {
             counters.misses += u64::from(!is_found);
         }
         Ok(is_found)
+    }
+
+    fn is_alive(&self, sid: &Sid, now: Millis) -> Result<bool> {
+        match layout::key_of(sid) {
+            Some(key) => Ok(self.alive_until(key, now)?.is_some()),
+            None => Ok(false),
+        }
     }
 
     fn set(

@@ -10,8 +10,8 @@ use crate::time::Millis;
 /// if the disk is full and a transaction has to use freed pages.
 pub(super) const STEP_FOR_PAGES: usize = 8;
 
-/// What there is too much of.
-enum Excess {
+/// A limit that is exceeded.
+enum Limit {
     Sessions,
     Bytes,
     Pages,
@@ -59,10 +59,10 @@ impl Writing<'_> {
     pub(super) fn evict(&mut self, kept: &[u8]) -> Lmdb<()> {
         let mut for_pages = 0;
         for _ in 0..self.step {
-            let Some(excess) = self.excess()? else {
+            let Some(exceeded) = self.exceeded()? else {
                 return Ok(());
             };
-            if matches!(excess, Excess::Pages) {
+            if matches!(exceeded, Limit::Pages) {
                 for_pages += 1;
                 if for_pages > STEP_FOR_PAGES {
                     return Ok(());
@@ -72,13 +72,13 @@ impl Writing<'_> {
                 }
             }
             let is_found = self.evict_first(kept)?;
-            match excess {
+            match exceeded {
                 _ if !is_found => return self.forget_for_room(),
-                Excess::Sessions => self.counters.evictions_by_count += 1,
-                Excess::Bytes | Excess::Pages => self.counters.evictions_by_bytes += 1,
+                Limit::Sessions => self.counters.evictions_by_count += 1,
+                Limit::Bytes | Limit::Pages => self.counters.evictions_by_bytes += 1,
             }
         }
-        self.is_over = matches!(self.excess()?, Some(Excess::Sessions | Excess::Bytes));
+        self.is_over = matches!(self.exceeded()?, Some(Limit::Sessions | Limit::Bytes));
         Ok(())
     }
 
@@ -93,18 +93,18 @@ impl Writing<'_> {
         Ok(())
     }
 
-    fn excess(&self) -> Lmdb<Option<Excess>> {
+    fn exceeded(&self) -> Lmdb<Option<Limit>> {
         if self.sessions.heads.len(&self.transaction)? > self.limits.max as u64 {
-            return Ok(Some(Excess::Sessions));
+            return Ok(Some(Limit::Sessions));
         }
         if self.taken() > self.limits.max_bytes as u64 {
-            return Ok(Some(Excess::Bytes));
+            return Ok(Some(Limit::Bytes));
         }
         if !self.is_file_used_up {
             return Ok(None);
         }
         let pages = self.databases.pages(&self.transaction)?;
-        Ok((pages > self.limits.max_pages).then_some(Excess::Pages))
+        Ok((pages > self.limits.max_pages).then_some(Limit::Pages))
     }
 
     fn taken(&self) -> u64 {

@@ -8,7 +8,7 @@ use super::handle::SharedEngine;
 use super::layout::Head;
 use crate::engine::contract::Listing;
 use crate::engine::error::Result;
-use crate::engine::types::Rank;
+use crate::engine::types::SortKey;
 use crate::sid::Sid;
 
 /// How many sids are listed in a step: as long as other work of the background thread may wait.
@@ -29,7 +29,7 @@ impl SidListing {
 }
 
 impl Listing for SidListing {
-    fn step(&mut self, listed: &mut Vec<(Rank, Sid)>) -> Result<bool> {
+    fn step(&mut self, listed: &mut Vec<(SortKey, Sid)>) -> Result<bool> {
         let Some(engine) = self.engine.upgrade() else {
             return Ok(false);
         };
@@ -42,8 +42,9 @@ impl Listing for SidListing {
             let (mut last, mut count) = (None, 0);
             for entry in snapshot.sessions.heads.range(snapshot.transaction, &range)?.take(STEP) {
                 let (key, head) = entry?;
-                let rank = Head::read(key, head).map(|head| (head.due.expires, head.due.sequence));
-                listed.extend(rank.map(|rank| (rank, Sid::new(key, &engine.hasher))));
+                let sort_key =
+                    Head::read(key, head).map(|head| (head.due.expires, head.due.sequence));
+                listed.extend(sort_key.map(|sort_key| (sort_key, Sid::new(key, &engine.hasher))));
                 last = Some(key);
                 count += 1;
             }

@@ -255,7 +255,7 @@ fn create_databases(env: &Environment, transaction: &mut RwTxn<'_>) -> Lmdb<Data
     };
     Ok(Databases {
         sessions: [even, odd],
-        destroyed: create("destroyed")?,
+        tombstones: create("destroyed")?,
         tombstone_order: create("deaths")?,
         state: create("state")?,
     })

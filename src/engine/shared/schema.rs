@@ -18,7 +18,7 @@ pub(super) struct Databases {
     /// Those of even and of odd generations: one has the sessions, the other is empty or being
     /// swept.
     pub(super) sessions: [Sessions; 2],
-    pub(super) destroyed: Entries,
+    pub(super) tombstones: Entries,
     pub(super) tombstone_order: Entries,
     pub(super) state: Entries,
 }
@@ -100,10 +100,10 @@ impl Databases {
 
     /// How many pages the databases use.
     pub(super) fn pages(&self, transaction: &RoTxn<'_>) -> Lmdb<usize> {
-        let Self { sessions, destroyed, tombstone_order, state } = self;
+        let Self { sessions, tombstones, tombstone_order, state } = self;
         let sessions = sessions.iter().flat_map(Sessions::all);
         let mut pages = 0;
-        for database in sessions.chain([*destroyed, *tombstone_order, *state]) {
+        for database in sessions.chain([*tombstones, *tombstone_order, *state]) {
             let stat = database.stat(transaction)?;
             pages += stat.branch_pages + stat.leaf_pages + stat.overflow_pages;
         }

@@ -10,7 +10,7 @@ use crate::time::Millis;
 impl Writing<'_> {
     /// What is known of the destruction of a sid.
     pub(super) fn history_of(&self, key: &[u8]) -> Lmdb<History> {
-        let tombstone = self.databases.destroyed.get(&self.transaction, key)?;
+        let tombstone = self.databases.tombstones.get(&self.transaction, key)?;
         Ok(History {
             tombstone: tombstone.and_then(layout::read_tombstone),
             cleared: self.state.cleared,
@@ -36,14 +36,15 @@ impl Writing<'_> {
     }
 
     pub(super) fn remember(&mut self, key: &[u8], tombstone: Tombstone) -> Lmdb<()> {
-        let Databases { destroyed, tombstone_order, .. } = self.databases;
-        if let Some(old) = destroyed.get(&self.transaction, key)?.and_then(layout::read_tombstone) {
+        let Databases { tombstones, tombstone_order, .. } = self.databases;
+        if let Some(old) = tombstones.get(&self.transaction, key)?.and_then(layout::read_tombstone)
+        {
             layout::tombstone_key(old.version, key, &mut self.buffers.key);
             tombstone_order.delete(&mut self.transaction, &self.buffers.key)?;
         } else {
             self.state.tombstone_bytes += self.limits.page.tombstone_cost(key.len()) as u64;
         }
-        destroyed.put(&mut self.transaction, key, &layout::tombstone_value(tombstone))?;
+        tombstones.put(&mut self.transaction, key, &layout::tombstone_value(tombstone))?;
         layout::tombstone_key(tombstone.version, key, &mut self.buffers.key);
         tombstone_order.put(&mut self.transaction, &self.buffers.key, &[])
     }
@@ -56,12 +57,12 @@ impl Writing<'_> {
     /// Forgets some of the tombstones that are too old to matter.
     pub(super) fn forget_old(&mut self, now: Millis) -> Lmdb<()> {
         for _ in 0..STEP {
-            let Databases { destroyed, tombstone_order, .. } = self.databases;
+            let Databases { tombstones, tombstone_order, .. } = self.databases;
             let Some((key, _)) = tombstone_order.first(&self.transaction)? else {
                 return Ok(());
             };
             let tombstone = match layout::read_tombstone_key(key) {
-                Some((_, sid)) if !sid.is_empty() => destroyed.get(&self.transaction, sid)?,
+                Some((_, sid)) if !sid.is_empty() => tombstones.get(&self.transaction, sid)?,
                 _ => None,
             };
             if tombstone
@@ -77,7 +78,7 @@ impl Writing<'_> {
 
     /// Returns whether there was one to forget.
     pub(super) fn forget_first(&mut self) -> Lmdb<bool> {
-        let Databases { destroyed, tombstone_order, .. } = self.databases;
+        let Databases { tombstones, tombstone_order, .. } = self.databases;
         let Some((key, _)) = tombstone_order.first(&self.transaction)? else {
             return Ok(false);
         };
@@ -88,7 +89,7 @@ impl Writing<'_> {
         else {
             return Ok(true);
         };
-        destroyed.delete(&mut self.transaction, sid)?;
+        tombstones.delete(&mut self.transaction, sid)?;
         let cost = self.limits.page.tombstone_cost(sid.len()) as u64;
         self.state.tombstone_bytes = self.state.tombstone_bytes.saturating_sub(cost);
         self.state.forgotten = self.state.forgotten.max(version);

@@ -146,6 +146,23 @@ fn peek_leaves_the_order_as_it_is() {
 }
 
 #[test]
+fn is_alive_neither_uses_nor_removes() {
+    for_each_engine(Options { max: 100, stale: true, ..KEEP }, |engine| {
+        fill(&**engine, 0..4, START + 1000);
+        let before = engine.ids().unwrap();
+        let last = before.last().unwrap();
+        assert!(engine.is_alive(last, START + 1000).unwrap());
+        assert!(!engine.is_alive(last, START + 1001).unwrap());
+        assert!(!engine.is_alive(&engine.sid(b"missing"), START).unwrap());
+        assert!(!engine.is_alive(&engine.sid(&[0; 1000]), START).unwrap());
+        assert_eq!(engine.ids().unwrap(), before);
+        assert!(read(&**engine, last, START + 1001).is_some(), "it is given once more");
+        let stats = engine.stats().unwrap().counters;
+        assert_eq!((stats.hits, stats.misses, stats.expirations), (1, 0, 1));
+    });
+}
+
+#[test]
 fn a_set_hands_out_the_body_in_place_of_which_it_wrote() {
     for_each_engine(KEEP, |engine| {
         fill(&**engine, 0..1, NEVER);

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use super::sessions::{Session, body_ref, with_cookie};
 use crate::engine::tombstones::{REMEMBERED, SHARE};
 use crate::engine::{
-    Base, Condition, Counters, Options, Rank, Reading, Refused, Touch, Touched, Version,
+    Base, Condition, Counters, Options, Reading, Refused, SortKey, Touch, Touched, Version,
 };
 use crate::session::{Body, merge};
 use crate::time::Millis;
@@ -142,11 +142,11 @@ impl Model {
         self.entries.iter().position(|entry| entry.sid == sid)
     }
 
-    fn alive(&self, sid: u32) -> Option<&Entry> {
+    pub(in crate::engine) fn alive(&self, sid: u32) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.sid == sid && self.now <= entry.expires)
     }
 
-    fn rank(&self, entry: &Entry) -> Rank {
+    fn sort_key(&self, entry: &Entry) -> SortKey {
         match self.ways.order {
             Order::Use => (0, entry.used),
             Order::Expiry => (entry.expires, entry.written),
@@ -156,7 +156,7 @@ impl Model {
     /// The entries, the one that would be evicted last first.
     fn in_order(&self) -> Vec<&Entry> {
         let mut entries: Vec<&Entry> = self.entries.iter().collect();
-        entries.sort_by_key(|entry| std::cmp::Reverse(self.rank(entry)));
+        entries.sort_by_key(|entry| std::cmp::Reverse(self.sort_key(entry)));
         entries
     }
 
@@ -501,7 +501,7 @@ impl Model {
                 return;
             }
             let others = self.entries.iter().filter(|entry| Some(entry.sid) != kept);
-            let Some(last) = others.min_by_key(|entry| self.rank(entry)) else {
+            let Some(last) = others.min_by_key(|entry| self.sort_key(entry)) else {
                 while self.bytes() > self.options.max_bytes && self.forget_first() {}
                 return;
             };

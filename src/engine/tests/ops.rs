@@ -15,6 +15,7 @@ pub(super) const REQUESTS: usize = 6;
 #[derive(Clone, Debug)]
 pub(in crate::engine) enum Op {
     Read(u32, Reading),
+    IsAlive(u32),
     Set(u32, Millis, Shape),
     /// With a cookie that is so much longer than the shortest. Says whether it is a renewal.
     Touch(u32, Millis, usize, bool),
@@ -95,6 +96,7 @@ fn ending() -> impl Strategy<Value = Ending> {
 pub(in crate::engine) fn op(sids: Range<u32>) -> impl Strategy<Value = Op> {
     prop_oneof![
         15 => (sids.clone(), reading()).prop_map(|(sid, reading)| Op::Read(sid, reading)),
+        4 => sids.clone().prop_map(Op::IsAlive),
         20 => (sids.clone(), lifetime(), shape())
             .prop_map(|(sid, life, shape)| Op::Set(sid, life, shape)),
         14 => (sids.clone(), lifetime(), padding(), any::<bool>())

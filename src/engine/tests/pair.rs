@@ -9,8 +9,8 @@ use super::model::{Cookie, Model, Sizes, Ways, cookie_of};
 use super::ops::{Ending, Op, REQUESTS, Shape, growing, op, shrinking};
 use super::sessions::{START, Session, body_ref, new_body, ops_of, read, text, timed, with_cookie};
 use crate::engine::{
-    Base, Condition, Counters, Engine, Listing, NewCookie, Options, REMOVED_AT_ONCE, Rank, Reading,
-    Refused, Removed, Result, Touch, Touched, Version,
+    Base, Condition, Counters, Engine, Listing, NewCookie, Options, REMOVED_AT_ONCE, Reading,
+    Refused, Removed, Result, SortKey, Touch, Touched, Version,
 };
 use crate::session::{BodyRef, BodyView};
 use crate::sid::Sid;
@@ -92,7 +92,7 @@ struct Request {
 /// A listing under way.
 struct Walk {
     listing: Box<dyn Listing>,
-    listed: Vec<(Rank, Sid)>,
+    listed: Vec<(SortKey, Sid)>,
     /// The sids that have been there from its beginning on.
     always: HashSet<u32>,
 }
@@ -167,6 +167,10 @@ impl<S: Subject> Pair<S> {
         let expected = &mut Vec::new();
         match *op {
             Op::Read(number, reading) => self.read(number, reading, removed, expected),
+            Op::IsAlive(number) => {
+                let is_alive = self.engine().is_alive(&self.subject.sid(number), now).unwrap();
+                assert_eq!(is_alive, self.model.alive(number).is_some());
+            }
             Op::Set(number, life, shape) => {
                 let (sid, body) = (self.subject.sid(number), self.next_body(shape));
                 let expires = now.saturating_add(life);

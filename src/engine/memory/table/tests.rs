@@ -1,6 +1,8 @@
 use std::cmp::Reverse;
 
 use super::*;
+use crate::engine::REMOVED_AT_ONCE;
+use crate::engine::memory::removal::ENTRIES_BEFORE_EVICTION;
 use crate::engine::memory::steps::CLEARED_AT_ONCE;
 use crate::engine::rules::Condition;
 use crate::session::Encoding;
@@ -36,8 +38,8 @@ fn unlimited() -> Table {
 }
 
 impl Table {
-    pub(in crate::engine::memory) fn destroyed_bytes(&self) -> usize {
-        self.destroyed.bytes()
+    pub(in crate::engine::memory) fn tombstone_bytes(&self) -> usize {
+        self.tombstones.bytes()
     }
 
     pub(in crate::engine::memory) fn cost_of(&self, sid: &Sid) -> Option<usize> {
@@ -54,7 +56,7 @@ impl Table {
             shard.validate();
             len += shard.records().len();
             if self.options.is_limited() {
-                self.tails.validate(index, shard);
+                self.eviction_queue.validate(index, shard);
             }
             let costs = shard.records().iter().map(|(sid, record)| cost(sid, record.allocated()));
             bytes += costs.sum::<usize>();
@@ -612,7 +614,7 @@ fn bytes_are_those_of_what_is_held() {
     table.fill(&sid(2), 100).unwrap();
     assert_eq!(table.stats().bytes, cost_of(5000) + cost_of(100));
     assert!(table.destroy(&one, 0, &mut Vec::new()));
-    let remembered = table.destroyed_bytes();
+    let remembered = table.tombstone_bytes();
     assert!(remembered > 0);
     assert_eq!(table.stats().bytes, remembered + cost_of(100));
     assert_eq!(table.lengthen(&sid(2), 51).0, Touched::Renewed);
@@ -655,18 +657,18 @@ fn what_was_destroyed_is_forgotten_for_a_session_that_needs_its_room_and_not_bef
         }
         table
     };
-    let remembered = destroying().destroyed_bytes();
+    let remembered = destroying().tombstone_bytes();
     assert!(remembered > 0);
     let mut table = destroying();
     assert_eq!(table.fill(&sid(100), 80_000), Ok(vec![]));
-    assert_eq!((table.destroyed_bytes(), table.ids()), (0, vec![sid(100)]));
+    assert_eq!((table.tombstone_bytes(), table.ids()), (0, vec![sid(100)]));
 
     let mut exact = budgeted(max_bytes + remembered);
     for number in 0..20 {
         exact.destroy(&sid(number), 0, &mut Vec::new());
     }
     assert_eq!(exact.fill(&sid(100), 80_000), Ok(vec![]));
-    assert_eq!(exact.destroyed_bytes(), remembered, "there is just enough room for both");
+    assert_eq!(exact.tombstone_bytes(), remembered, "there is just enough room for both");
 }
 
 #[test]
@@ -736,7 +738,7 @@ fn an_empty_body_takes_nothing() {
             table.validate();
         }
         assert!(table.destroy(&sid(1), 0, removed));
-        assert_eq!(table.stats().bytes, table.destroyed_bytes());
+        assert_eq!(table.stats().bytes, table.tombstone_bytes());
     }
 }
 

@@ -140,13 +140,13 @@ impl SharedEngine {
             for entry in databases.tombstone_order.iter(transaction)? {
                 let (version, sid) = layout::read_tombstone_key(entry?.0).unwrap();
                 let tombstone =
-                    databases.destroyed.get(transaction, sid)?.and_then(layout::read_tombstone);
+                    databases.tombstones.get(transaction, sid)?.and_then(layout::read_tombstone);
                 assert_eq!(tombstone.unwrap().version, version);
                 tombstone_bytes += page.tombstone_cost(sid.len()) as u64;
             }
             assert_eq!(
                 databases.tombstone_order.len(transaction)?,
-                databases.destroyed.len(transaction)?
+                databases.tombstones.len(transaction)?
             );
             let state = snapshot.state;
             assert_eq!((state.bytes, state.tombstone_bytes), (bytes, tombstone_bytes));

@@ -1,0 +1,84 @@
+//! How records leave a table: destroyed, expired, discarded or evicted.
+//!
+//! Here the table's sums are updated. What left is handed to the caller.
+
+use super::shards::shard_of;
+use super::table::{Table, cost};
+use crate::engine::types::{REMOVED_AT_ONCE, Removed};
+use crate::session::record::Record;
+use crate::sid::Sid;
+
+/// How many entries of a prune under way a write looks at before it evicts what has not expired.
+pub(super) const ENTRIES_BEFORE_EVICTION: usize = 64;
+
+impl Table {
+    /// Removes the record of `sid` as if it had never been there. The result should be dropped
+    /// outside the lock.
+    pub(super) fn discard(&mut self, sid: &Sid) -> Option<Removed> {
+        let (sid, record) = shard_of(&mut self.shards, sid)?.remove(sid)?;
+        Some(self.take_out(sid, record))
+    }
+
+    pub(super) fn expire(&mut self, sid: &Sid, removed: &mut Vec<Removed>) {
+        self.counters.expirations += u64::from(self.remove(sid, removed));
+    }
+
+    pub(super) fn remove(&mut self, sid: &Sid, removed: &mut Vec<Removed>) -> bool {
+        let found = self.discard(sid);
+        let is_found = found.is_some();
+        removed.extend(found);
+        is_found
+    }
+
+    /// Subtracts a record that left its shard from the sums.
+    pub(super) fn take_out(&mut self, sid: Sid, record: Record) -> Removed {
+        self.len -= 1;
+        self.bytes -= cost(&sid, record.allocated());
+        let last_use = record.last_use;
+        let template = record.template();
+        let body = if self.options.keep_removed {
+            record.body(&self.templates, 0).to_body()
+        } else {
+            record.into_garbage()
+        };
+        if let Some(template) = template {
+            self.templates.release(template);
+        }
+        Removed { sid, body, last_use }
+    }
+
+    /// Evicts while the store is over its limits: first what a prune under way finds quickly, then
+    /// the least recently used. If there is very much, the rest is left to [`Self::step`].
+    pub(super) fn trim(&mut self, removed: &mut Vec<Removed>) {
+        if self.is_over() {
+            self.prune_step(ENTRIES_BEFORE_EVICTION);
+            self.evict(REMOVED_AT_ONCE, removed);
+        }
+    }
+
+    /// Evicts up to `budget` of the least recently used records while the store is over its limits.
+    pub(super) fn evict(&mut self, budget: usize, removed: &mut Vec<Removed>) {
+        for _ in 0..budget {
+            if !self.is_over() {
+                return;
+            }
+            let Some((sid, record)) = self.eviction_queue.evict(&mut self.shards) else {
+                return;
+            };
+            if self.len > self.options.max {
+                self.counters.evictions_by_count += 1;
+            } else {
+                self.counters.evictions_by_bytes += 1;
+            }
+            let evicted = self.take_out(sid, record);
+            removed.push(evicted);
+        }
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        // The last record may take the whole budget, and its template does not count.
+        let templates = if self.len > 1 { self.templates.bytes() } else { 0 };
+        let taken = self.bytes + self.tombstones.bytes() + templates;
+        self.len > self.options.max || taken > self.options.max_bytes
+    }
+}
