@@ -101,6 +101,32 @@ onEachServer((test, { binary }) => {
     }
   })
 
+  test.serial('in a cluster with a prefix in a hash tag the limit holds at any time', async (t) => {
+    const cluster = await start(t, binary)
+    const options = { maxPerUser: 2, prefix: '{sess}:' }
+    const stores = await Promise.all([1, 2, 3].map(() => open(t, cluster, options)))
+    const owner = await cluster.ownerOf('{sess}:')
+    let isOver = false
+    const watch = async () => {
+      let most = 0
+      while (!isOver) {
+        const keys = await owner.command('KEYS', '{sess}:*')
+        const count = keys.filter((key) => /^\{sess\}:sid-\d+-\d+$/.test(key)).length
+        most = Math.max(most, count)
+      }
+      return most
+    }
+    const watched = watch()
+    for (let n = 0; n < 50; n++) {
+      await Promise.all(stores.map((store, i) => store.set(`sid-${n}-${i}`, adas(n))))
+    }
+    isOver = true
+    t.is(await watched, 2)
+    t.is((await stores[0].sessionsOf('ada')).length, 2)
+    t.is(await stores[1].length(), 2)
+    t.is(await stores[1].destroyUser('ada'), 2)
+  })
+
   test.serial('in a cluster the lifetime holds', async (t) => {
     const cluster = await start(t, binary)
     const store = await open(t, cluster, { lifetime: HOUR, touchAfter: 0 })

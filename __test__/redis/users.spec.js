@@ -5,6 +5,7 @@
 const { fork } = require('node:child_process')
 const { once } = require('node:events')
 const { join } = require('node:path')
+const v8 = require('node:v8')
 const { RedisStore } = require('connect-redis')
 const { RACES, startMachines } = require('../../bench/races.js')
 const { onEachServer } = require('../helpers/on-each-server.js')
@@ -316,6 +317,27 @@ onEachServer((test, { binary }) => {
       const left = await server.command('KEYS', '*')
       t.is(left.filter((key) => key.endsWith(':entry')).length, 0)
     }
+  })
+
+  test('sessions may be bytes', async (t) => {
+    const server = await start(t, binary)
+    const serializer = { stringify: v8.serialize, parse: v8.deserialize }
+    const disposed = []
+    const dispose = (sid, body) => disposed.push([sid, v8.deserialize(body).n])
+    const options = { serializer, maxPerUser: 2, dispose, noDisposeOnSet: true }
+    const store = open(t, server, options)
+    const plain = (n) => ({ user: 'ada', n, cookie: { originalMaxAge: HOUR, maxAge: HOUR } })
+    for (const n of [1, 2, 3]) {
+      await store.set(`sid${n}`, plain(n))
+      await untilNextMillisecond(server)
+    }
+    t.deepEqual(disposed, [['sid1', 1]])
+    t.deepEqual(numbersOf(await store.sessionsOf('ada')), [2, 3])
+    t.is(await store.destroyUser('ada', { except: 'sid3' }), 1)
+    t.deepEqual(disposed, [
+      ['sid1', 1],
+      ['sid2', 2],
+    ])
   })
 
   test('without the options there is one key a session, and not one command more', async (t) => {

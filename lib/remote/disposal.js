@@ -20,15 +20,24 @@ function disposeOf({ dispose }, key, body) {
 }
 
 /**
- * Tells of sessions that are gone because another one was written.
+ * What is gone because a session was written: what that has `replaced`, if it is to be disposed of,
+ * and what was `ended` for it, sids and bodies.
  *
- * @param {Gone} gone what was `replaced`, if that is to be disposed of, and what was `ended`, sids
- *   and bodies
+ * @typedef {{key: string, replaced: string | Buffer | undefined, ended: [string, any][]}} Gone
  */
+
+/** Tells of what is gone. If `dispose` throws, it is called for all others before that is thrown. */
 function disposeOfAll({ options, watches }, { key, replaced, ended }) {
   for (const [sid] of ended) watches.ended(sid)
-  for (const [sid, body] of ended) disposeOf(options, sid, body)
-  disposeOf(options, key, replaced)
+  const errors = []
+  for (const [sid, body] of [...ended, [key, replaced]]) {
+    try {
+      disposeOf(options, sid, body)
+    } catch (err) {
+      errors.push(err)
+    }
+  }
+  if (errors.length > 0) throw errors[0]
 }
 
 module.exports = { disposeOf, disposeOfAll, disposesOf, disposesOnSet }
