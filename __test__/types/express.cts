@@ -95,6 +95,7 @@ new MemoryStore({ dispose: (_sid: string, _body: string[]) => {} })
 // The sessions of a user.
 async function devices() {
   const [first] = await store.sessionsOf('ada', { current: 'sid' })
+  if (first === undefined) return undefined
   is<Equal<typeof first.id, string>>()
   is<Equal<typeof first.created, Date | undefined>>()
   is<Equal<typeof first.current, boolean>>()
