@@ -5,6 +5,7 @@
 const ioredis = require('ioredis')
 const redis = require('redis')
 const { onEachServer } = require('../helpers/on-each-server.js')
+const { randomOf } = require('../helpers/processes.js')
 const { startCluster } = require('../helpers/redis-servers.js')
 const {
   HOUR,
@@ -98,6 +99,40 @@ onEachServer((test, { binary }) => {
       const { length } = await refusing.sessionsOf(user)
       t.is(length, results.filter(({ status }) => status === 'fulfilled').length)
       t.true(length >= 1 && length <= 2, `${length} in round ${round}`)
+    }
+  })
+
+  test.serial('in a cluster each list has what the sessions say, after any calls', async (t) => {
+    const cluster = await start(t, binary)
+    const random = randomOf(t)
+    const stores = [
+      await open(t, cluster),
+      await open(t, cluster),
+      await open(t, cluster, { library: 'ioredis' }),
+    ]
+    const sids = ['a', 'b', 'c', 'd', 'e', 'f']
+    const users = [undefined, 'ada', 'bob', 7]
+    const pick = (list) => list[random.below(list.length)]
+    const step = async () => {
+      const [store, sid, user] = [pick(stores), pick(sids), pick(users)]
+      const what = random.below(10)
+      if (what === 0) return store.destroy(sid)
+      if (what === 1 && user !== undefined) return store.destroyUser(user, { except: pick(sids) })
+      if (what === 2) return store.set(sid, newSession({ user }))
+      const session = await readSession(store, sid)
+      if (session === undefined) return store.set(sid, newSession({ user }))
+      if (what === 3) return store.touch(sid, session)
+      session.user = user
+      return store.set(sid, session)
+    }
+    const uncached = await open(t, cluster, { maxStale: 0 })
+    for (let round = 0; round < 40; round++) {
+      await Promise.all(Array.from({ length: 10 }, step))
+      const sessions = await Promise.all(sids.map((sid) => uncached.get(sid)))
+      for (const user of users.slice(1)) {
+        const count = sessions.filter((session) => session && session.user === user).length
+        t.is((await pick(stores).sessionsOf(user)).length, count)
+      }
     }
   })
 
