@@ -53,6 +53,19 @@ const METRICS = [
   ],
 ]
 
+/** What stores with a near-cache have besides. */
+const CACHE_METRICS = [
+  ['cache_hits_total', 'Counter', 'Reads served from the near-cache.', (stats) => stats.cacheHits],
+  ['cache_misses_total', 'Counter', 'Reads that asked the server.', (stats) => stats.cacheMisses],
+  [
+    'invalidations_total',
+    'Counter',
+    'Changes of sessions that the server told of.',
+    (stats) => stats.invalidations,
+  ],
+  ['round_trips_total', 'Counter', 'Commands sent to the server.', (stats) => stats.roundTrips],
+]
+
 /** For each registry, the sources of the metrics of each prefix. */
 const registries = new WeakMap()
 
@@ -84,11 +97,16 @@ function collectStoreMetrics(store, options) {
   if (labels === null || typeof labels !== 'object') {
     throw new TypeError('memorystore-rs: the option `labels` has to be an object')
   }
-  const { sources, labelNames } = sourcesOf(client, register, prefix, Object.keys(labels))
+  const made = sourcesOf(client, register, prefix, Object.keys(labels))
+  const { sources, labelNames } = made
   if (labelNames.join() !== Object.keys(labels).sort().join()) {
     throw new TypeError(
       `memorystore-rs: the metrics ${prefix}* are registered with other label names (${labelNames.join(', ') || 'none'})`,
     )
+  }
+  if (!made.hasCache && statsOf(store)?.cacheHits !== undefined) {
+    registerMetrics(client, register, prefix, made, CACHE_METRICS)
+    made.hasCache = true
   }
   // Metrics must not keep a store alive that nobody uses.
   const source = { store: new WeakRef(store), labels }
@@ -104,8 +122,15 @@ function sourcesOf(client, register, prefix, names) {
   // A registry that was cleared no longer has the metrics.
   if (known && register.getSingleMetric(prefix + METRICS[0][0])) return known
 
-  const made = { sources: new Set(), labelNames: names.sort() }
-  for (const [name, kind, help, valueOf] of METRICS) {
+  const made = { sources: new Set(), labelNames: names.sort(), hasCache: false }
+  registerMetrics(client, register, prefix, made, METRICS)
+  prefixes.set(prefix, made)
+  return made
+}
+
+/** Registers `metrics` of the stores in `made`. */
+function registerMetrics(client, register, prefix, made, metrics) {
+  for (const [name, kind, help, valueOf] of metrics) {
     new client[kind]({
       name: prefix + name,
       help,
@@ -113,12 +138,13 @@ function sourcesOf(client, register, prefix, names) {
       registers: [register],
       collect() {
         this.reset()
-        for (const { labels, stats } of figures(made.sources)) this.inc(labels, valueOf(stats))
+        for (const { labels, stats } of figures(made.sources)) {
+          const value = valueOf(stats)
+          if (value !== undefined) this.inc(labels, value)
+        }
       },
     })
   }
-  prefixes.set(prefix, made)
-  return made
 }
 
 /** The figures of the stores that still exist and are open. */

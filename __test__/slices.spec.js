@@ -76,13 +76,13 @@ async function listWhileDisturbed(store, list) {
 }
 
 /** A store for `listWhileDisturbed`. */
-function disturbedStore() {
+async function disturbedStore() {
   const disturbed = store()
   addSessions(disturbed, MANY, { prefix: 'kept-' })
   addSessions(disturbed, MANY, { prefix: 'destroyed-' })
   addSessions(disturbed, 1000, { prefix: 'again-' })
   addSessions(disturbed, 100, { prefix: 'gone-' })
-  for (let n = 0; n < 100; n++) disturbed.destroy(`gone-${n}`, noop)
+  for (let n = 0; n < 100; n++) await disturbed.destroy(`gone-${n}`)
   return disturbed
 }
 
@@ -156,7 +156,7 @@ test('ids, all, keys and entries are complete while sessions come, go and are us
     entries: async (store) => (await collect(store.entries())).map(([sid]) => sid),
   }
   for (const list of Object.values(lists)) {
-    const disturbed = disturbedStore()
+    const disturbed = await disturbedStore()
     assertComplete(t, await listWhileDisturbed(disturbed, () => list(disturbed)))
     disturbed.close()
   }

@@ -83,7 +83,7 @@ test.serial('an answer from before a watch does not end it', async (t) => {
   const ended = watchAll(store, ['a'])
   for (const answer of held.splice(0)) answer()
   held.isOver = true
-  await someTicks()
+  for (let n = 0; n < 20; n++) await new Promise((resolve) => setImmediate(resolve))
   t.deepEqual(ended, [])
   await store.destroy('a')
   await until(() => ended.length === 1)

@@ -2,15 +2,24 @@
 
 const { REAL } = require('../../lib/timer.js')
 
-module.exports = { hastily, running, ticks }
+module.exports = { hastily, patiently, running, ticks }
 
-/** How much faster. */
+/** How much faster they go. */
 const FACTOR = 50
 
 let [fired, started, stopped] = [0, 0, 0]
 
 /** Calls `start`; timers that it starts to use real time go that much faster. */
 function hastily(start) {
+  return withTimers(start, FACTOR)
+}
+
+/** Calls `start`; timers that it starts to use real time fire after days. */
+function patiently(start) {
+  return withTimers(start, 1e-6)
+}
+
+function withTimers(start, factor) {
   const before = { ...REAL }
   REAL.setInterval = (fn, period) => {
     started++
@@ -18,7 +27,7 @@ function hastily(start) {
       fired++
       fn()
     }
-    return setInterval(tick, period / FACTOR)
+    return setInterval(tick, period / factor)
   }
   REAL.clearInterval = (timer) => {
     stopped++

@@ -147,6 +147,26 @@ onEachServer((test, { binary }) => {
     t.deepEqual(created, used, 'another user begins anew')
   })
 
+  test('a touch that cannot extend a session is not sent each time', async (t) => {
+    const server = await start(t, binary)
+    const store = open(t, server, { lifetime: HOUR, touchAfter: undefined })
+    await store.set('sid', newSession({ user: 'ada' }, YEAR))
+    const touch = async () => {
+      const session = await readSession(store, 'sid')
+      // As express-session does.
+      await store.touch('sid', session.touch())
+    }
+    await touch()
+    const { touches } = store.stats()
+    t.is(touches, 1)
+    for (let i = 0; i < 5; i++) await touch()
+    t.is(store.stats().touches, 1)
+    const session = await readSession(store, 'sid')
+    session.cookie.maxAge = 2 * YEAR
+    await store.touch('sid', session)
+    t.is(store.stats().touches, 2, 'what changes more of the cookie is')
+  })
+
   test('other processes know since when a session is there', async (t) => {
     const server = await start(t, binary)
     const [store, other] = [1, 2].map(() => open(t, server, { lifetime: HOUR, user: undefined }))

@@ -27,6 +27,8 @@ class Connection {
   #heartbeat
   #probe
   #isTracking
+  /** The scripts that were sent through this connection. */
+  #known = new Set()
   /** Counts what makes all that was read doubtful. */
   #epoch = 0
   #hasWarned = false
@@ -108,6 +110,11 @@ class Connection {
     const { sha, text } = scripts[name]
     const rest = [String(keys.length), ...keys, ...args]
     const [key] = keys
+    // What the server does not know yet is sent whole, so that no later command overtakes it.
+    if (this.#link.isSingle && !this.#known.has(name)) {
+      this.#known.add(name)
+      return this.send(key, ['EVAL', text, ...rest])
+    }
     this.roundTrips++
     const sentAt = monotonic()
     return this.#link.command(key, ['EVALSHA', sha, ...rest]).then(
@@ -191,6 +198,7 @@ class Connection {
 
   #changed() {
     const epoch = ++this.#epoch
+    this.#known.clear()
     this.#handlers.distrusted()
     if (!this.#link.isReady) return
     this.#first.resolve()

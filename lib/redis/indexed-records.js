@@ -97,10 +97,10 @@ class IndexedRecords {
   }
 
   /** As RedisRecords.renew, but returns a Done if the expiry was moved. */
-  async renew(sid, expected, life, { isForced, isLongest }, mark) {
+  async renew(sid, expected, life, { isForced }, mark) {
     if (this.#isListed(life, mark)) await this.#list(sid, life, mark)
     const now = monotonic()
-    const left = isForced || isLongest ? '' : leftOf(expected, now)
+    const left = isForced ? '' : leftOf(expected, now)
     const args = [asArgument(expected.body), pxOf(life), left, ...this.#argumentsOf(sid, mark)]
     const keys = [this.#names.key(sid), this.#names.entry(sid), ...this.#setsOf(mark)]
     const send = () => this.#connection.run('renewIndexed', keys, args)

@@ -216,13 +216,13 @@ class RedisRecords {
    * moved it further than that. Returns true if that is done, false if there is no session, else
    * what is stored.
    *
-   * @param {object} how `isForced` and `isLongest`: with either it is moved in any case
+   * @param isForced whether to move it in any case
    */
-  async renew(sid, expected, life, { isForced, isLongest, mark }) {
+  async renew(sid, expected, life, { isForced, mark }) {
     if (!this.#connection.isReady) await this.#connection.whenReady()
-    if (mark) return this.#indexed.renew(sid, expected, life, { isForced, isLongest }, mark)
+    if (mark) return this.#indexed.renew(sid, expected, life, { isForced }, mark)
     const now = monotonic()
-    const left = isForced || isLongest ? '' : leftOf(expected, now)
+    const left = isForced ? '' : leftOf(expected, now)
     const args = [asArgument(expected.body), pxOf(life), left]
     const keys = [this.#names.key(sid)]
     const run = () => this.#connection.run('renew', keys, args)

@@ -159,7 +159,8 @@ class RemoteEngine {
     let lifetime
     try {
       lifetime = this.#marks.lifetimeOf(session, key)
-      if (tie && this.#touches.isTooSoon(tie.version, session, ttl, serializer)) return soon(fn)
+      if (tie && this.#touches.isTooSoon(key, tie.version, session, ttl, serializer))
+        return soon(fn)
     } catch (err) {
       return fail(fn, err)
     }

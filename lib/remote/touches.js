@@ -8,8 +8,9 @@
 const { bodyCopy, isSameBody, parse, toBody } = require('../body.js')
 const { renewal, ttlOfMerge, withCookie } = require('../conflict.js')
 const { monotonic } = require('./clock.js')
-const { isLongestLife, isRenewed, sessionIn } = require('./copies.js')
+const { isRenewed, sessionIn } = require('./copies.js')
 const { disposesOnSet } = require('./disposal.js')
+const { Moments } = require('./moments.js')
 const { isFinal, MAX_ATTEMPTS } = require('./writes.js')
 
 /** By default, touches that extend a session by less than this part of its life are left out. */
@@ -18,6 +19,9 @@ const TOUCH_PART = 20
 /** The most milliseconds by which such a touch would extend it. */
 const MOST_TOUCH_AFTER = 60 * 1000
 
+/** Of how many sessions it is remembered when they were touched. */
+const MAX_CAPPED = 10_000
+
 class Touches {
   #state
   #records
@@ -25,6 +29,8 @@ class Touches {
   #turns
   #marks
   #touchAfter
+  /** When sessions were touched last whose lifetime did not let them live longer by that. */
+  #capped = new Moments(MAX_CAPPED)
 
   /**
    * @param touchAfter a touch that would extend the life of a session by less is left out; undefined
@@ -40,10 +46,14 @@ class Touches {
   }
 
   /** Whether a touch would change nothing but the expiry, and that by too little. */
-  isTooSoon(copy, session, ttl, serializer) {
-    const gain = ttl - (copy.expiresAt - monotonic())
+  isTooSoon(key, copy, session, ttl, serializer) {
+    const now = monotonic()
+    const gain = ttl - (copy.expiresAt - now)
     const least = this.#touchAfter ?? Math.min(MOST_TOUCH_AFTER, ttl / TOUCH_PART)
-    return gain >= 0 && gain < least && isRenewed(copy, session, serializer)
+    if (gain < 0) return false
+    // One that cannot extend the session only tells that it is used.
+    if (gain >= least && now - this.#capped.of(key) >= least) return false
+    return isRenewed(copy, session, serializer)
   }
 
   /**
@@ -54,14 +64,13 @@ class Touches {
   async touch(call, key, session, { ttl, lifetime }, serializer, tie) {
     const read = tie?.version ?? this.#records.cached(key) ?? (await this.#records.load(key))
     if (read === undefined) return undefined
-    if (!tie && this.isTooSoon(read, session, ttl, serializer)) return undefined
+    if (!tie && this.isTooSoon(key, read, session, ttl, serializer)) return undefined
     let replaced
     await this.#turns.run(key, async (left) => {
       let stored = left ?? read
       for (let attempt = 1; !call.isOver; attempt++) {
         const touched = this.#touched(stored, session, ttl, serializer, tie)
         const answer = await this.#store(key, stored, touched, {
-          session,
           tie,
           readAt: read.readAt,
           isOthers: stored !== read,
@@ -73,6 +82,7 @@ class Touches {
         if (answer === true || answer.isDone) {
           if (!touched.isRenewal) replaced = stored.body
           const { life = touched.ttl } = answer
+          if (life < touched.ttl) this.#capped.note(key, monotonic())
           return this.#noteTouched(touched, life, stored, read, tie)
         }
         stored = answer
@@ -99,11 +109,10 @@ class Touches {
     return touchedWith(renewed.cookie, newTtl, stored, serializer)
   }
 
-  #store(key, stored, { isRenewal, body, ttl }, { session, tie, ...how }) {
-    const isForced = tie === undefined
-    const isLongest = isForced || isLongestLife(session, ttl, this.#state.options)
+  #store(key, stored, { isRenewal, body, ttl }, { tie, ...how }) {
     if (isRenewal) {
-      return this.#records.renew(key, stored, ttl, { isForced, isLongest, mark: how.mark })
+      const { mark } = how
+      return this.#records.renew(key, stored, ttl, { isForced: tie === undefined, mark })
     }
     // A session that is gone is not touched, also if it has expired by itself.
     const present = { ...stored, expiresAt: Infinity }
