@@ -142,16 +142,6 @@ function createMemoryStore(session) {
       return state.engine.destroy(keys, wrong, fn)
     }
 
-    watch(sid, fn) {
-      const state = this[STATE]
-      state.assertOpen('watch')
-      const key = toKey(sid)
-      if (key === undefined) throw sidError('watch', sid)
-      if (typeof fn !== 'function') throw watcherError(fn)
-      if (debug.enabled) debug('WATCH %s', tag(key))
-      return state.watches.watch(key, fn)
-    }
-
     sessionsOf(user, options, fn) {
       if (typeof options === 'function') return this.sessionsOf(user, undefined, options)
       const state = this[STATE]
@@ -187,6 +177,16 @@ function createMemoryStore(session) {
       if (!state.isOpen || key === undefined) return state.refuse('info', sid, fn)
       if (debug.enabled) debug('INFO %s', tag(key))
       return state.engine.info(key, this.serializer, fn)
+    }
+
+    watch(sid, fn) {
+      const state = this[STATE]
+      state.assertOpen('watch')
+      const key = toKey(sid)
+      if (key === undefined) throw sidError('watch', sid)
+      if (typeof fn !== 'function') throw watcherError(fn)
+      if (debug.enabled) debug('WATCH %s', tag(key))
+      return state.watches.watch(key, fn)
     }
 
     ids(fn) {
