@@ -2,6 +2,7 @@
 
 /** The calls about the sessions of a user, and about one session, of records that answer later. */
 
+const { turn } = require('../turns.js')
 const { handleOf, recordOf } = require('../users.js')
 const { monotonic } = require('./clock.js')
 const { sessionIn } = require('./copies.js')
@@ -45,8 +46,14 @@ class Users {
     const isMeant = (sid) => sid !== except && (only === undefined || handleOf(sid) === only)
     let count = 0
     let failure
-    for (const sids of slices(members.filter(isMeant))) {
+    for (const some of slices(members)) {
       this.#state.assertOpen('destroyUser')
+      const sids = some.filter(isMeant)
+      if (sids.length === 0) {
+        // Nothing is asked of the server meanwhile.
+        await turn()
+        continue
+      }
       const ended = await run(() => Promise.allSettled(sids.map((sid) => this.#end(sid, user))))
       count += ended.filter(({ value }) => value === true).length
       failure ??= ended.find(({ status }) => status === 'rejected')?.reason
