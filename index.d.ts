@@ -181,6 +181,53 @@ declare namespace createMemoryStore {
     isActivity?: ((session: Session & { req?: any }, sid: string) => boolean) | undefined
 
     /**
+     * Whose a session is: a path of own properties, such as `'passport.user'`, or a function. With
+     * it `sessionsOf` and `destroyUser` work. What counts is what is stored, after a merge too.
+     *
+     * The id is text that is not empty, a finite number or a bigint, after its `toJSON` if it has
+     * one. Anything else means that the session is nobody's; for a plain object a process warning
+     * (`MEMORYSTORE_OPTION`) says so once. An error that the function throws goes to the callback.
+     *
+     * In memory, with `name` and with `redis`. With `path` or `backing` the constructor throws a
+     * TypeError, as for anything that is neither a path nor a function.
+     *
+     * Default: none.
+     */
+    user?: string | ((session: Session) => unknown) | undefined
+
+    /**
+     * For how long a session lives at most after it was created, in milliseconds, however much it
+     * is used and whatever `ttl` and the cookie say; or a function that returns this. `undefined`
+     * means for ever, 0 or less expired at once. Another result is a TypeError, which goes to the
+     * callback. A session is created when its sid is first written, and when it gets another user.
+     *
+     * In memory, with `name` and with `redis`, as `user`.
+     *
+     * Default: none.
+     */
+    lifetime?: number | LifetimeFunction<Session> | undefined
+
+    /**
+     * How many sessions a user may have at most, 1 or more; or a function that returns this,
+     * `undefined` for any number. It is applied when a session gets its user; expired sessions do
+     * not count. In a Redis cluster there can be more for as long as logins are under way.
+     *
+     * Needs `user`; otherwise the constructor throws a TypeError.
+     *
+     * Default: none.
+     */
+    maxPerUser?: number | ((user: string, session: Session) => number | undefined) | undefined
+
+    /**
+     * What happens if a user has `maxPerUser` sessions and gets one more. `'end'`: those that were
+     * used longest ago are ended, never the one that is written. `'refuse'`: `set` fails with the
+     * code `ERR_MEMORYSTORE_USER_FULL`, and nothing is stored.
+     *
+     * Default: `'end'`.
+     */
+    whenFull?: 'end' | 'refuse' | undefined
+
+    /**
      * All stores of this process with this name, in all worker threads, have the same sessions.
      * The sessions are dropped when the last of these stores is closed or garbage-collected, or its
      * thread ends.
@@ -375,6 +422,59 @@ declare namespace createMemoryStore {
   ) => number | undefined
 
   /**
+   * Returns for how long a session lives at most from its creation, in milliseconds; `undefined` for
+   * ever.
+   *
+   * @param options the store's `options`
+   * @param session what was passed to `set` or `touch`
+   * @param sid what was passed to `set` or `touch`
+   */
+  type LifetimeFunction<Session = any> = (
+    options: StoreOptions<Session>,
+    session: Session,
+    sid: string,
+  ) => number | undefined
+
+  /** What is known of a session. */
+  interface SessionRecord<Session = any> {
+    /**
+     * A handle: the first 16 bytes of the SHA-256 of the sid, in base64url (22 characters). It can
+     * be shown, because nobody can make a cookie of it.
+     */
+    id: string
+    /** Since when this sid has this user; undefined if that is not known. */
+    created: Date | undefined
+    /** When a `set` or `touch` was last stored; undefined if that is not known. */
+    used: Date | undefined
+    /** When it expires if it is not used; undefined if never. */
+    expires: Date | undefined
+    /** The bytes that it takes: in memory as `maxBytes` counts, with `redis` its text. */
+    bytes: number
+    /** The session as it is stored. */
+    session: Session
+  }
+
+  /** A session in the list of a user. */
+  interface UserSession<Session = any> extends SessionRecord<Session> {
+    /** Whether it is the one that was given as `current`. */
+    current: boolean
+  }
+
+  /** What `info` gives. */
+  interface SessionInfo<Session = any> extends SessionRecord<Session> {
+    /** Whose it is, as text; undefined if it is nobody's, or without the option `user`. */
+    user: string | undefined
+  }
+
+  /** Which sessions `destroyUser` ends; all if neither is given. */
+  interface DestroyUserOptions {
+    /** A sid: this session stays. */
+    except?: string
+    /** The handle of a session: only this one is ended, if it is the user's. */
+    only?: string
+  }
+
+  /**
    * Makes one session of the changes of two requests.
    *
    * ```js
@@ -418,6 +518,10 @@ declare namespace createMemoryStore {
     conflict?: 'merge' | 'overwrite' | ConflictFunction<Session>
     destroyed?: 'forgotten' | 'final'
     touchAfter?: number
+    user?: string | ((session: Session) => unknown)
+    lifetime?: number | LifetimeFunction<Session>
+    maxPerUser?: number | ((user: string, session: Session) => number | undefined)
+    whenFull?: 'end' | 'refuse'
     isActivity?: (session: Session & { req?: any }, sid: string) => boolean
     name?: string
     path?: string | URL
@@ -555,6 +659,51 @@ declare namespace createMemoryStore {
      */
     destroy(sid: string | readonly string[]): Promise<void>
     destroy(sid: string | readonly string[], callback: (err?: any) => void): void
+
+    /**
+     * The sessions of a user, the one used last first. Those that have expired are not listed.
+     *
+     * Fails with the code `ERR_INVALID_STATE` without the option `user`, and with a TypeError
+     * (`ERR_INVALID_ARG_TYPE`) if `user` is neither text nor a number nor a bigint.
+     *
+     * @param user the id that the option `user` gives
+     * @param options `current`: a sid, whose record has `current: true`
+     */
+    sessionsOf(
+      user: string | number | bigint,
+      options?: { current?: string | undefined },
+    ): Promise<UserSession<Session>[]>
+    sessionsOf(
+      user: string | number | bigint,
+      callback: (err?: any, sessions?: UserSession<Session>[]) => void,
+    ): void
+    sessionsOf(
+      user: string | number | bigint,
+      options: { current?: string | undefined } | undefined,
+      callback: (err?: any, sessions?: UserSession<Session>[]) => void,
+    ): void
+
+    /**
+     * Ends the sessions of a user: all, all but one, or one by its handle. Gives how many. Requests
+     * under way cannot write them back. A login that runs at the same time is ended, or comes after.
+     *
+     * Fails as `sessionsOf` does, and with a TypeError (`ERR_INVALID_ARG_TYPE`) if `except` or `only`
+     * is there and is none.
+     */
+    destroyUser(user: string | number | bigint, options?: DestroyUserOptions): Promise<number>
+    destroyUser(user: string | number | bigint, callback: (err?: any, count?: number) => void): void
+    destroyUser(
+      user: string | number | bigint,
+      options: DestroyUserOptions | undefined,
+      callback: (err?: any, count?: number) => void,
+    ): void
+
+    /**
+     * What is known of a session, without using or renewing it; undefined if there is none. Works
+     * without the option `user` too.
+     */
+    info(sid: string): Promise<SessionInfo<Session> | undefined>
+    info(sid: string, callback: (err?: any, info?: SessionInfo<Session>) => void): void
 
     /**
      * Calls `fn` once when the session has ended: it was destroyed, cleared or evicted, or has

@@ -9,7 +9,7 @@ const { EventEmitter } = require('node:events')
 const { isActivity } = require('./lib/activity.js')
 const { toBody, toKey } = require('./lib/body.js')
 const { done, fail, failEarly } = require('./lib/deliver.js')
-const { sidError, watcherError } = require('./lib/errors.js')
+const { endingError, sidError, watcherError } = require('./lib/errors.js')
 const { debug, tag } = require('./lib/log.js')
 const { merge } = require('./lib/merge.js')
 const { openEngine } = require('./lib/open.js')
@@ -142,6 +142,43 @@ function createMemoryStore(session) {
       return state.engine.destroy(keys, wrong, fn)
     }
 
+    sessionsOf(user, options, fn) {
+      if (typeof options === 'function') return this.sessionsOf(user, undefined, options)
+      const state = this[STATE]
+      if (!state.isOpen) return state.refuse('sessionsOf', undefined, fn)
+      let text
+      try {
+        text = state.userText('sessionsOf', user)
+      } catch (err) {
+        return fail(fn, err)
+      }
+      debug('Listing the sessions of a user')
+      return state.engine.sessionsOf(text, toKey(options?.current), this.serializer, fn)
+    }
+
+    destroyUser(user, options, fn) {
+      if (typeof options === 'function') return this.destroyUser(user, undefined, options)
+      const state = this[STATE]
+      if (!state.isOpen) return state.refuse('destroyUser', undefined, fn)
+      let text, which
+      try {
+        text = state.userText('destroyUser', user)
+        which = readEnding(options)
+      } catch (err) {
+        return fail(fn, err)
+      }
+      debug('Ending the sessions of a user')
+      return state.engine.destroyUser(text, which, fn)
+    }
+
+    info(sid, fn) {
+      const state = this[STATE]
+      const key = toKey(sid)
+      if (!state.isOpen || key === undefined) return state.refuse('info', sid, fn)
+      if (debug.enabled) debug('INFO %s', tag(key))
+      return state.engine.info(key, this.serializer, fn)
+    }
+
     watch(sid, fn) {
       const state = this[STATE]
       state.assertOpen('watch')
@@ -240,4 +277,23 @@ function createMemoryStore(session) {
  */
 function newnessOf(Session) {
   return typeof Session === 'function' ? (session) => session instanceof Session : () => false
+}
+
+/**
+ * Which sessions of a user are to be ended: all but `except`, a sid, or `only` the one with this
+ * handle.
+ *
+ * @throws {TypeError} if one is given and cannot be meant: that must not end all
+ */
+function readEnding(options) {
+  const given = options ?? {}
+  const { except, only } = given
+  const key = toKey(except)
+  for (const [option, isRight] of [
+    ['except', key !== undefined],
+    ['only', typeof only === 'string'],
+  ]) {
+    if (!isRight && Object.hasOwn(given, option)) throw endingError(option, given[option])
+  }
+  return { except: key, only }
 }

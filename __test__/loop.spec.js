@@ -128,6 +128,21 @@ test.serial('a prune in the background that disposes does not hold the loop', as
   })
 })
 
+/** All sessions are one user's. */
+const ofOne = () => full({ user: () => 'ann' })
+
+test.serial('listing very many sessions of a user does not hold the loop', async (t) => {
+  await assertSmooth(t, ofOne, (store) => store.sessionsOf('ann'))
+})
+
+test.serial('ending very many sessions of a user does not hold the loop', async (t) => {
+  await assertSmooth(t, ofOne, (store) => store.destroyUser('ann', { except: 'session-1' }))
+})
+
+test.serial('clearing a store with an index of users does not hold the loop', async (t) => {
+  await assertSmooth(t, ofOne, (store) => store.clear())
+})
+
 test.serial('ids does not hold the loop', async (t) => {
   await assertSmooth(t, full, (store) => store.ids())
 })

@@ -185,7 +185,10 @@ async function keysKept(app, name, count) {
   return bodies.filter((_, n) => kept[`key${n}`] === n).length
 }
 
-/** For each race, what it is about, and what of it is kept: true, false, or a part. */
+/**
+ * For each race, what it is about, and what of it is kept: true, false, or a part. Those with
+ * `options` are only for stores that know them.
+ */
 const RACES = {
   logout: {
     title: 'A logout during a slow request stays a logout',
@@ -204,6 +207,12 @@ const RACES = {
         'clear',
         () => new Promise((done, fail) => app.store.clear((err) => (err ? fail(err) : done()))),
       ),
+  },
+  ended: {
+    title: 'A session ended by `destroyUser` during a slow request stays ended',
+    options: { user: 'user' },
+    isFor: (store) => typeof store.destroyUser === 'function',
+    run: (app) => staysLoggedOut(app, 'ended', () => app.store.destroyUser('ada')),
   },
   ten: {
     title: 'Ten parallel requests each set a key of their own',
@@ -303,20 +312,42 @@ function columnsOf() {
   ]
 }
 
-/** What is kept of each race on one store, or on several with connections of their own. */
-async function runRaces({ name, title, stores }, where) {
-  const { openStore } = require('./stores.js')
-  const open = () => openStore(name, { checkPeriod: 0 }, { ...where, prefix: `${title}:` })
-  const opened = await Promise.all(Array.from({ length: stores }, open))
-  const app = await startMachines(opened.map(({ store }) => store))
+/**
+ * What is kept of each race on one store, or on several with connections of their own; undefined for
+ * what such a store does not do.
+ */
+async function runRaces(column, where) {
+  const { PATH } = require('./stores.js')
   const kept = {}
-  for (const [race, { run }] of Object.entries(RACES)) kept[race] = await run(app)
-  app.stop()
-  for (const { stop } of opened) await stop()
+  await runOn(column, where, {}, async (app) => {
+    for (const [race, { options, run }] of Object.entries(RACES)) {
+      if (options === undefined) kept[race] = await run(app)
+    }
+  })
+  for (const [race, { options, isFor, run }] of Object.entries(RACES)) {
+    // Stores on a path do not have these options yet.
+    if (options === undefined || column.name === PATH) continue
+    await runOn(column, where, options, async (app) => {
+      if (isFor(app.store)) kept[race] = await run(app)
+    })
+  }
   return kept
 }
 
+/** Calls `run` with an app on one store, or on several with connections of their own. */
+async function runOn({ name, title, stores }, where, options, run) {
+  const { openStore } = require('./stores.js')
+  const given = { checkPeriod: 0, ...options }
+  const open = () => openStore(name, given, { ...where, prefix: `${title}:` })
+  const opened = await Promise.all(Array.from({ length: stores }, open))
+  const app = await startMachines(opened.map(({ store }) => store))
+  await run(app)
+  app.stop()
+  for (const { stop } of opened) await stop()
+}
+
 function word(kept) {
+  if (kept === undefined) return '–'
   if (typeof kept === 'string') return kept
   return kept ? 'yes' : '**no**'
 }

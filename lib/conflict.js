@@ -34,6 +34,7 @@ function merged(options, serializer, base, session, given, theirs, life) {
     result.cookie = cookieFor(serializer, session.cookie, result.cookie, three[2].cookie)
   }
   return {
+    session: result,
     body: toBody(serializer.stringify(result)),
     ttl: ttlOfMerge(options, side, given.ttl, life),
     isMerge: true,

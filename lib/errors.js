@@ -11,7 +11,9 @@ const { kindOf } = require('./options.js')
 module.exports = {
   backingError,
   closedError,
+  endingError,
   inThisRealm,
+  noUsersError,
   ofThisRealm,
   openingError,
   refusalError,
@@ -22,11 +24,12 @@ module.exports = {
   timeoutError,
   unavailableError,
   unsupportedError,
+  userFullError,
   watcherError,
 }
 
 // Why a native write was refused; see src/node/codes.rs.
-const [TOO_LARGE, WRONG_SID] = [-1, -6]
+const [TOO_LARGE, WRONG_SID, USER_FULL] = [-1, -6, -7]
 
 /** How messages of the native store begin. */
 const OURS = 'memorystore-rs: '
@@ -78,6 +81,7 @@ function watcherError(fn) {
 /** Why a session cannot be stored, by what a native write answered; undefined if it was. */
 function refusalError(written, sid, options) {
   if (written === TOO_LARGE) return tooLargeError(options)
+  if (written === USER_FULL) return userFullError()
   return written === WRONG_SID ? sidLengthError(sid) : undefined
 }
 
@@ -101,6 +105,31 @@ function sidLengthError(sid) {
     `memorystore-rs: the sid ${what}; on a \`path\` it must have between 1 and 503 bytes; the session was not stored`,
   )
   error.code = code
+  return error
+}
+
+/** The user of a session has as many as the option `maxPerUser` allows. */
+function userFullError() {
+  return errorOf(
+    'memorystore-rs: the user has as many sessions as the option `maxPerUser` allows; the session was not stored',
+    'ERR_MEMORYSTORE_USER_FULL',
+  )
+}
+
+function noUsersError(method) {
+  return errorOf(
+    `memorystore-rs: ${method}() needs the option \`user\`, which tells whose a session is`,
+    'ERR_INVALID_STATE',
+  )
+}
+
+/** What is to be ended was not said: that must not end all. */
+function endingError(option, value) {
+  const expected = option === 'only' ? 'the id of a session in a list of sessionsOf()' : 'a sid'
+  const error = new TypeError(
+    `memorystore-rs: the \`${option}\` given to destroyUser() is ${kindOf(value)}; it has to be ${expected}`,
+  )
+  error.code = 'ERR_INVALID_ARG_TYPE'
   return error
 }
 

@@ -2,7 +2,8 @@
 
 const { resolve } = require('node:path')
 const { URL, fileURLToPath } = require('node:url')
-const { isDate, isPromise } = require('node:util/types')
+const { describe, kindOf } = require('./kinds.js')
+const { assertUserOptions, nativeUserOptions } = require('./user-options.js')
 const { warn } = require('./warnings.js')
 
 /**
@@ -99,6 +100,17 @@ const CHECKS = {
     return 'a function; every touch is done'
   },
   noDisposeOnSet: checkBoolean,
+  // What is wrong with `user`, `lifetime` and `maxPerUser` is an error; see assertUserOptions.
+  user: () => undefined,
+  lifetime: (value, { stale }) => {
+    if (value <= 0) return `${MILLISECONDS} or a function; sessions expire at once`
+    if (stale) return 'given without `stale`, which reads a session once more that is over'
+    return undefined
+  },
+  maxPerUser: () => undefined,
+  whenFull: (value, { maxPerUser }) => {
+    return isGiven(maxPerUser) ? checkWhenFull(value) : WITHOUT_MAX_PER_USER
+  },
   redis: () => undefined,
   backing: () => undefined,
   prefix: (_value, { redis }) => (isGiven(redis) ? undefined : WITHOUT_REDIS),
@@ -124,6 +136,11 @@ const CHECKS = {
 
 const checkConflict = checkOneOf(['merge', 'overwrite'], 'a function')
 
+const checkWhenFull = checkOneOf(['end', 'refuse'])
+
+/** What the option `whenFull` should be if there is no limit. */
+const WITHOUT_MAX_PER_USER = 'given together with `maxPerUser` only; it is ignored'
+
 /** What the option `ttl` should be if another store keeps the sessions, and knows when they end. */
 const WITH_BACKING = 'given to the store that is the `backing`; it is ignored'
 
@@ -141,8 +158,8 @@ const WITHOUT_PATH = 'given together with `path` only; it is ignored'
  * `native` store and the `syncPeriod` in milliseconds, 0 if there is none, or those of one on `redis`
  * or on a `backing`.
  *
- * @throws {TypeError} if `options` is null, or `name`, `path`, `mapSize`, `redis`, `prefix` or
- *   `backing` cannot be used
+ * @throws {TypeError} if `options` is null, or `name`, `path`, `mapSize`, `redis`, `prefix`,
+ *   `backing`, `user`, `lifetime` or `maxPerUser` cannot be used
  * @throws {RangeError} if `mapSize` is too small
  */
 function readOptions(options) {
@@ -166,6 +183,7 @@ function readOptions(options) {
   for (const name of BEYOND_MEMORYSTORE) {
     if (given[name] !== undefined) values[name] = given[name]
   }
+  assertUserOptions(values)
   if (values.backing !== undefined) {
     values.ttl = undefined
     return { values, backing: backingOptions(values) }
@@ -185,6 +203,10 @@ const BEYOND_MEMORYSTORE = [
   'path',
   'mapSize',
   'syncPeriod',
+  'user',
+  'lifetime',
+  'maxPerUser',
+  'whenFull',
   'redis',
   'backing',
   'prefix',
@@ -280,6 +302,7 @@ function nativeOptions(values) {
     noDisposeOnSet: Boolean(values.noDisposeOnSet),
     isFinal: values.destroyed === 'final',
     touchAfter: typeof touchAfter === 'number' && touchAfter > 0 ? touchAfter : 0,
+    ...nativeUserOptions(values),
     name,
     path: path === undefined ? undefined : folderOf(path),
     mapSize: mapSizeOf(values),
@@ -372,18 +395,4 @@ function checkOfRemote(isRight, expected) {
     if (value === false) return undefined
     return Number.isFinite(value) && isRight(value) ? undefined : expected
   }
-}
-
-/** A number as it is, anything else by its type. */
-function describe(value) {
-  return typeof value === 'number' ? String(value) : kindOf(value)
-}
-
-/** Names a value's type for a message, never the value. */
-function kindOf(value) {
-  if (value === null || value === undefined) return String(value)
-  if (Array.isArray(value)) return 'an array'
-  if (isPromise(value)) return 'a promise'
-  if (isDate(value)) return 'a Date'
-  return typeof value === 'object' ? 'an object' : `a ${typeof value}`
 }

@@ -6,8 +6,9 @@
  */
 
 const { fail } = require('./deliver.js')
-const { closedError, sidError } = require('./errors.js')
+const { closedError, noUsersError, sidError } = require('./errors.js')
 const { Ties } = require('./ties.js')
+const { ownerReader, userText } = require('./users.js')
 const { Watches } = require('./watch.js')
 
 class State {
@@ -24,10 +25,18 @@ class State {
     this.options = options
     this.isTelling = isTelling
     this.isNew = isNew
+    /** Gives whose a session is, as text; undefined without the option `user`. */
+    this.ownerOf = ownerReader(options.user)
   }
 
   assertOpen(method) {
     if (!this.isOpen) throw closedError(method)
+  }
+
+  /** The user that is given to a method, as text. */
+  userText(method, user) {
+    if (this.ownerOf === undefined) throw noUsersError(method)
+    return userText(method, user)
   }
 
   /** Delivers why a call cannot be done: the store is closed, or the sid is not one. */

@@ -7,7 +7,7 @@
 // Captured at load time, so fake timers do not stop work that is under way.
 const { setImmediate, setTimeout } = require('node:timers')
 
-module.exports = { eachSlice, listInto, turn, until, whenOver }
+module.exports = { eachSlice, listInto, sorted, turn, until, whenOver }
 
 /** How long to wait for the background thread before looking again, in milliseconds. */
 const PAUSE = 1
@@ -52,4 +52,34 @@ async function* eachSlice(take, size) {
 /** Appends all sids to `list`, `size` per turn. */
 async function listInto(list, take, size) {
   while ((await until(() => take(list, size))) > 0) await turn()
+}
+
+/** How many elements are sorted in one turn of the event loop. */
+const SORTED_A_TURN = 2000
+
+/** Sorts a list that may be very long. */
+async function sorted(list, compare) {
+  let runs = []
+  for (let at = 0; at < list.length; at += SORTED_A_TURN) {
+    runs.push(list.slice(at, at + SORTED_A_TURN).sort(compare))
+    await turn()
+  }
+  while (runs.length > 1) {
+    const longer = []
+    for (let i = 0; i < runs.length; i += 2) {
+      longer.push(await mergedRuns(runs[i], runs[i + 1] ?? [], compare))
+    }
+    runs = longer
+  }
+  return runs[0] ?? []
+}
+
+async function mergedRuns(one, other, compare) {
+  const merged = []
+  for (let [i, j] = [0, 0]; merged.length < one.length + other.length;) {
+    const isOne = j === other.length || (i < one.length && compare(one[i], other[j]) <= 0)
+    merged.push(isOne ? one[i++] : other[j++])
+    if (merged.length % SORTED_A_TURN === 0) await turn()
+  }
+  return merged
 }

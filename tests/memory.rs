@@ -4,7 +4,7 @@
 
 use std::alloc::System;
 
-use memorystore_rs::engine::{Condition, Engine, MemoryEngine, Options};
+use memorystore_rs::engine::{Condition, Engine, MemoryEngine, Options, Owner, Terms};
 use memorystore_rs::session::{BodyRef, Encoding};
 use memorystore_rs::time::NEVER;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -17,11 +17,11 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 const COUNTS: [u64; 8] = [70, 80, 90, 100, 110, 120, 130, 139];
 
 /// How many per cent what an engine says that it holds is of what it does hold, over all counts.
-fn told_of_real(fill: impl Fn(&MemoryEngine, u64)) -> usize {
+fn told_of_real(options: Options, fill: impl Fn(&MemoryEngine, u64)) -> usize {
     let (mut told, mut real) = (0, 0);
     for count in COUNTS {
         let region = Region::new(ALLOCATOR);
-        let engine = MemoryEngine::new(Options::default());
+        let engine = MemoryEngine::new(options);
         let empty = region.change();
         for number in 0..1000 * count {
             fill(&engine, number);
@@ -41,12 +41,22 @@ fn what_a_store_says_that_it_takes_is_what_it_takes() {
         let sid = engine.sid(&number.to_le_bytes());
         engine.set(sid, body, Condition::None, (0, expires), &mut Vec::new()).unwrap().unwrap();
     };
-    let small = told_of_real(|engine, number| set(engine, number, &[b'a'; 16], 1000));
-    let large = told_of_real(|engine, number| set(engine, number, &[b'a'; 320], NEVER));
-    let destroyed = told_of_real(|engine, number| {
+    let own = |engine: &MemoryEngine, number: u64| {
+        let body = BodyRef { bytes: &[b'a'; 100], encoding: Encoding::Ascii, is_json: false };
+        let sid = engine.sid(&number.to_le_bytes());
+        let user = (number / 3).to_le_bytes();
+        let terms = Terms { owner: Owner::Named(&user), ..Terms::NONE };
+        let removed = &mut Vec::new();
+        engine.set_by(sid, body, Condition::None, (0, NEVER), terms, removed).unwrap().unwrap();
+    };
+    let plain = Options::default();
+    let small = told_of_real(plain, |engine, number| set(engine, number, &[b'a'; 16], 1000));
+    let large = told_of_real(plain, |engine, number| set(engine, number, &[b'a'; 320], NEVER));
+    let destroyed = told_of_real(plain, |engine, number| {
         engine.destroy(&engine.sid(&number.to_le_bytes()), 0, &mut Vec::new()).unwrap();
     });
-    for told in [small, large, destroyed] {
-        assert!((90..110).contains(&told), "{small}, {large} and {destroyed} per cent");
+    let owned = told_of_real(Options { user: 1, ..plain }, own);
+    for told in [small, large, destroyed, owned] {
+        assert!((90..110).contains(&told), "{small}, {large}, {destroyed} and {owned} per cent");
     }
 }

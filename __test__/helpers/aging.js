@@ -10,9 +10,19 @@ const { Worker } = require('node:worker_threads')
 const CLOCK = require.resolve('../../lib/remote/clock.js')
 const TIMERS = require.resolve('@sinonjs/fake-timers')
 
-/** Takes so many milliseconds from the life of all keys. ARGV: the milliseconds. */
+/**
+ * Takes so many milliseconds from the life of all keys, and adds them to the age of sessions, by
+ * their entries. ARGV: the milliseconds.
+ */
 const SCRIPT = `
 for _, key in ipairs(redis.call('KEYS', '*')) do
+  local text = string.find(key, ':entry$') and redis.call('GET', key) or ''
+  local created, used, rest = string.match(text, '^{"created":(%d+),"used":(%d+)(.*)$')
+  if created then
+    local format = '{"created":%.0f,"used":%.0f%s'
+    text = string.format(format, created - tonumber(ARGV[1]), used - tonumber(ARGV[1]), rest)
+    redis.call('SET', key, text, 'KEEPTTL')
+  end
   local left = redis.call('PTTL', key)
   if left >= 0 then redis.call('PEXPIRE', key, left - tonumber(ARGV[1])) end
 end

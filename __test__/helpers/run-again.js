@@ -93,6 +93,8 @@ const LAX = {
       Math.abs(timeOf(actual) - timeOf(expected)) <= SECOND
         ? t.pass(message)
         : t.is(actual, expected, message),
+    deepEqual: (t) => (actual, expected, message) =>
+      t.deepEqual(aligned(actual, expected), expected, message),
   },
 }
 
@@ -122,8 +124,18 @@ function sorted(value) {
   return value.map(textOf).sort()
 }
 
+/** The same with times as they are expected, where they are a second apart at most. */
+function aligned(actual, expected) {
+  if (Math.abs(timeOf(actual) - timeOf(expected)) <= SECOND) return expected
+  const isRecord = (value) => Object.getPrototypeOf(Object(value)) === Object.prototype
+  if (!isRecord(actual) || !isRecord(expected)) return actual
+  const entries = Object.entries(actual)
+  return Object.fromEntries(entries.map(([name, value]) => [name, aligned(value, expected[name])]))
+}
+
 /** In milliseconds; NaN if it is no time. */
 function timeOf(value) {
+  if (value instanceof Date) return value.getTime()
   if (typeof value === 'string' && ISO_DATE.test(value)) return Date.parse(value)
   return typeof value === 'number' && value >= MINUTE ? value : NaN
 }

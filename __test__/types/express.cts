@@ -60,6 +60,21 @@ new MemoryStore({
   serializer: { stringify: (arg: object) => String(arg), parse: (text: string) => ({ text }) },
 })
 
+new MemoryStore({ user: 'passport.user', lifetime: 1000, maxPerUser: 3, whenFull: 'refuse' })
+new MemoryStore({
+  user: (sess) => {
+    is<Equal<typeof sess, session.SessionData>>()
+    return sess.user
+  },
+  lifetime: (options, sess, sid) => (sess.user === sid ? options.max : undefined),
+  maxPerUser: (user, sess) => {
+    is<Equal<typeof user, string>>()
+    return sess.user === user ? 1 : undefined
+  },
+})
+// @ts-expect-error an unknown word
+new MemoryStore({ whenFull: 'wait' })
+
 // @ts-expect-error an unknown option
 new MemoryStore({ checkperiod: 1000 })
 // @ts-expect-error text is no period
@@ -76,6 +91,27 @@ new MemoryStore({ serializer: { stringify: () => 1, parse: () => data } })
 new MemoryStore({ serializer: { stringify: () => '' } })
 // @ts-expect-error a body may be bytes
 new MemoryStore({ dispose: (_sid: string, _body: string[]) => {} })
+
+// The sessions of a user.
+async function devices() {
+  const [first] = await store.sessionsOf('ada', { current: 'sid' })
+  if (first === undefined) return undefined
+  is<Equal<typeof first.id, string>>()
+  is<Equal<typeof first.created, Date | undefined>>()
+  is<Equal<typeof first.current, boolean>>()
+  is<Equal<typeof first.session, session.SessionData>>()
+  const count: number = await store.destroyUser(7n, { except: 'sid' })
+  const user: string | undefined = (await store.info('sid'))?.user
+  store.sessionsOf(7, (_err, list) => list?.map(({ used }) => used))
+  store.destroyUser('ada', { only: first.id }, (_err, ended) =>
+    is<Equal<typeof ended, number | undefined>>(),
+  )
+  store.info('sid', (_err, info) => info?.session.user)
+  // @ts-expect-error an object is no user
+  store.sessionsOf({ id: 7 })
+  return [count, user]
+}
+devices()
 
 // A store is express-session's.
 session({ secret: 'secret', store })

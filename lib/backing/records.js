@@ -10,13 +10,13 @@
  */
 
 const { monotonic } = require('../remote/clock.js')
+const { Moments } = require('../remote/moments.js')
 const { Turns } = require('../remote/turns.js')
 const { Calls } = require('./calls.js')
 const { isReplaceable, isSameButExpiry } = require('./comparison.js')
 const { membersOf } = require('./cookie.js')
 const { Copies } = require('./copies.js')
 const { findSids, listSids } = require('./listing.js')
-const { Moments } = require('./moments.js')
 const { postgresOf } = require('./postgres.js')
 const { Sessions } = require('./sessions.js')
 
@@ -129,6 +129,11 @@ class BackingRecords {
       }
       return this.#renew(sid, stored, life, expires, isForced)
     })
+  }
+
+  /** When a session was created is not known. */
+  describe(sid) {
+    return this.#read(sid)
   }
 
   async destroy(sid, wantsOld) {

@@ -50,10 +50,11 @@ class Cookies {
 
   /**
    * Touches the session in place. If `isRenewal`, only if the stored cookie differs in its time
-   * alone and expires no later. Returns false if the slow way is needed: reading, changing and
+   * alone and expires no later. `lifetime` is what the function of that option gave, if there is
+   * one. Returns false if the slow way is needed: reading, changing and
    * writing the session.
    */
-  touch(sid, session, now, ttl, isRenewal) {
+  touch(sid, session, now, ttl, isRenewal, lifetime) {
     let members, kind
     try {
       members = flatMembers(session.cookie)
@@ -65,13 +66,13 @@ class Cookies {
       const time = kind.hasTime ? timeOf(members.expires) : undefined
       const { template } = kind
       const guard = isRenewal ? 1 : 0
-      const touched = this.#store.touchByTemplate(sid, template, time, now, ttl, guard)
+      const touched = this.#store.touchByTemplate(sid, template, time, now, ttl, guard, lifetime)
       if (touched !== NEEDS_TEXT) return isDone(touched)
     }
-    return this.#touchByText(sid, session, members, kind, now, ttl, isRenewal)
+    return this.#touchByText(sid, session, members, kind, now, ttl, isRenewal, lifetime)
   }
 
-  #touchByText(sid, session, members, kind, now, ttl, isRenewal) {
+  #touchByText(sid, session, members, kind, now, ttl, isRenewal, lifetime) {
     let flat, text
     try {
       flat = members && flatText(members)
@@ -83,7 +84,7 @@ class Cookies {
     // thousands: each session may have an `originalMaxAge` of its own.
     if (kind) kind.template = this.#store.template(text)
     else if (flat !== undefined) this.#remember(new Kind(members))
-    return isDone(this.#store.touch(sid, text, now, ttl, isRenewal ? 1 : 0))
+    return isDone(this.#store.touch(sid, text, now, ttl, isRenewal ? 1 : 0, lifetime))
   }
 
   #remember(kind) {

@@ -5,18 +5,22 @@
  * native store, whose functions return at once, and delivers what they return.
  */
 
+const { isPromise } = require('node:util/types')
 const { parse } = require('../body.js')
 const { done, fail, give, giveNothing, later } = require('../deliver.js')
 const { inThisRealm, openingError } = require('../errors.js')
 const { debug } = require('../log.js')
 const { every, REAL } = require('../timer.js')
 const { whenOver } = require('../turns.js')
+const { lifetimeOf } = require('../users.js')
 const { warnOfDamage, warnOfReplacement, warnOfSync } = require('../warnings.js')
 const { createStore } = require('./addon.js')
 const { Cookies } = require('./cookie.js')
 const { Disposal } = require('./disposal.js')
 const { AT_ONCE, collectIds, eachSid } = require('./listing.js')
 const { readStats } = require('./stats.js')
+const { termsReader } = require('./terms.js')
+const { destroyUser, info, sessionsOf } = require('./users.js')
 const { mergeCookie, rewrite, writeNew, writeTied } = require('./write.js')
 
 /** How many sessions are read in one turn of the event loop. */
@@ -49,6 +53,10 @@ class NativeEngine {
     this.state = state
     this.native = native
     this.cookies = new Cookies(native)
+    const { user, maxPerUser, lifetime } = state.options
+    this.termsOf = termsReader(state)
+    this.hasOwnerFunction = typeof user === 'function' || typeof maxPerUser === 'function'
+    this.hasLifetimeFunction = typeof lifetime === 'function'
     this.disposal = options.dispose ? new Disposal(native, state.options.dispose) : undefined
     if (options.path !== undefined) this.#startFileTimers(syncPeriod)
   }
@@ -83,7 +91,7 @@ class NativeEngine {
       if (tie) {
         writeTied(this, serializer, tie, session, data, ttl)
       } else {
-        const version = writeNew(this, serializer, key, data, ttl)
+        const version = writeNew(this, serializer, key, session, data, ttl)
         // A new session is tied from its first write on: its request may write it again.
         if (version !== undefined && isNew(session)) ties.tieNew(session, key, data, version)
       }
@@ -98,6 +106,14 @@ class NativeEngine {
   touch(key, session, ttl, serializer, fn) {
     const { disposal, state } = this
     const tie = state.options.conflict === 'overwrite' ? undefined : state.ties.of(session, key)
+    let lifetime
+    if (this.hasLifetimeFunction) {
+      try {
+        lifetime = lifetimeOf(state.options, session, key)
+      } catch (err) {
+        return fail(fn, err)
+      }
+    }
     const now = Date.now()
     // The clock may have closed the store.
     if (!state.isOpen) return state.refuse('touch', key, fn)
@@ -105,8 +121,8 @@ class NativeEngine {
       const isDone =
         serializer === JSON &&
         (!disposal || state.options.noDisposeOnSet) &&
-        (this.cookies.touch(key, session, now, ttl, tie !== undefined) ||
-          (tie && mergeCookie(this, key, session, now, ttl, tie)))
+        (this.cookies.touch(key, session, now, ttl, tie !== undefined, lifetime) ||
+          (tie && mergeCookie(this, key, session, now, ttl, tie, lifetime)))
       if (!isDone) rewrite(this, serializer, key, session, ttl, tie)
     } catch (err) {
       if (disposal) disposal.ofRemoved()
@@ -129,6 +145,33 @@ class NativeEngine {
     }
     if (disposal) disposal.ofRemoved()
     return wrong ? fail(fn, wrong) : done(fn)
+  }
+
+  sessionsOf(user, current, serializer, fn) {
+    try {
+      const sessions = sessionsOf(this, user, current, serializer)
+      return isPromise(sessions) ? later(fn, sessions) : give(fn, sessions)
+    } catch (err) {
+      return fail(fn, err)
+    }
+  }
+
+  destroyUser(user, which, fn) {
+    try {
+      const count = destroyUser(this, user, which)
+      return isPromise(count) ? later(fn, count) : give(fn, count)
+    } catch (err) {
+      return fail(fn, err)
+    }
+  }
+
+  info(key, serializer, fn) {
+    try {
+      const found = info(this, key, serializer)
+      return found === undefined ? giveNothing(fn) : give(fn, found)
+    } catch (err) {
+      return fail(fn, err)
+    }
   }
 
   ids(fn) {

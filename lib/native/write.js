@@ -23,6 +23,9 @@ const NO_VERSION = 0
 /** A version that is later than any. */
 const LAST_VERSION = Number.MAX_SAFE_INTEGER
 
+/** The terms of a write of which the native store need not be told anything. */
+const NO_TERMS = [undefined, undefined, undefined]
+
 /**
  * After so many attempts, each beaten by another write, what is stored is overwritten. No realistic
  * number of threads causes this, but a serializer that writes the session itself would make the
@@ -34,10 +37,12 @@ const MAX_ATTEMPTS = 1000
  * Writes a session that nobody is known to have read. Returns its version; undefined if it was not
  * written because it had been destroyed.
  */
-function writeNew(engine, serializer, key, data, ttl) {
-  const { native, state } = engine
+function writeNew(engine, serializer, key, session, data, ttl) {
+  const { native, state, termsOf } = engine
+  const [user, most, lifetime] = termsOf ? termsOf(session, key, serializer) : NO_TERMS
   const now = timeOfOpen(state, 'set')
-  const written = native.set(key, data, now, ttl, bodyKind(serializer, data))
+  const kind = bodyKind(serializer, data)
+  const written = native.set(key, data, now, ttl, kind, user, most, lifetime)
   const refusal = refusalError(written, key, state.options)
   if (refusal) throw refusal
   if (written !== DESTROYED) return written
@@ -52,8 +57,8 @@ function writeTied(engine, serializer, tie, session, data, ttl) {
   const areMerged = conflict !== 'overwrite' && typeof conflict !== 'function'
   const isJson = serializer === JSON && typeof tie.body === 'string'
   const { written, isMerge } =
-    areMerged && isJson
-      ? writeJson(engine, tie, data, ttl)
+    areMerged && isJson && !engine.hasOwnerFunction
+      ? writeJson(engine, tie, session, data, ttl)
       : writeCompared(engine, serializer, tie, session, data, ttl)
   if (written === DESTROYED) {
     debugRefused(tie.key)
@@ -71,12 +76,26 @@ function debugRefused(key) {
  * Writes JSON, which the native store merges itself. Returns what the native write answered, and
  * whether others' changes were merged into the session.
  */
-function writeJson({ native, state }, { key, version, isWhole, body }, data, ttl) {
+function writeJson({ native, state, termsOf }, tie, session, data, ttl) {
+  const { key, version, isWhole, body } = tie
   const { options } = state
+  const [user, most, lifetime] = termsOf ? termsOf(session, key, JSON) : NO_TERMS
   const now = timeOfOpen(state, 'set')
   const expected = isWhole ? version : NO_VERSION
-  const hasFixedLifetime = Number(hasFixedTtl(options))
-  const answer = native.merge(key, data, now, ttl, version, expected, body, hasFixedLifetime)
+  const isFixed = Number(hasFixedTtl(options))
+  const answer = native.merge(
+    key,
+    data,
+    now,
+    ttl,
+    version,
+    expected,
+    body,
+    isFixed,
+    user,
+    most,
+    lifetime,
+  )
   const refusal = refusalError(answer, key, options)
   if (refusal) throw refusal
   // An added half stands for a merge.
@@ -85,18 +104,19 @@ function writeJson({ native, state }, { key, version, isWhole, body }, data, ttl
 }
 
 /** As `writeJson`, for what only JavaScript can merge. */
-function writeCompared({ native, state }, serializer, tie, session, data, ttl) {
+function writeCompared({ native, state, termsOf }, serializer, tie, session, data, ttl) {
   const { options } = state
-  const given = { body: data, ttl, isMerge: false }
+  const given = { session, body: data, ttl, isMerge: false }
   let write = given
   let expected = ANY_VERSION
   if (options.conflict !== 'overwrite') expected = tie.isWhole ? tie.version : NO_VERSION
   for (let attempt = 1; ; attempt++) {
     const { body, ttl, isMerge } = write
     const kind = bodyKind(serializer, body)
+    const terms = termsOf ? termsOf(write.session, tie.key, serializer) : NO_TERMS
     const now = timeOfOpen(state, 'set')
     const times = [now, ttl, kind, tie.version, expected, Number(isMerge)]
-    const written = native.setTied(tie.key, body, ...times)
+    const written = native.setTied(tie.key, body, ...times, ...terms)
     const refusal = refusalError(written, tie.key, options)
     if (refusal) throw refusal
     if (written !== CHANGED) return { written, isMerge }
@@ -117,7 +137,7 @@ function writeCompared({ native, state }, serializer, tie, session, data, ttl) {
  * Touches a session that was read before and whose cookie another request may have changed since.
  * Returns false if `rewrite` is needed.
  */
-function mergeCookie({ native, state }, key, session, now, ttl, tie) {
+function mergeCookie({ native, state }, key, session, now, ttl, tie, lifetime) {
   if (typeof tie.body !== 'string') return false
   const holder = JSON.stringify({ cookie: session.cookie })
   const touched = native.mergeCookie(
@@ -127,12 +147,14 @@ function mergeCookie({ native, state }, key, session, now, ttl, tie) {
     ttl,
     tie.body,
     Number(hasFixedTtl(state.options)),
+    lifetime,
   )
   return isDone(touched)
 }
 
 /** Touches by reading the session, giving it the new cookie, and writing it. */
-function rewrite({ native, disposal, state }, serializer, key, session, ttl, tie) {
+function rewrite(engine, serializer, key, session, ttl, tie) {
+  const { native, disposal, state, termsOf } = engine
   const { options } = state
   for (let attempt = 1; ; attempt++) {
     const now = timeOfOpen(state, 'touch')
@@ -148,8 +170,9 @@ function rewrite({ native, disposal, state }, serializer, key, session, ttl, tie
     const body = toBody(serializer.stringify(touched))
     const kind = bodyKind(serializer, body)
     const newTtl = renewed ? ttlOfMerge(options, renewed.side, ttl, life) : ttl
+    const terms = termsOf ? termsOf(touched, key, serializer) : NO_TERMS
     const times = [timeOfOpen(state, 'touch'), newTtl, kind, version, Number(isChange)]
-    const written = native.rewrite(key, body, ...times)
+    const written = native.rewrite(key, body, ...times, ...terms)
     const refusal = refusalError(written, key, options)
     if (refusal) throw refusal
     if (disposal) disposal.ofRemoved()

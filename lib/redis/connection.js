@@ -66,6 +66,11 @@ class Connection {
     return this.#link.keyPrefix
   }
 
+  /** Whether the keys may be on several servers. */
+  get isCluster() {
+    return this.#link.isCluster
+  }
+
   /** Whether replies and invalidations arrive in the server's order. */
   get isOrdered() {
     return this.#link.isOrdered

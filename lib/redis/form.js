@@ -30,6 +30,14 @@ class Form {
     this.#convert ??= converterTo(resultOf(this.#serializer))
     return this.#convert(body)
   }
+
+  /** The copy in a script's reply, a session and for how long it lives; undefined if it has none. */
+  copyOf(reply, readAt) {
+    if (!Array.isArray(reply)) return undefined
+    const [body, left] = reply
+    const expiresAt = left < 0 ? Infinity : readAt + Number(left)
+    return { body: this.read(body), readAt, expiresAt, cookie: undefined }
+  }
 }
 
 /** What the serializer returns; a text if it cannot be asked. */

@@ -1,14 +1,15 @@
 'use strict'
 
 /**
- * The keys of a store: a session has connect-redis's, prefix and sid; a tombstone one in the same
- * slot of a cluster, for scripts may only use keys of one slot.
+ * The keys of a store: a session has connect-redis's, prefix and sid; its tombstone and its entry
+ * have others in the same slot of a cluster, for scripts may only use keys of one slot. Scripts make
+ * the same names; see index-lua.js.
  */
 
 const { SLOTS, slotOf } = require('./clients/slot.js')
 
-/** What ends the names of tombstones whose session's key has braces. */
-const ENDING = ':destroyed'
+/** What ends the names of tombstones whose session's key has braces, of entries, and of sets. */
+const [DESTROYED, ENTRY, USER] = [':destroyed', ':entry', ':user']
 
 class Names {
   #prefix
@@ -37,17 +38,31 @@ class Names {
 
   /** Where it is remembered that the session was destroyed. */
   tombstone(sid) {
-    const key = this.key(sid)
-    // A key with a hash tag stays in the slot of that tag.
-    if (hasHashTag(key)) return key + ENDING
-    // Its hash tag is the key, which itself has none.
-    if (!/[{}]/.test(key) && key !== '') return `${this.#prefix}{${key}}`
-    return `${this.#prefix}${this.#brace}${this.#numberIn(slotOf(key))}}${key}${ENDING}`
+    return this.#beside(sid, '', DESTROYED)
   }
 
-  /** Whether a key of the store is that of a tombstone, which no session can have. */
-  isTombstone(key) {
-    return this.#candidates(key).some((sid) => this.tombstone(sid) === key)
+  /** Where it is noted whose the session is. */
+  entry(sid) {
+    return this.#beside(sid, ENTRY, ENTRY)
+  }
+
+  /** Where the sessions of a user are listed, whose hash this is. */
+  set(owner) {
+    return `${this.#prefix}{${this.key(owner)}}${USER}`
+  }
+
+  /** Whether a key of the store is not that of a session, nor can be. */
+  isReserved(key) {
+    const isTombstone = (sid) => this.tombstone(sid) === key
+    const isEntry = (sid) => this.entry(sid) === key
+    if (this.#candidates(key, '', DESTROYED).some(isTombstone)) return true
+    if (this.#candidates(key, ENTRY, ENTRY).some(isEntry)) return true
+    return key.endsWith(`}${USER}`) && key.startsWith(this.#start)
+  }
+
+  /** Whether all keys of the store are in one slot of a cluster. */
+  get isOneSlot() {
+    return hasHashTag(this.#prefix)
   }
 
   /** A pattern for SCAN that matches all keys of the store. */
@@ -55,15 +70,39 @@ class Names {
     return `${this.#prefix.replace(/[\\*?[\]^]/g, '\\$&')}*`
   }
 
-  /** The sids of which a key may be the tombstone, by its form. */
-  #candidates(key) {
-    if (key.endsWith(ENDING)) {
-      const rest = key.slice(this.#prefix.length, -ENDING.length)
+  /** What the names begin with whose hash tag is a key of the store. */
+  get #start() {
+    return `${this.#prefix}{${this.#prefix}`
+  }
+
+  /**
+   * A key in the slot of a session's.
+   *
+   * @param plain what ends it if its hash tag is the session's key
+   * @param ending what ends it otherwise
+   */
+  #beside(sid, plain, ending) {
+    const key = this.key(sid)
+    // A key with a hash tag stays in the slot of that tag.
+    if (hasHashTag(key)) return key + ending
+    // Its hash tag is the key, which itself has none.
+    if (!/[{}]/.test(key) && key !== '') return `${this.#prefix}{${key}}${plain}`
+    return `${this.#prefix}${this.#brace}${this.#numberIn(slotOf(key))}}${key}${ending}`
+  }
+
+  /** The sids that a key may be beside, by its form. */
+  #candidates(key, plain, ending) {
+    const sids = []
+    if (key.endsWith(ending)) {
+      const rest = key.slice(this.#prefix.length, -ending.length)
       const odd = /^\{?\d+\}/.exec(rest)
-      return [rest, ...(odd ? [this.sid(rest.slice(odd[0].length))] : [])]
+      sids.push(rest, ...(odd ? [this.sid(rest.slice(odd[0].length))] : []))
     }
-    const start = `${this.#prefix}{${this.#prefix}`
-    return key.startsWith(start) && key.endsWith('}') ? [key.slice(start.length, -1)] : []
+    const end = `}${plain}`
+    if (key.endsWith(end) && key.startsWith(this.#start)) {
+      sids.push(key.slice(this.#start.length, -end.length))
+    }
+    return sids
   }
 
   #numberIn(slot) {

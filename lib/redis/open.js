@@ -14,5 +14,8 @@ module.exports = { openRedis }
  * @throws {TypeError} if it is not a client of a library that is known
  */
 function openRedis(state, client, options, serializer) {
-  return new RemoteEngine(state, new RedisRecords(client, options, new Form(serializer)), options)
+  const { user, lifetime } = state.options
+  const isIndexed = user !== undefined || lifetime !== undefined
+  const records = new RedisRecords(client, { ...options, isIndexed }, new Form(serializer))
+  return new RemoteEngine(state, records, options)
 }

@@ -12,17 +12,18 @@
 const { reservedSidError } = require('../errors.js')
 const { monotonic } = require('../remote/clock.js')
 const { NearCache } = require('../remote/near-cache.js')
+const {
+  EXPIRED,
+  TOMBSTONE,
+  argumentsOfWrite,
+  asArgument,
+  flag,
+  leftOf,
+  pxOf,
+} = require('./arguments.js')
 const { Connection } = require('./connection.js')
+const { IndexedRecords, isDone, lifeOf } = require('./indexed-records.js')
 const { Names } = require('./names.js')
-
-/** How long a destroyed sid is remembered, in milliseconds. */
-const TOMBSTONE = 10 * 60 * 1000
-
-/** The longest lifetime that is stored: Redis refuses what its clock cannot add. */
-const LONGEST_LIFE = 8.64e15
-
-/** How much longer than expected a session may live that nobody has renewed, in milliseconds. */
-const TOLERANCE = 1000
 
 /** How many keys a step of SCAN looks at. */
 const KEYS_A_STEP = '1000'
@@ -42,6 +43,8 @@ class RedisRecords {
   #form
   #names
   #cache
+  #indexed
+  #isIndexed
   #maxStale
   #staleIfError
   /**
@@ -52,12 +55,12 @@ class RedisRecords {
 
   /**
    * @param client the user's client
-   * @param {object} options `prefix`, `timeout`, `maxStale`, `staleIfError` and `limits` of the
-   *   near-cache
+   * @param {object} options `prefix`, `timeout`, `maxStale`, `staleIfError`, `limits` of the
+   *   near-cache, and `isIndexed`, whether there is an index
    * @param {Form} form whether sessions are text or bytes
    */
   constructor(client, options, form) {
-    const { prefix, maxStale, staleIfError, limits } = options
+    const { prefix, maxStale, staleIfError, limits, isIndexed } = options
     this.#connection = new Connection(client, options, form.isBinary, {
       invalidated: (keys) => this.#invalidated(keys),
       trusted: () => this.#cache.trust(),
@@ -67,6 +70,14 @@ class RedisRecords {
     this.#form = form
     this.#names = new Names(this.#connection.keyPrefix + prefix)
     this.#cache = new NearCache(limits, this.#connection.isOrdered)
+    this.#indexed = new IndexedRecords({
+      connection: this.#connection,
+      names: this.#names,
+      form,
+      change: (...change) => this.#change(...change),
+      forget: (sid) => this.#cache.drop(sid),
+    })
+    this.#isIndexed = isIndexed
     this.#maxStale = maxStale
     this.#staleIfError = staleIfError
     this.#connection.connect()
@@ -105,7 +116,7 @@ class RedisRecords {
     const readAt = monotonic()
     let copy
     try {
-      copy = this.#copyOf(await this.#connection.read(this.#names.key(sid)), readAt)
+      copy = this.#form.copyOf(await this.#connection.read(this.#names.key(sid)), readAt)
     } finally {
       this.#cache.endRead(ticket, copy?.body, copy ? copy.expiresAt - monotonic() : 0)
     }
@@ -128,7 +139,7 @@ class RedisRecords {
   async peek(sid) {
     if (!this.#connection.isReady) await this.#connection.whenReady()
     const readAt = monotonic()
-    return this.#copyOf(await this.#connection.run('peek', [this.#names.key(sid)], []), readAt)
+    return this.#form.copyOf(await this.#connection.run('peek', [this.#names.key(sid)], []), readAt)
   }
 
   /** Whether there is a session. Nothing is sent if the near-cache has it. */
@@ -143,14 +154,16 @@ class RedisRecords {
 
   /**
    * Writes a session that nobody is known to have read. Returns whether it was written, and `old`,
-   * the body that was stored, if `wantsOld`. If `isFinal`, a tombstone refuses the write.
+   * the body that was stored, if `wantsOld`. If `isFinal`, a tombstone refuses the write. With a
+   * `mark` the index is kept; see indexed-records.js for what more is returned then, by `write` too.
    */
-  async create(sid, body, life, { isFinal, wantsOld }) {
+  async create(sid, body, life, { isFinal, wantsOld, mark }) {
     this.#assertNotReserved(sid)
     if (!this.#connection.isReady) await this.#connection.whenReady()
     const key = this.#names.key(sid)
     const px = pxOf(life)
     this.#form.note(body)
+    if (mark) return this.#indexed.create(sid, body, life, { isFinal, wantsOld }, mark)
     // The command itself costs the server half of what a script does.
     if (!isFinal && !wantsOld && px !== EXPIRED) {
       const expiry = px === '' ? [] : ['PX', px]
@@ -181,30 +194,21 @@ class RedisRecords {
    * @param {boolean} how.isFinal whether any tombstone refuses the write
    * @param {boolean} how.isLongest whether nobody can have renewed the session for longer than this
    *   write does
+   * @param {Mark | undefined} how.mark
    */
-  async write(sid, expected, body, life, how) {
-    const { readAt, isOthers, isForced, isFinal, isLongest } = how
+  async write(sid, expected, body, life, { mark, ...how }) {
     if (!this.#connection.isReady) await this.#connection.whenReady()
+    if (mark) return this.#indexed.write(sid, expected, body, life, how, mark)
     const keys = [this.#names.key(sid), this.#names.tombstone(sid)]
     const now = monotonic()
-    const args = [
-      asArgument(expected.body),
-      asArgument(body),
-      pxOf(life),
-      (now - readAt).toFixed(3),
-      flag(now >= expected.expiresAt),
-      flag(isForced),
-      flag(isFinal),
-      flag(isOthers),
-      isLongest ? '' : leftOf(expected, now),
-    ]
+    const args = argumentsOfWrite(expected, body, life, how, now)
     const reply = await this.#change(
       sid,
       () => this.#connection.run('write', keys, args),
       body,
       life,
     )
-    return typeof reply === 'number' ? reply === 1 : this.#copyOf(reply, now)
+    return typeof reply === 'number' ? reply === 1 : this.#form.copyOf(reply, now)
   }
 
   /**
@@ -214,25 +218,53 @@ class RedisRecords {
    *
    * @param isForced whether to move it in any case
    */
-  async renew(sid, expected, life, { isForced }) {
+  async renew(sid, expected, life, { isForced, mark }) {
     if (!this.#connection.isReady) await this.#connection.whenReady()
+    if (mark) return this.#indexed.renew(sid, expected, life, { isForced }, mark)
     const now = monotonic()
     const left = isForced ? '' : leftOf(expected, now)
     const args = [asArgument(expected.body), pxOf(life), left]
     const keys = [this.#names.key(sid)]
     const run = () => this.#connection.run('renew', keys, args)
     const reply = await this.#change(sid, run, expected.body, life)
-    return typeof reply === 'number' ? reply !== 0 : this.#copyOf(reply, now)
+    return typeof reply === 'number' ? reply !== 0 : this.#form.copyOf(reply, now)
   }
 
   /** Removes a session. Returns its body, if `wantsOld`; undefined if there was none. */
   async destroy(sid, wantsOld) {
+    if (this.#isIndexed) return (await this.end(sid, wantsOld)).old
     if (this.#isReserved(sid)) return undefined
     if (!this.#connection.isReady) await this.#connection.whenReady()
     const keys = [this.#names.key(sid), this.#names.tombstone(sid)]
     const args = [String(TOMBSTONE), flag(wantsOld)]
     const reply = await this.#change(sid, () => this.#connection.run('destroy', keys, args))
     return this.#oldOf(reply)
+  }
+
+  /**
+   * Removes a session if it is of `user`, or whosever it is if that is undefined. Returns whether
+   * there was one, and its body, if `wantsOld`.
+   */
+  async end(sid, wantsOld, user) {
+    if (this.#isReserved(sid)) return { isFound: false, old: undefined }
+    if (!this.#connection.isReady) await this.#connection.whenReady()
+    return this.#indexed.end(sid, wantsOld, user)
+  }
+
+  /** The sids that are listed for a user; some may be of no session, or of one of another user. */
+  async membersOf(user) {
+    if (!this.#connection.isReady) await this.#connection.whenReady()
+    return this.#indexed.membersOf(user)
+  }
+
+  /**
+   * As `peek`, with when the session was `created` and `used`, in milliseconds of this machine's
+   * clock; undefined if that is not known.
+   */
+  async describe(sid) {
+    if (this.#isReserved(sid)) return undefined
+    if (!this.#connection.isReady) await this.#connection.whenReady()
+    return this.#indexed.describe(sid)
   }
 
   /** Yields arrays of sids, in no order; one may come twice. */
@@ -244,7 +276,7 @@ class RedisRecords {
         const step = ['SCAN', cursor, 'MATCH', this.#names.pattern, 'COUNT', KEYS_A_STEP]
         const [next, keys] = await send(step)
         cursor = String(next)
-        const names = keys.map(String).filter((key) => !this.#names.isTombstone(key))
+        const names = keys.map(String).filter((key) => !this.#names.isReserved(key))
         yield names.map((key) => this.#names.sid(key))
       } while (cursor !== '0')
     }
@@ -269,23 +301,16 @@ class RedisRecords {
   async #change(sid, send, body, life) {
     const ticket = this.#cache.beginChange(sid)
     const sentAt = monotonic()
-    let isDone = false
+    let stored
     try {
       const reply = await send()
-      isDone = reply === 1
+      stored = storedLife(reply, life)
       return reply
     } finally {
-      const left = life - (monotonic() - sentAt)
+      const isDone = stored !== undefined
+      const left = isDone ? stored - (monotonic() - sentAt) : 0
       this.#cache.endChange(ticket, isDone ? body : undefined, left)
     }
-  }
-
-  /** What a reply says is stored; undefined if nothing is. */
-  #copyOf(reply, readAt) {
-    if (!Array.isArray(reply)) return undefined
-    const [body, left] = reply
-    const expiresAt = left < 0 ? Infinity : readAt + Number(left)
-    return { body: this.#form.read(body), readAt, expiresAt, cookie: undefined }
   }
 
   /** The session that a write has replaced, if it has asked for it. */
@@ -304,38 +329,17 @@ class RedisRecords {
   }
 
   #isReserved(sid) {
-    return this.#names.isTombstone(this.#names.key(sid))
+    return this.#names.isReserved(this.#names.key(sid))
   }
 
   #assertNotReserved(sid) {
     if (this.#isReserved(sid)) throw reservedSidError()
   }
 }
-
-const EXPIRED = '0'
-
-/** A lifetime as scripts take it. */
-function pxOf(life) {
-  if (life > LONGEST_LIFE) return ''
-  return life > 0 ? String(Math.ceil(life)) : EXPIRED
-}
-
-/**
- * For how long a copy is expected to live at most, as scripts take it: give or take what the server
- * and the network need. Empty for ever.
- */
-function leftOf({ expiresAt }, now) {
-  return expiresAt === Infinity ? '' : String(Math.ceil(expiresAt - now) + TOLERANCE)
-}
-
-/** Bytes as the client libraries take them. */
-function asArgument(body) {
-  if (typeof body === 'string' || Buffer.isBuffer(body)) return body
-  return Buffer.from(body.buffer, body.byteOffset, body.byteLength)
-}
-
-function flag(value) {
-  return value ? '1' : '0'
+/** For how long what was written lives, by the reply of a script; undefined if it was not written. */
+function storedLife(reply, life) {
+  if (reply === 1) return life
+  return isDone(reply) ? lifeOf(reply[1]) : undefined
 }
 
 module.exports = { RedisRecords }

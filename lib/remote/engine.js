@@ -11,15 +11,18 @@
 // Captured at load time, so fake timers do not affect delivery.
 const { nextTick } = require('node:process')
 const { setImmediate } = require('node:timers')
-const { bodyCopy, toSerialized } = require('../body.js')
+const { bodyCopy } = require('../body.js')
 const { done, fail, later, soon } = require('../deliver.js')
 const { every } = require('../timer.js')
 const { sessionIn } = require('./copies.js')
 const { Counters } = require('./counters.js')
 const { Deadlines } = require('./deadlines.js')
+const { disposeOf, disposeOfAll, disposesOf } = require('./disposal.js')
 const { Listing } = require('./listing.js')
+const { Marks } = require('./marks.js')
 const { Touches } = require('./touches.js')
 const { Turns } = require('./turns.js')
+const { Users } = require('./users.js')
 const { Writes } = require('./writes.js')
 
 class RemoteEngine {
@@ -30,6 +33,8 @@ class RemoteEngine {
   #writes
   #touches
   #listing
+  #marks
+  #users
   #stopPruning = () => {}
 
   /**
@@ -39,13 +44,16 @@ class RemoteEngine {
   constructor(state, records, { timeout, touchAfter }) {
     const deadlines = new Deadlines(timeout)
     const counters = this.#counters
-    const parts = { state, records, deadlines, counters, turns: new Turns() }
+    const marks = new Marks(state)
+    const parts = { state, records, deadlines, counters, marks, turns: new Turns() }
     this.#state = state
     this.#records = records
     this.#deadlines = deadlines
+    this.#marks = marks
     this.#writes = new Writes(parts)
     this.#touches = new Touches(parts, touchAfter)
     this.#listing = new Listing(parts)
+    this.#users = new Users(parts)
   }
 
   /**
@@ -127,13 +135,19 @@ class RemoteEngine {
   set(sid, session, data, ttl, serializer, fn) {
     const key = sid.toWellFormed()
     const { ties } = this.#state
-    const given = { body: bodyCopy(data), ttl, isMerge: false }
+    let lifetime
+    try {
+      lifetime = this.#marks.lifetimeOf(session, key)
+    } catch (err) {
+      return fail(fn, err)
+    }
+    const given = { body: bodyCopy(data), ttl, lifetime, isMerge: false }
     const tie = ties.of(session, key)
     const work = async (call) => {
-      const old = tie
+      const gone = tie
         ? await this.#writes.writeTied(call, tie, session, given, serializer)
-        : await this.#writes.writeNew(key, session, given)
-      this.#dispose(key, old)
+        : await this.#writes.writeNew(key, session, given, serializer)
+      disposeOfAll(this.#state, gone)
     }
     return later(fn, this.#deadlines.run('set', work))
   }
@@ -142,13 +156,18 @@ class RemoteEngine {
     const key = sid.toWellFormed()
     const { options, ties } = this.#state
     const tie = options.conflict === 'overwrite' ? undefined : ties.of(session, key)
+    let lifetime
     try {
-      if (tie && this.#touches.isTooSoon(tie.version, session, ttl, serializer)) return soon(fn)
+      lifetime = this.#marks.lifetimeOf(session, key)
+      if (tie && this.#touches.isTooSoon(key, tie.version, session, ttl, serializer))
+        return soon(fn)
     } catch (err) {
       return fail(fn, err)
     }
     const work = async (call) => {
-      this.#dispose(key, await this.#touches.touch(call, key, session, ttl, serializer, tie))
+      const lives = { ttl, lifetime }
+      const old = await this.#touches.touch(call, key, session, lives, serializer, tie)
+      disposeOf(options, key, old)
     }
     return later(fn, this.#deadlines.run('touch', work))
   }
@@ -165,14 +184,28 @@ class RemoteEngine {
 
   /** Removes sessions, and disposes of them. Returns the first error, if there was one. */
   async #remove(keys) {
-    const wantsOld = Boolean(this.#state.options.dispose)
+    const { options, watches } = this.#state
+    const wantsOld = disposesOf(options)
     const remove = async (key) => {
       const old = await this.#records.destroy(key, wantsOld)
-      this.#state.watches.ended(key)
-      this.#dispose(key, old)
+      watches.ended(key)
+      disposeOf(options, key, old)
     }
     const done = await Promise.allSettled(keys.map(remove))
     return done.find(({ status }) => status === 'rejected')?.reason
+  }
+
+  sessionsOf(user, current, serializer, fn) {
+    return later(fn, this.#users.sessionsOf(user, current?.toWellFormed(), serializer))
+  }
+
+  destroyUser(user, { except, only }, fn) {
+    const which = { except: except?.toWellFormed(), only }
+    return later(fn, this.#users.destroyUser(user, which))
+  }
+
+  info(sid, serializer, fn) {
+    return later(fn, this.#users.info(sid.toWellFormed(), serializer))
   }
 
   ids(fn) {
@@ -244,11 +277,6 @@ class RemoteEngine {
     await new Promise((resolve) => setImmediate(resolve))
     await this.#deadlines.idle()
     this.#records.close()
-  }
-
-  /** @param body what was removed or overwritten; undefined if nothing was, or nobody asks */
-  #dispose(key, body) {
-    if (body !== undefined) this.#state.options.dispose(key, toSerialized(body))
   }
 }
 

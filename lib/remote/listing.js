@@ -107,4 +107,4 @@ function* slices(sids) {
   for (let i = 0; i < sids.length; i += AT_ONCE) yield sids.slice(i, i + AT_ONCE)
 }
 
-module.exports = { Listing }
+module.exports = { Listing, slices }

@@ -9,7 +9,9 @@ const { bodyCopy, isSameBody, parse, toBody } = require('../body.js')
 const { renewal, ttlOfMerge, withCookie } = require('../conflict.js')
 const { monotonic } = require('./clock.js')
 const { isRenewed, sessionIn } = require('./copies.js')
-const { disposesOnSet, isFinal, MAX_ATTEMPTS } = require('./writes.js')
+const { disposesOnSet } = require('./disposal.js')
+const { Moments } = require('./moments.js')
+const { isFinal, MAX_ATTEMPTS } = require('./writes.js')
 
 /** By default, touches that extend a session by less than this part of its life are left out. */
 const TOUCH_PART = 20
@@ -17,30 +19,41 @@ const TOUCH_PART = 20
 /** The most milliseconds by which such a touch would extend it. */
 const MOST_TOUCH_AFTER = 60 * 1000
 
+/** Of how many sessions it is remembered when they were touched. */
+const MAX_CAPPED = 10_000
+
 class Touches {
   #state
   #records
   #counters
   #turns
+  #marks
   #touchAfter
+  /** When sessions were touched last whose lifetime did not let them live longer by that. */
+  #capped = new Moments(MAX_CAPPED)
 
   /**
    * @param touchAfter a touch that would extend the life of a session by less is left out; undefined
    *   for what suits the lifetime of each session
    */
-  constructor({ state, records, counters, turns }, touchAfter) {
+  constructor({ state, records, counters, turns, marks }, touchAfter) {
     this.#state = state
     this.#records = records
     this.#counters = counters
     this.#turns = turns
+    this.#marks = marks
     this.#touchAfter = touchAfter
   }
 
   /** Whether a touch would change nothing but the expiry, and that by too little. */
-  isTooSoon(copy, session, ttl, serializer) {
-    const gain = ttl - (copy.expiresAt - monotonic())
+  isTooSoon(key, copy, session, ttl, serializer) {
+    const now = monotonic()
+    const gain = ttl - (copy.expiresAt - now)
     const least = this.#touchAfter ?? Math.min(MOST_TOUCH_AFTER, ttl / TOUCH_PART)
-    return gain >= 0 && gain < least && isRenewed(copy, session, serializer)
+    if (gain < 0) return false
+    // One that cannot extend the session only tells that it is used.
+    if (gain >= least && now - this.#capped.of(key) >= least) return false
+    return isRenewed(copy, session, serializer)
   }
 
   /**
@@ -48,10 +61,10 @@ class Touches {
    *
    * @param {Call} call on whose behalf it is
    */
-  async touch(call, key, session, ttl, serializer, tie) {
+  async touch(call, key, session, { ttl, lifetime }, serializer, tie) {
     const read = tie?.version ?? this.#records.cached(key) ?? (await this.#records.load(key))
     if (read === undefined) return undefined
-    if (!tie && this.isTooSoon(read, session, ttl, serializer)) return undefined
+    if (!tie && this.isTooSoon(key, read, session, ttl, serializer)) return undefined
     let replaced
     await this.#turns.run(key, async (left) => {
       let stored = left ?? read
@@ -63,11 +76,14 @@ class Touches {
           isOthers: stored !== read,
           isForced: attempt === MAX_ATTEMPTS,
           isFinal: isFinal(this.#state.options),
+          mark: this.#marks.ofTouch(touched.body, lifetime, serializer),
         })
         if (answer === false) return undefined
-        if (answer === true) {
+        if (answer === true || answer.isDone) {
           if (!touched.isRenewal) replaced = stored.body
-          return this.#noteTouched(touched, stored, read, tie)
+          const { life = touched.ttl } = answer
+          if (life < touched.ttl) this.#capped.note(key, monotonic())
+          return this.#noteTouched(touched, life, stored, read, tie)
         }
         stored = answer
       }
@@ -94,17 +110,20 @@ class Touches {
   }
 
   #store(key, stored, { isRenewal, body, ttl }, { tie, ...how }) {
-    if (isRenewal) return this.#records.renew(key, stored, ttl, { isForced: tie === undefined })
+    if (isRenewal) {
+      const { mark } = how
+      return this.#records.renew(key, stored, ttl, { isForced: tie === undefined, mark })
+    }
     // A session that is gone is not touched, also if it has expired by itself.
     const present = { ...stored, expiresAt: Infinity }
     return this.#records.write(key, present, body, ttl, { ...how, isLongest: true })
   }
 
   /** The copy that a touch has left. */
-  #noteTouched({ isRenewal, body, ttl }, stored, { readAt }, tie) {
+  #noteTouched({ isRenewal, body }, life, stored, { readAt }, tie) {
     this.#counters.touches++
     const cookie = isRenewal ? stored.cookie : undefined
-    const copy = { body, readAt, expiresAt: monotonic() + ttl, cookie }
+    const copy = { body, readAt, expiresAt: monotonic() + life, cookie }
     if (tie && isSameBody(tie.version.body, body)) tie.version = copy
     return copy
   }

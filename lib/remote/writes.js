@@ -10,6 +10,7 @@ const { merged } = require('../conflict.js')
 const { debug, tag } = require('../log.js')
 const { monotonic } = require('./clock.js')
 const { isLongestLife, sessionIn, TOLERANCE } = require('./copies.js')
+const { disposesOnSet } = require('./disposal.js')
 
 /**
  * After so many attempts, each beaten by another write, what is stored is overwritten. No realistic
@@ -23,49 +24,54 @@ class Writes {
   #records
   #counters
   #turns
+  #marks
   /** For each key, the writers that wait for the next turn. */
   #waiting = new Map()
 
-  constructor({ state, records, counters, turns }) {
+  constructor({ state, records, counters, turns, marks }) {
     this.#state = state
     this.#records = records
     this.#counters = counters
     this.#turns = turns
+    this.#marks = marks
   }
 
-  /**
-   * Writes a session that nobody is known to have read. Returns what it has replaced, if that is to
-   * be disposed of.
-   */
-  async writeNew(key, session, { body, ttl }) {
+  /** Writes a session that nobody is known to have read. Returns what is gone by that: a Gone. */
+  async writeNew(key, session, { body, ttl, lifetime }, serializer) {
     const { options, ties, isNew } = this.#state
     const readAt = monotonic()
-    const how = { isFinal: isFinal(options), wantsOld: disposesOnSet(options) }
-    const { isWritten, old } = await this.#records.create(key, body, ttl, how)
-    if (!isWritten) return this.#noteRefusal(key)
+    const mark = this.#marks.ofWrite(body, lifetime, serializer)
+    const how = { isFinal: isFinal(options), wantsOld: disposesOnSet(options), mark }
+    const written = await this.#records.create(key, body, ttl, how)
+    if (!written.isWritten) {
+      this.#noteRefusal(key)
+      return { key, replaced: undefined, ended: [] }
+    }
+    const { old, life = ttl, ended = [] } = written
     this.#counters.sets++
-    const version = { body, readAt, expiresAt: readAt + ttl, cookie: undefined }
+    const version = { body, readAt, expiresAt: readAt + life, cookie: undefined }
     // A new session is tied from its first write on: its request may write it again.
     if (isNew(session)) ties.tieNew(session, key, body, version)
-    return old
+    return { key, replaced: old, ended }
   }
 
   /**
-   * Writes a session that was read before, unless it was destroyed since. Returns what it has
-   * replaced, if that is to be disposed of.
+   * Writes a session that was read before, unless it was destroyed since. Returns what is gone by
+   * that: a Gone.
    *
    * What waits for its turn is written together: all merged, in the order of the calls, in one
    * write.
    *
    * @param {Call} call on whose behalf it is
-   * @param {{body: string | Uint8Array, ttl: number, isMerge: boolean}} given the session as its
-   *   request has it
+   * @param {{body: string | Uint8Array, ttl: number, lifetime: number, isMerge: boolean}} given
+   *   the session as its request has it
    */
   async writeTied(call, tie, session, given, serializer) {
     const writer = { call, tie, session, given, serializer }
     await this.#join(tie.key, writer)
     if (writer.error) throw writer.error
-    return disposesOnSet(this.#state.options) ? writer.replaced : undefined
+    const replaced = disposesOnSet(this.#state.options) ? writer.replaced : undefined
+    return { key: tie.key, replaced, ended: writer.ended ?? [] }
   }
 
   /** Resolves when the group of writers that this one belongs to has had its turn. */
@@ -93,17 +99,20 @@ class Writes {
       const write = this.#groupWrite(writers, expected, isForced)
       if (write === undefined) return undefined
       const readAt = monotonic()
-      const { alive, body, ttl, isMerge } = write
-      const [{ tie, session }] = alive
+      const { alive, body, ttl, lifetime, isMerge } = write
+      const [{ tie, session, serializer }] = alive
       const stored = await this.#records.write(key, expected, body, ttl, {
         readAt: Math.min(...alive.map((writer) => writer.tie.version.readAt)),
         isOthers: alive.length > 1 || expected !== tie.version,
         isForced: isForced || attempt === MAX_ATTEMPTS,
         isFinal: isFinal(options),
         isLongest: alive.length === 1 && !isMerge && isLongestLife(session, ttl, options),
+        mark: this.#marks.ofWrite(body, lifetime, serializer),
       })
-      if (stored === true) {
-        const copy = { body, readAt, expiresAt: readAt + ttl, cookie: undefined }
+      if (stored === true || stored.isDone) {
+        const { life = ttl, ended = [] } = stored
+        const copy = { body, readAt, expiresAt: readAt + life, cookie: undefined }
+        alive[0].ended = ended
         this.#noteWritten(key, alive, copy, expected)
         return copy
       }
@@ -159,7 +168,8 @@ class Writes {
     const { options } = this.#state
     const theirs = sessionIn(stored, serializer, options)
     const life = stored.expiresAt - monotonic()
-    return merged(options, serializer, tie.body, session, given, theirs, life) ?? given
+    const write = merged(options, serializer, tie.body, session, given, theirs, life)
+    return write ? { ...write, lifetime: given.lifetime } : given
   }
 
   #noteRefusal(key) {
@@ -174,14 +184,9 @@ class Writes {
   }
 }
 
-/** Whether `dispose` is called for what a `set` or `touch` overwrites. */
-function disposesOnSet({ dispose, noDisposeOnSet }) {
-  return Boolean(dispose) && !noDisposeOnSet
-}
-
 /** Whether a destroyed sid refuses all writes for a while. */
 function isFinal({ destroyed }) {
   return destroyed === 'final'
 }
 
-module.exports = { disposesOnSet, isFinal, MAX_ATTEMPTS, Writes }
+module.exports = { isFinal, MAX_ATTEMPTS, Writes }

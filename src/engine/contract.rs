@@ -8,10 +8,11 @@ use std::sync::Arc;
 use super::error::Result;
 use super::rules::{Condition, Refused, Touch};
 use super::types::{Merged, NewCookie, Reading, Removed, SortKey, Stats, Touched, Version};
+use super::users::{Ended, Facts, Terms, User, Which};
 use crate::background::Maintenance;
 use crate::session::{Base, Body, BodyRef, BodyView, TemplateHandle};
 use crate::sid::Sid;
-use crate::time::Millis;
+use crate::time::{Millis, NEVER};
 
 /// A store of sessions. See [`engine`](super) for the rules.
 ///
@@ -56,6 +57,25 @@ pub trait Engine: Maintenance {
     /// A new record may already be expired when it is written: it then counts until something
     /// removes it.
     ///
+    /// `terms` are followed in the same step, if the options ask for it: the expiry is no later
+    /// than they allow, and the record becomes their user's. If that user gains a session and has
+    /// more than it may have, either the write is refused, or those of its other sessions that were
+    /// unused longest are destroyed.
+    ///
+    /// # Errors
+    /// See [`Engine`].
+    fn set_by(
+        &self,
+        sid: Sid,
+        body: BodyRef<'_>,
+        condition: Condition,
+        times: (Millis, Millis),
+        terms: Terms<'_>,
+        removed: &mut Vec<Removed>,
+    ) -> Result<Result<Version, Refused>>;
+
+    /// As [`Self::set_by`], without terms.
+    ///
     /// # Errors
     /// See [`Engine`].
     fn set(
@@ -65,11 +85,27 @@ pub trait Engine: Maintenance {
         condition: Condition,
         times: (Millis, Millis),
         removed: &mut Vec<Removed>,
-    ) -> Result<Result<Version, Refused>>;
+    ) -> Result<Result<Version, Refused>> {
+        self.set_by(sid, body, condition, times, Terms::NONE, removed)
+    }
 
-    /// As [`Self::set`], for a session that was read and that another request may have written
+    /// As [`Self::set_by`], for a session that was read and that another request may have written
     /// since: merges the changes of both. `body` and `base` are JSON; `base` comes with the version
     /// at which it was read. Reading what is stored, merging and writing happen in one step.
+    ///
+    /// # Errors
+    /// See [`Engine`].
+    fn merge_by(
+        &self,
+        sid: Sid,
+        body: BodyRef<'_>,
+        base: (Base<'_>, Version),
+        times: (Millis, Millis),
+        terms: Terms<'_>,
+        removed: &mut Vec<Removed>,
+    ) -> Result<Result<Merged, Refused>>;
+
+    /// As [`Self::merge_by`], without terms.
     ///
     /// # Errors
     /// See [`Engine`].
@@ -80,10 +116,26 @@ pub trait Engine: Maintenance {
         base: (Base<'_>, Version),
         times: (Millis, Millis),
         removed: &mut Vec<Removed>,
-    ) -> Result<Result<Merged, Refused>>;
+    ) -> Result<Result<Merged, Refused>> {
+        self.merge_by(sid, body, base, times, Terms::NONE, removed)
+    }
 
-    /// As [`Self::touch`], for a session that was read and whose cookie another request may have
-    /// changed since: merges both cookies.
+    /// As [`Self::touch_within`], for a session that was read and whose cookie another request may
+    /// have changed since: merges both cookies.
+    ///
+    /// # Errors
+    /// See [`Engine`].
+    fn merge_cookie_within(
+        &self,
+        sid: &Sid,
+        cookie: BodyRef<'_>,
+        base: Base<'_>,
+        times: (Millis, Millis),
+        lifetime: Millis,
+        removed: &mut Vec<Removed>,
+    ) -> Result<Touched>;
+
+    /// As [`Self::merge_cookie_within`], without a limit.
     ///
     /// # Errors
     /// See [`Engine`].
@@ -94,13 +146,29 @@ pub trait Engine: Maintenance {
         base: Base<'_>,
         times: (Millis, Millis),
         removed: &mut Vec<Removed>,
-    ) -> Result<Touched>;
+    ) -> Result<Touched> {
+        self.merge_cookie_within(sid, cookie, base, times, NEVER, removed)
+    }
 
     /// Counts a merge that the caller did itself, with [`Self::set`].
     fn note_merge(&self);
 
     /// Gives the record of `sid` a new cookie and expiry. The rest of the session stays as it is.
-    /// Happens in one step; [`Touch`] says what is allowed.
+    /// Happens in one step; [`Touch`] says what is allowed. If the options ask for it, the session
+    /// lives no longer than `lifetime` from its creation.
+    ///
+    /// # Errors
+    /// See [`Engine`].
+    fn touch_within(
+        &self,
+        sid: &Sid,
+        cookie: NewCookie<'_>,
+        touch: Touch,
+        lifetime: Millis,
+        removed: &mut Vec<Removed>,
+    ) -> Result<Touched>;
+
+    /// As [`Self::touch_within`], without a limit.
     ///
     /// # Errors
     /// See [`Engine`].
@@ -110,7 +178,52 @@ pub trait Engine: Maintenance {
         cookie: NewCookie<'_>,
         touch: Touch,
         removed: &mut Vec<Removed>,
-    ) -> Result<Touched>;
+    ) -> Result<Touched> {
+        self.touch_within(sid, cookie, touch, NEVER, removed)
+    }
+
+    /// Calls `read` with the record of `sid`, without using it. Returns whether there is one that
+    /// is alive. For `read`, see [`Self::read`].
+    ///
+    /// # Errors
+    /// See [`Engine`].
+    fn info(
+        &self,
+        sid: &Sid,
+        now: Millis,
+        read: &mut dyn FnMut(&Facts, BodyView<'_>),
+    ) -> Result<bool>;
+
+    /// The user that `text` names, for use with this engine.
+    fn user(&self, text: &[u8]) -> User;
+
+    /// Calls `read` with some records of `user` that are alive, in no order: those after the sid
+    /// `after`, or the first. Returns the sid after which to go on; `None` if no more are left. For
+    /// `read`, see [`Self::read`].
+    ///
+    /// # Errors
+    /// See [`Engine`].
+    fn sessions_of(
+        &self,
+        user: User,
+        after: Option<&Sid>,
+        now: Millis,
+        read: &mut dyn FnMut(&Sid, &Facts, BodyView<'_>),
+    ) -> Result<Option<Sid>>;
+
+    /// Destroys some records of `user`, as [`Self::destroy`] does: those after the sid `after`, or
+    /// the first. Those that have expired do not count.
+    ///
+    /// # Errors
+    /// See [`Engine`].
+    fn destroy_user(
+        &self,
+        user: User,
+        which: Which<'_>,
+        after: Option<&Sid>,
+        now: Millis,
+        removed: &mut Vec<Removed>,
+    ) -> Result<Ended>;
 
     /// A handle for cookies that differ from `cookie`, JSON text, in `expires` only:
     /// [`Self::touch`] takes it in place of their text. `None` if the engine takes cookies as text

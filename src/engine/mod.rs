@@ -13,8 +13,8 @@
 //! all processes of a machine share, and its documentation tells where its rules differ.
 //!
 //! This file only lists what there is. `contract` is the trait, `types` the data that it takes and
-//! gives, `rules` and `tombstones` are the rules that every engine applies. `memory` and `shared`
-//! are the engines; neither knows of the other.
+//! gives, `rules`, `tombstones` and `users` are the rules that every engine applies. `memory` and
+//! `shared` are the engines; neither knows of the other.
 
 mod contract;
 mod error;
@@ -25,6 +25,7 @@ pub mod shared;
 mod tests;
 mod tombstones;
 mod types;
+mod users;
 
 pub use self::contract::{Durable, Engine, Listing};
 pub use self::error::{Error, Failure, Result};
@@ -35,4 +36,5 @@ pub use self::types::{
     Counters, Merged, NewCookie, Options, REMOVED_AT_ONCE, Reading, Removed, SortKey, Stats,
     Touched, Version,
 };
+pub use self::users::{Ended, Facts, Mark, Owner, Terms, User, Which};
 pub use crate::session::{Base, TemplateHandle};

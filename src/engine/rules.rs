@@ -5,6 +5,7 @@
 
 use super::tombstones::History;
 use super::types::{Counters, Options, Touched, Version};
+use super::users::{Note, Terms};
 use crate::time::{Millis, has_expired};
 
 /// What a write depends on.
@@ -69,6 +70,10 @@ pub enum Refused {
     /// The touch would have moved the expiry by less than
     /// [`Options::touch_after`](super::Options::touch_after).
     TooSoon,
+    /// Its user has as many sessions as it may have, and [`Options::is_refusing`] is set.
+    ///
+    /// [`Options::is_refusing`]: super::Options::is_refusing
+    UserFull,
 }
 
 /// What the rules need to know of a stored session that is alive.
@@ -80,14 +85,15 @@ pub(super) struct Alive {
 
 /// A write that is asked for.
 #[derive(Clone, Copy)]
-pub(super) struct Write {
+pub(super) struct Write<'a> {
     pub(super) condition: Condition,
     pub(super) now: Millis,
     /// Until when the session is to be alive.
     pub(super) expires: Millis,
+    pub(super) terms: Terms<'a>,
 }
 
-impl Write {
+impl Write<'_> {
     /// Whether the write may be done in place of `stored`.
     ///
     /// The closures are called only if their answer matters: `history` gives that of the sid, and
@@ -100,7 +106,7 @@ impl Write {
         history: impl FnOnce() -> Result<History, E>,
         shortens_cookie: impl FnOnce() -> Result<bool, E>,
     ) -> Result<Result<(), Refused>, E> {
-        let Self { condition, now, expires } = self;
+        let Self { condition, now, expires, .. } = self;
         if condition != Condition::None || options.destroyed_is_final {
             let history = history()?;
             if options.destroyed_is_final && history.is_remembered(now) {
@@ -168,6 +174,12 @@ pub struct Touch {
 }
 
 impl Touch {
+    /// The touch of a session with this note, which may live for no longer than `lifetime`.
+    #[inline]
+    pub(super) fn within(self, note: Note, lifetime: Millis) -> Self {
+        Self { expires: note.limit(self.expires, self.now, lifetime), ..self }
+    }
+
     /// The outcome of a touch of a session that expires at `stored`, if it can be told without
     /// looking at the cookie. On [`Touched::Missing`] the session has expired, and the engine
     /// removes it.

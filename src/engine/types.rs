@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use super::users::Mark;
 use crate::session::{Body, BodyRef, TemplateHandle};
 use crate::sid::Sid;
 use crate::time::Millis;
@@ -36,6 +37,14 @@ pub struct Options {
     pub destroyed_is_final: bool,
     /// A touch that would extend the expiry by less than this is skipped.
     pub touch_after: Millis,
+    /// Stands for whose sessions are: without it there is no index of users.
+    pub user: Mark,
+    /// Stands for how long sessions may live from their creation.
+    pub lifetime: Mark,
+    /// Stands for how many sessions a user may have.
+    pub most: Mark,
+    /// Whether a session that is one too many is refused, rather than the user's oldest ended.
+    pub is_refusing: bool,
 }
 
 impl Options {
@@ -49,6 +58,10 @@ impl Options {
             ("noDisposeOnSet", self.keep_replaced == other.keep_replaced),
             ("destroyed", self.destroyed_is_final == other.destroyed_is_final),
             ("touchAfter", self.touch_after == other.touch_after),
+            ("user", self.user == other.user),
+            ("lifetime", self.lifetime == other.lifetime),
+            ("maxPerUser", self.most == other.most),
+            ("whenFull", self.is_refusing == other.is_refusing),
         ];
         same.into_iter().find(|(_, is_same)| !is_same).map(|(option, _)| option)
     }
@@ -56,6 +69,11 @@ impl Options {
     /// Whether a touch that moves the expiry from `from` to `to` is skipped.
     pub(super) fn is_too_soon(self, from: Millis, to: Millis) -> bool {
         to >= from && to.saturating_sub(from) < self.touch_after
+    }
+
+    /// Whether an engine notes whose a session is, and since when.
+    pub(super) fn has_notes(self) -> bool {
+        self.user != 0 || self.lifetime != 0
     }
 
     pub(super) fn is_limited(self) -> bool {
@@ -73,6 +91,10 @@ impl Default for Options {
             keep_replaced: false,
             destroyed_is_final: false,
             touch_after: 0,
+            user: 0,
+            lifetime: 0,
+            most: 0,
+            is_refusing: false,
         }
     }
 }

@@ -31,6 +31,7 @@ pub(super) fn written_code(written: std::result::Result<Version, Refused>) -> f6
         Err(Refused::Missing) => -4.0,
         Err(Refused::TooSoon) => -5.0,
         Err(Refused::Sid) => -6.0,
+        Err(Refused::UserFull) => -7.0,
     }
 }
 

@@ -13,8 +13,10 @@ mod listing;
 mod ops;
 #[expect(unsafe_code, reason = "N-API is a C interface; this module makes it a safe one")]
 mod raw;
+mod rules;
 mod store;
 mod task;
+mod users;
 
 use napi::bindgen_prelude::Object;
 use napi::{Env, Result};
@@ -24,6 +26,7 @@ use crate::background::BACKGROUND;
 use crate::engine::Options;
 use crate::time::whole;
 use codes::whole_count;
+use rules::Rules;
 use store::{Place, Refusal, Store};
 
 /// The options of a store, as `index.js` has read them.
@@ -40,6 +43,13 @@ pub(crate) struct StoreOptions {
     pub is_final: bool,
     /// Milliseconds; 0 if every touch is done.
     pub touch_after: f64,
+    /// The path to the user of a session; empty if JavaScript tells the user of each.
+    pub user: Option<String>,
+    /// Milliseconds and a count; NaN if JavaScript tells them with each write.
+    pub lifetime: Option<f64>,
+    pub max_per_user: Option<f64>,
+    /// Whether `whenFull` is `'refuse'`.
+    pub is_refusing: Option<bool>,
     /// The name by which the process's threads share the store.
     pub name: Option<String>,
     /// The folder of the file in which the sessions are, and how large the file may become.
@@ -63,6 +73,7 @@ pub(crate) struct Opening {
 /// Fills `target` with the functions of a store: a new one, or that of the name or the path.
 #[napi]
 pub(crate) fn create_store(env: Env, target: Object, options: StoreOptions) -> Result<Opening> {
+    let rules = Rules::new(options.user.as_deref(), options.lifetime, options.max_per_user);
     let engine_options = Options {
         max: whole_count(options.max),
         max_bytes: whole_count(options.max_bytes),
@@ -71,13 +82,17 @@ pub(crate) fn create_store(env: Env, target: Object, options: StoreOptions) -> R
         keep_replaced: options.dispose && !options.no_dispose_on_set,
         destroyed_is_final: options.is_final,
         touch_after: whole(options.touch_after),
+        user: rules.user_mark(),
+        lifetime: rules.lifetime.mark(),
+        most: rules.most.mark(),
+        is_refusing: options.is_refusing == Some(true),
     };
     let place = match (options.path, options.name) {
         (Some(path), _) => Place::Path(path, whole_count(options.map_size)),
         (None, Some(name)) => Place::Name(name),
         (None, None) => Place::Own,
     };
-    Ok(match Store::open(engine_options, place) {
+    Ok(match Store::open(engine_options, rules, place) {
         Ok((store, set_aside)) => {
             store.bind(env, &target)?;
             Opening { set_aside, ..Opening::default() }

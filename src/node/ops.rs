@@ -26,7 +26,7 @@ type Operation = fn(&Store, &Call) -> Done;
 impl Store {
     /// Gives `target` this store's functions.
     pub(super) fn bind(self: &Rc<Self>, env: Env, target: &Object) -> Result<()> {
-        let functions: [(&str, Operation); 29] = [
+        let functions: [(&str, Operation); 33] = [
             ("get", Store::get),
             ("fetch", Store::fetch),
             ("peek", Store::peek),
@@ -56,6 +56,10 @@ impl Store {
             ("isBusy", Store::is_busy),
             ("takeRemoved", Store::take_removed),
             ("stats", Store::stats),
+            ("info", Store::info),
+            ("sessionsOf", Store::sessions_of),
+            ("destroyUser", Store::destroy_user),
+            ("after", Store::after),
         ];
         for (name, function) in functions {
             raw::bind(env, target, name, Rc::clone(self), function)?;
@@ -120,14 +124,16 @@ impl Store {
         call.double(if expires == NEVER { f64::INFINITY } else { expires as f64 })
     }
 
-    /// `set(sid, body, now, ttl, kind)`, where `kind` is one of [`KINDS`]. Gives the version that
-    /// was written, or why it was not; see [`written_code`].
+    /// `set(sid, body, now, ttl, kind, user, most, lifetime)`, where `kind` is one of [`KINDS`].
+    /// Gives the version that was written, or why it was not; see [`written_code`]. Of all writes,
+    /// the last three arguments are needed only if they are told; see
+    /// [`rules`](super::rules).
     fn set(&self, call: &Call) -> Done {
-        self.write(call, Condition::None, false)
+        self.write(call, Condition::None, false, 5)
     }
 
-    /// `merge(sid, body, now, ttl, read, expected, base, hasFixedLifetime)`: as `set` with JSON,
-    /// for a session that was `base` at the version `read`. If what is stored is later than the
+    /// `merge(sid, body, now, ttl, read, expected, base, hasFixedLifetime, user, most, lifetime)`: as
+    /// `set` with JSON, for a session that was `base` at the version `read`. If what is stored is later than the
     /// version `expected`, the two are merged. `hasFixedLifetime` is 1 if all sessions have one
     /// lifetime, else 0. Gives the version, plus a half if it was merged, or why it was not
     /// written.
@@ -139,15 +145,18 @@ impl Store {
         let encoding = call.string(1, &mut buffers.text)?;
         let body = BodyRef { bytes: buffers.text.as_bytes(), encoding, is_json: true };
         let condition = Condition::Unchanged { read, expected };
+        let terms = self.rules.terms(call, 8, true, &mut buffers.user)?;
         let engine = self.engine();
-        let written =
-            self.removing(|removed| engine.set(sid.clone(), body, condition, times, removed))?;
+        let written = self.removing(|removed| {
+            engine.set_by(sid.clone(), body, condition, times, terms, removed)
+        })?;
         let result = if written == Err(Refused::Changed) {
             call.string(6, &mut buffers.base)?;
             let has_fixed_lifetime = call.number(7)? > 0.0;
             let base = Base { text: buffers.base.as_bytes(), has_fixed_lifetime };
-            let merged =
-                self.removing(|removed| engine.merge(sid, body, (base, read), times, removed))?;
+            let merged = self.removing(|removed| {
+                engine.merge_by(sid, body, (base, read), times, terms, removed)
+            })?;
             merged.map(|merged| (merged.version, merged.is_merged))
         } else {
             written.map(|version| (version, false))
@@ -157,7 +166,7 @@ impl Store {
         call.double(written_code(result.map(|(version, _)| version)) + half)
     }
 
-    /// `setTied(sid, body, now, ttl, kind, read, expected, isMerge)`: as `set`, unless the session
+    /// `setTied(sid, body, now, ttl, kind, read, expected, isMerge, user, most, lifetime)`: as `set`, unless the session
     /// was destroyed since the version `read`, or what is stored is later than the version
     /// `expected`. A negative `expected` allows any version. `isMerge` is 1 if others' changes were
     /// merged into the body, else 0.
@@ -169,27 +178,30 @@ impl Store {
             Condition::Unchanged { read, expected: version_of(call, 6)? }
         };
         let is_merge = call.number(7)? > 0.0;
-        self.write(call, condition, is_merge)
+        self.write(call, condition, is_merge, 8)
     }
 
-    /// `rewrite(sid, body, now, ttl, kind, read, isChange)`: the second half of a touch whose first
+    /// `rewrite(sid, body, now, ttl, kind, read, isChange, user, most, lifetime)`: the second half of a touch whose first
     /// half fetched at the version `read`. `isChange` is 1 if more of the cookie changes than its
     /// time, else 0.
     fn rewrite(&self, call: &Call) -> Done {
         let (read, is_change) = (version_of(call, 5)?, call.number(6)? > 0.0);
-        self.write(call, Condition::Touch { read, is_change }, false)
+        self.write(call, Condition::Touch { read, is_change }, false, 7)
     }
 
-    fn write(&self, call: &Call, condition: Condition, is_merge: bool) -> Done {
+    /// The arguments from `told` on are those that the rules may have JavaScript tell.
+    fn write(&self, call: &Call, condition: Condition, is_merge: bool, told: usize) -> Done {
         let buffers = &mut *self.buffers.borrow_mut();
         let sid = self.sid(call, &mut buffers.sid)?;
         let times = times(call, 2)?;
         let kind = KINDS.get(whole_count(call.number(4)?)).copied();
         let kind = kind.ok_or(Failure::Argument(c"memorystore-rs: expected the body's kind"))?;
         let is_buffer = kind == Kind::Buffer;
+        let terms = self.rules.terms(call, told, kind == Kind::Json, &mut buffers.user)?;
         let written = call.with_body(1, is_buffer, &mut buffers.text, |bytes, encoding| {
             let body = BodyRef { bytes, encoding, is_json: kind == Kind::Json };
-            self.removing(|removed| self.engine().set(sid, body, condition, times, removed))
+            let engine = self.engine();
+            self.removing(|removed| engine.set_by(sid, body, condition, times, terms, removed))
         })??;
         buffers.trim();
         if is_merge && written.is_ok() {
@@ -198,10 +210,11 @@ impl Store {
         call.double(written_code(written))
     }
 
-    /// `touch(sid, holder, now, ttl, isRenewal)`, where `holder` is the JSON text of an object that
+    /// `touch(sid, holder, now, ttl, isRenewal, lifetime)`, where `holder` is the JSON text of an object that
     /// has the new cookie and nothing else. `isRenewal` is 1 if the stored cookie must differ in
     /// its time only, and the session must not live shorter, else 0. Gives 0 if the session is
-    /// missing, 1 if it was renewed, and 2 if JavaScript has to read, change and write it.
+    /// missing, 1 if it was renewed, and 2 if JavaScript has to read, change and write it. Of all
+    /// touches, `lifetime` is needed only if it is told; see [`rules`](super::rules).
     fn touch(&self, call: &Call) -> Done {
         let buffers = &mut *self.buffers.borrow_mut();
         let sid = self.sid(call, &mut buffers.sid)?;
@@ -216,7 +229,7 @@ impl Store {
         self.touch_with(call, 4, &sid, cookie, times)
     }
 
-    /// `mergeCookie(sid, holder, now, ttl, base, hasFixedLifetime)`: as `touch`, for a session that
+    /// `mergeCookie(sid, holder, now, ttl, base, hasFixedLifetime, lifetime)`: as `touch`, for a session that
     /// was `base` when it was read, and whose cookie another request may have changed since.
     fn merge_cookie(&self, call: &Call) -> Done {
         let buffers = &mut *self.buffers.borrow_mut();
@@ -229,8 +242,11 @@ impl Store {
         let touched = match held_cookie(&buffers.text) {
             Some(bytes) => {
                 let cookie = BodyRef { bytes, encoding, is_json: true };
+                let lifetime = self.rules.lifetime(call, 6)?;
                 let engine = self.engine();
-                self.removing(|removed| engine.merge_cookie(&sid, cookie, base, times, removed))?
+                self.removing(|removed| {
+                    engine.merge_cookie_within(&sid, cookie, base, times, lifetime, removed)
+                })?
             }
             None => Touched::NeedsRewrite,
         };
@@ -238,7 +254,7 @@ impl Store {
         call.integer(touched_code(touched))
     }
 
-    /// `touchByTemplate(sid, template, time, now, ttl, isRenewal)`: as `touch`, for a cookie that
+    /// `touchByTemplate(sid, template, time, now, ttl, isRenewal, lifetime)`: as `touch`, for a cookie that
     /// matches a template. `time` is when it expires: a number, or text as `toISOString` gives it,
     /// or undefined if the template has no time. Gives 3 if `touch` has to be called instead.
     fn touch_by_template(&self, call: &Call) -> Done {
@@ -261,10 +277,12 @@ impl Store {
         cookie: NewCookie<'_>,
         (now, expires): (Millis, Millis),
     ) -> Done {
+        let lifetime = self.rules.lifetime(call, is_renewal + 1)?;
         let is_renewal = call.number(is_renewal)? > 0.0;
         let engine = self.engine();
         let touch = Touch { now, expires, is_renewal };
-        let touched = self.removing(|removed| engine.touch(sid, cookie, touch, removed))?;
+        let touched =
+            self.removing(|removed| engine.touch_within(sid, cookie, touch, lifetime, removed))?;
         call.integer(touched_code(touched))
     }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::raw::{Call, Failure, Text, Value};
+use super::rules::Rules;
 use super::task::Task;
 use crate::background::{BACKGROUND, Maintenance, OpenStore};
 use crate::engine::{
@@ -38,10 +39,14 @@ pub(super) struct Store {
     /// The opening of new files after those of the path were replaced.
     pub(super) following: Task,
     pub(super) dispose: bool,
+    /// Whose sessions are, and how long they may live.
+    pub(super) rules: Rules,
     pub(super) buffers: RefCell<Buffers>,
     /// The version at which something was read last, and when that expires.
     pub(super) version: Cell<Version>,
     pub(super) expires: Cell<Millis>,
+    /// After which sid to go on with the sessions of a user.
+    pub(super) after: RefCell<Option<Sid>>,
     /// What the calls so far removed and `takeRemoved` has not fetched. Empty without `dispose`.
     pub(super) removed: RefCell<Vec<Removed>>,
     /// What the background thread had removed when it released the file.
@@ -55,6 +60,7 @@ pub(super) struct Buffers {
     pub(super) sid: Text,
     pub(super) text: Text,
     pub(super) base: Text,
+    pub(super) user: Text,
     pub(super) body: Vec<u8>,
 }
 
@@ -82,6 +88,7 @@ impl Store {
     /// A store, and what a file that was found damaged is called now.
     pub(super) fn open(
         options: Options,
+        rules: Rules,
         place: Place,
     ) -> std::result::Result<(Rc<Self>, Option<String>), Refusal> {
         let mut set_aside = None;
@@ -105,9 +112,11 @@ impl Store {
             closing: Task::default(),
             following: Task::default(),
             dispose: options.keep_removed,
+            rules,
             buffers: RefCell::default(),
             version: Cell::default(),
             expires: Cell::default(),
+            after: RefCell::default(),
             removed: RefCell::default(),
             pruned_at_close: Arc::default(),
             _open: BACKGROUND.open(),
@@ -120,7 +129,17 @@ impl Store {
     }
 
     pub(super) fn sid(&self, call: &Call, text: &mut Text) -> std::result::Result<Sid, Failure> {
-        let sid = self.engine().sid(call.sid_bytes(0, text)?);
+        self.sid_at(call, 0, text)
+    }
+
+    /// The sid that is the argument `index`.
+    pub(super) fn sid_at(
+        &self,
+        call: &Call,
+        index: usize,
+        text: &mut Text,
+    ) -> std::result::Result<Sid, Failure> {
+        let sid = self.engine().sid(call.sid_bytes(index, text)?);
         text.trim();
         Ok(sid)
     }
@@ -185,6 +204,7 @@ impl Buffers {
     pub(super) fn trim(&mut self) {
         self.text.trim();
         self.base.trim();
+        self.user.trim();
         if self.body.capacity() > BUFFER_TO_KEEP {
             self.body = Vec::new();
         }

@@ -11,13 +11,20 @@ use memchr::memchr2;
 /// Where the value of the top-level member `cookie` stands in `text`; `None` if `text` is no object
 /// or has no such member.
 pub(crate) fn cookie_value(text: &[u8]) -> Option<Range<usize>> {
+    member(text, b"cookie")
+}
+
+/// Where the value of a member of the object `text` stands. `name` is as JSON writes it, without
+/// the quotes.
+#[inline]
+pub(crate) fn member(text: &[u8], name: &[u8]) -> Option<Range<usize>> {
     let mut scanner = Scanner { text, at: 0 };
     scanner.eat(b'{')?;
     loop {
         let key = scanner.key()?;
         let from = scanner.at;
         scanner.value()?;
-        if &text[key] == b"cookie" {
+        if &text[key] == name {
             return Some(from..scanner.at);
         }
         scanner.eat(b',')?;

@@ -18,23 +18,32 @@ pub(crate) struct NewBody<'a> {
     cookie: Option<CutCookie>,
     encoding: Encoding,
     is_json: bool,
+    /// How much room its record has for a note.
+    note: usize,
 }
 
 impl<'a> NewBody<'a> {
+    /// A body for a record without a note.
+    #[cfg(test)]
     pub(crate) fn new(body: BodyRef<'a>, templates: &mut Templates) -> Self {
+        Self::noted(body, templates, 0)
+    }
+
+    /// A body for a record with so much room for a note.
+    pub(crate) fn noted(body: BodyRef<'a>, templates: &mut Templates, note: usize) -> Self {
         let BodyRef { bytes, encoding, .. } = body;
         let is_json = body.is_json_text();
         match is_json.then(|| templates.cut(bytes)).flatten() {
             Some(CutBody { head, tail, cookie }) => {
-                Self { head, tail, cookie: Some(cookie), encoding, is_json }
+                Self { head, tail, cookie: Some(cookie), encoding, is_json, note }
             }
-            None => Self { head: bytes, tail: &[], cookie: None, encoding, is_json },
+            None => Self { head: bytes, tail: &[], cookie: None, encoding, is_json, note },
         }
     }
 
     /// The bytes of memory that the body takes once it is kept.
     pub(crate) fn allocated(&self) -> usize {
-        allocated(self.len())
+        allocated(self.len() + self.note)
     }
 
     /// The template that the body's record will have.
@@ -93,7 +102,8 @@ enum Place {
 /// million sessions took a fifth longer.
 #[derive(Debug)]
 pub(crate) struct Record {
-    /// The body, without the cookie if that was cut out, and room behind it.
+    /// The body, without the cookie if that was cut out, and room behind it. The end of the room is
+    /// the note, if the record's table has notes.
     bytes: Box<[u8]>,
     /// How much of `bytes` the body is.
     length: u32,
@@ -155,8 +165,8 @@ impl Record {
     /// Copies the body into the present allocation if it fits and does not waste more than it uses,
     /// else into a new one.
     fn set_bytes(&mut self, body: &NewBody<'_>) {
-        let (capacity, wanted) = (self.bytes.len(), allocated(body.len()));
-        if capacity < body.len() || capacity / 2 > wanted {
+        let (capacity, wanted) = (self.bytes.len(), body.allocated());
+        if capacity < body.len() + body.note || capacity / 2 > wanted {
             self.bytes = vec![0; wanted].into_boxed_slice();
         }
         let (head, rest) = self.bytes.split_at_mut(body.head.len());
@@ -178,6 +188,18 @@ impl Record {
             encoding: self.encoding,
             read,
             expires: self.expires,
+        }
+    }
+
+    /// The last bytes of the allocation: what the table has noted of the session. A table in which
+    /// each body comes with room for `N` bytes has them; a new body makes them void.
+    pub(crate) fn note<const N: usize>(&self) -> &[u8; N] {
+        self.bytes.last_chunk().unwrap_or(&[0; N])
+    }
+
+    pub(crate) fn set_note<const N: usize>(&mut self, note: [u8; N]) {
+        if let Some(place) = self.bytes.last_chunk_mut() {
+            *place = note;
         }
     }
 
@@ -252,20 +274,20 @@ impl Record {
     /// Gives the session the cookie `cookie`, as text in UTF-8, and renews the expiry.
     ///
     /// Returns false, having changed nothing, if there is no cookie to replace, or if the body
-    /// would take more than `room` bytes.
+    /// would take more than `room` bytes. `note` is the length of the record's note.
     pub(crate) fn set_cookie_text(
         &mut self,
         cookie: BodyRef<'_>,
         expires: Millis,
-        room: usize,
+        (room, note): (usize, usize),
     ) -> bool {
         let Some(place) = self.cookie_place() else {
             return false;
         };
-        if allocated(self.text().len() - place.len() + cookie.bytes.len()) > room {
+        if allocated(self.text().len() - place.len() + cookie.bytes.len() + note) > room {
             return false;
         }
-        self.splice(&place, cookie.bytes);
+        self.splice(&place, cookie.bytes, note);
         (self.cookie_at, self.place) =
             match (u16::try_from(place.start), u8::try_from(cookie.bytes.len())) {
                 (Ok(at), Ok(length)) => (at, Place::Known { length }),
@@ -279,7 +301,12 @@ impl Record {
     }
 
     /// As [`Self::set_cookie_text`], for a cookie of which only template and time are kept.
-    pub(crate) fn set_cut_cookie(&mut self, cookie: CutCookie, expires: Millis) -> bool {
+    pub(crate) fn set_cut_cookie(
+        &mut self,
+        cookie: CutCookie,
+        expires: Millis,
+        note: usize,
+    ) -> bool {
         let Some(place) = self.cookie_place() else {
             return false;
         };
@@ -287,7 +314,7 @@ impl Record {
             return false;
         };
         if !place.is_empty() {
-            self.splice(&place, &[]);
+            self.splice(&place, &[], note);
         }
         self.cookie_at = at;
         self.place = Place::Cut { template: cookie.template };
@@ -315,16 +342,18 @@ impl Record {
         }
     }
 
-    /// Puts `with` in place of a part of the body.
-    fn splice(&mut self, place: &Range<usize>, with: &[u8]) {
+    /// Puts `with` in place of a part of the body. The note stays.
+    fn splice(&mut self, place: &Range<usize>, with: &[u8], note: usize) {
         let old = self.text().len();
         let new = old - place.len() + with.len();
-        if self.bytes.len() < new || self.bytes.len() > allocated(new) && with.is_empty() {
-            let mut bytes = Vec::with_capacity(allocated(new));
+        let wanted = allocated(new + note);
+        if self.bytes.len() < new + note || self.bytes.len() > wanted && with.is_empty() {
+            let mut bytes = Vec::with_capacity(wanted);
             bytes.extend_from_slice(&self.bytes[..place.start]);
             bytes.extend_from_slice(with);
             bytes.extend_from_slice(&self.bytes[place.end..old]);
-            bytes.resize(allocated(new), 0);
+            bytes.resize(wanted - note, 0);
+            bytes.extend_from_slice(&self.bytes[self.bytes.len() - note..]);
             self.bytes = bytes.into_boxed_slice();
         } else {
             self.bytes.copy_within(place.end..old, place.start + with.len());

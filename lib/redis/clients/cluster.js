@@ -28,6 +28,7 @@ const TOPOLOGY_TIMEOUT = 2000
 
 class ClusterLink {
   isSingle = false
+  isCluster = true
   #library
   #handlers
   /** The servers by the key of their address. Some are no masters: seeds, and importing ones. */

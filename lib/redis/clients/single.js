@@ -5,6 +5,7 @@
 const { Node } = require('./node.js')
 
 class SingleLink {
+  isCluster = false
   #node
   #nodes
 

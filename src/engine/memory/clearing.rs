@@ -4,6 +4,7 @@
 
 use std::cmp::Reverse;
 
+use super::owners::Part;
 use super::shard::Shard;
 use super::shards::Shards;
 use crate::engine::types::Removed;
@@ -13,6 +14,8 @@ use crate::session::cookie::Templates;
 pub(super) struct Cleared {
     templates: Templates,
     shards: Shards,
+    /// The parts of the index of users that are still to be freed.
+    owners: Vec<Part>,
     /// The next shard to empty.
     shard: usize,
     /// How many there were.
@@ -20,8 +23,13 @@ pub(super) struct Cleared {
 }
 
 impl Cleared {
-    pub(super) fn new(shards: Shards, templates: Templates, len: usize) -> Self {
-        Self { templates, shards, shard: 0, len }
+    pub(super) fn new(
+        shards: Shards,
+        templates: Templates,
+        owners: Box<[Part]>,
+        len: usize,
+    ) -> Self {
+        Self { templates, shards, owners: owners.into_vec(), shard: 0, len }
     }
 
     /// How many records there were.
@@ -30,7 +38,12 @@ impl Cleared {
     }
 
     pub(super) fn is_done(&self) -> bool {
-        self.shard == self.shards.len()
+        self.shard == self.shards.len() && self.owners.is_empty()
+    }
+
+    /// Takes some of the index of users out.
+    pub(super) fn take_owners(&mut self) -> Option<Part> {
+        self.owners.pop()
     }
 
     /// Takes the next shard that has records out.

@@ -17,6 +17,7 @@ use crate::engine::rules::{Condition, Refused, Touch, Write};
 use crate::engine::types::{
     Merged, NewCookie, Options, REMOVED_AT_ONCE, Reading, Removed, SortKey, Stats, Touched, Version,
 };
+use crate::engine::users::{Ended, Facts, Terms, User, Which};
 use crate::session::{Base, Body, BodyRef, BodyView, TemplateHandle};
 use crate::sid::Sid;
 use crate::time::Millis;
@@ -108,52 +109,93 @@ impl Engine for MemoryEngine {
         Ok(self.table.lock().is_alive(sid, now))
     }
 
-    fn set(
+    fn set_by(
         &self,
         sid: Sid,
         body: BodyRef<'_>,
         condition: Condition,
         times: (Millis, Millis),
+        terms: Terms<'_>,
         removed: &mut Vec<Removed>,
     ) -> Result<Result<Version, Refused>> {
-        let write = Write { condition, now: times.0, expires: times.1 };
+        let write = Write { condition, now: times.0, expires: times.1, terms };
         Ok(self.with_table(|table| table.set(sid, body, write, removed)))
     }
 
-    fn merge(
+    fn merge_by(
         &self,
         sid: Sid,
         body: BodyRef<'_>,
         base: (Base<'_>, Version),
         times: (Millis, Millis),
+        terms: Terms<'_>,
         removed: &mut Vec<Removed>,
     ) -> Result<Result<Merged, Refused>> {
-        Ok(self.with_table(|table| table.merge(sid, body, base, times, removed)))
+        Ok(self.with_table(|table| table.merge(sid, body, base, times, terms, removed)))
     }
 
-    fn merge_cookie(
+    fn merge_cookie_within(
         &self,
         sid: &Sid,
         cookie: BodyRef<'_>,
         base: Base<'_>,
         times: (Millis, Millis),
+        lifetime: Millis,
         removed: &mut Vec<Removed>,
     ) -> Result<Touched> {
-        Ok(self.with_table(|table| table.merge_cookie(sid, cookie, base, times, removed)))
+        let merge =
+            |table: &mut Table| table.merge_cookie(sid, cookie, base, times, lifetime, removed);
+        Ok(self.with_table(merge))
     }
 
     fn note_merge(&self) {
         self.table.lock().counters().merges += 1;
     }
 
-    fn touch(
+    fn touch_within(
         &self,
         sid: &Sid,
         cookie: NewCookie<'_>,
         touch: Touch,
+        lifetime: Millis,
         removed: &mut Vec<Removed>,
     ) -> Result<Touched> {
-        Ok(self.with_table(|table| table.touch(sid, cookie, touch, removed)))
+        Ok(self.with_table(|table| table.touch(sid, cookie, touch, lifetime, removed)))
+    }
+
+    fn info(
+        &self,
+        sid: &Sid,
+        now: Millis,
+        read: &mut dyn FnMut(&Facts, BodyView<'_>),
+    ) -> Result<bool> {
+        Ok(self.table.lock().info(sid, now, read))
+    }
+
+    /// Without an index nobody has sessions.
+    fn user(&self, text: &[u8]) -> User {
+        self.table.lock().owners.as_ref().map_or(User::NOBODY, |owners| owners.user(text))
+    }
+
+    fn sessions_of(
+        &self,
+        user: User,
+        after: Option<&Sid>,
+        now: Millis,
+        read: &mut dyn FnMut(&Sid, &Facts, BodyView<'_>),
+    ) -> Result<Option<Sid>> {
+        Ok(self.table.lock().sessions_of(user, after, now, read))
+    }
+
+    fn destroy_user(
+        &self,
+        user: User,
+        which: Which<'_>,
+        after: Option<&Sid>,
+        now: Millis,
+        removed: &mut Vec<Removed>,
+    ) -> Result<Ended> {
+        Ok(self.with_table(|table| table.destroy_user(user, which, after, now, removed)))
     }
 
     fn template(&self, cookie: &[u8]) -> Option<TemplateHandle> {
@@ -244,12 +286,12 @@ impl Listing for ShardListing {
 impl Maintenance for MemoryEngine {
     fn maintenance_step(&self) -> bool {
         let mut table = self.table.lock();
-        let shard = table.step(STEP);
+        let freed = table.step(STEP);
         let more = table.has_steps();
         let garbage = self.take_garbage(&mut table);
         // A waiting caller gets the lock next, rather than this thread again.
         MutexGuard::unlock_fair(table);
-        drop((shard, garbage));
+        drop((freed, garbage));
         more
     }
 }

@@ -6,6 +6,7 @@ use super::shards::SHARDS;
 use super::table::Table;
 use crate::engine::rules::{Condition, Refused, Touch, Write};
 use crate::engine::types::{Merged, NewCookie, Removed, Touched, Version};
+use crate::engine::users::Terms;
 use crate::session::merge::{self, Stored};
 use crate::session::{Base, BodyRef};
 use crate::sid::Sid;
@@ -19,12 +20,13 @@ impl Table {
         body: BodyRef<'_>,
         (base, read): (Base<'_>, Version),
         (now, expires): (Millis, Millis),
+        terms: Terms<'_>,
         removed: &mut Vec<Removed>,
     ) -> Result<Merged, Refused> {
         let stored = self.alive(&sid, now);
         let resolved = merge::resolve(&base, stored.as_ref(), body.bytes, expires);
         let condition = Condition::NotDestroyed { read };
-        let write = Write { condition, now, expires: resolved.expires };
+        let write = Write { condition, now, expires: resolved.expires, terms };
         let version = self.set(sid, resolved.body(), write, removed)?;
         self.counters.merges += u64::from(resolved.is_merged);
         Ok(Merged { version, is_merged: resolved.is_merged })
@@ -37,6 +39,7 @@ impl Table {
         cookie: BodyRef<'_>,
         base: Base<'_>,
         (now, expires): (Millis, Millis),
+        lifetime: Millis,
         removed: &mut Vec<Removed>,
     ) -> Touched {
         let stored = self.alive(sid, now);
@@ -45,7 +48,7 @@ impl Table {
             return Touched::NeedsRewrite;
         };
         let touch = Touch { now, expires: merged.expires, is_renewal: false };
-        self.touch(sid, NewCookie::Text(merged.body()), touch, removed)
+        self.touch(sid, NewCookie::Text(merged.body()), touch, lifetime, removed)
     }
 
     fn alive(&mut self, sid: &Sid, now: Millis) -> Option<Stored> {

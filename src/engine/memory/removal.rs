@@ -2,9 +2,11 @@
 //!
 //! Here the table's sums are updated. What left is handed to the caller.
 
+use super::notes::note_of;
 use super::shards::shard_of;
 use super::table::{Table, cost};
 use crate::engine::types::{REMOVED_AT_ONCE, Removed};
+use crate::engine::users::User;
 use crate::session::record::Record;
 use crate::sid::Sid;
 
@@ -36,6 +38,9 @@ impl Table {
         self.bytes -= cost(&sid, record.allocated());
         let last_use = record.last_use;
         let template = record.template();
+        if self.note > 0 {
+            self.change_owner(sid.hash(), note_of(&record).owner, User::NOBODY);
+        }
         let body = if self.options.keep_removed {
             record.body(&self.templates, 0).to_body()
         } else {
@@ -78,7 +83,7 @@ impl Table {
     pub(super) fn is_over(&self) -> bool {
         // The last record may take the whole budget, and its template does not count.
         let templates = if self.len > 1 { self.templates.bytes() } else { 0 };
-        let taken = self.bytes + self.tombstones.bytes() + templates;
+        let taken = self.bytes + self.index_bytes() + self.tombstones.bytes() + templates;
         self.len > self.options.max || taken > self.options.max_bytes
     }
 }

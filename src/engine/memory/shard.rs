@@ -9,7 +9,7 @@ use std::collections::BinaryHeap;
 use lru::LruCache;
 
 use crate::session::record::Record;
-use crate::sid::{Sid, SidHash, UseSidHash};
+use crate::sid::{Probe, Probed, Sid, SidHash, UseSidHash};
 use crate::time::{Millis, NEVER};
 
 /// An entry of the expiry queue: check this record at `due`.
@@ -54,6 +54,12 @@ impl Shard {
 
     pub(super) fn by_hash(&self, sid: SidHash) -> Option<&Record> {
         self.records.peek(&sid)
+    }
+
+    pub(super) fn entry_by_hash(&self, sid: SidHash) -> Option<(Sid, &Record)> {
+        let probe = Probe::new(sid);
+        let record = self.records.peek(&probe as &dyn Probed)?;
+        Some((probe.found()?, record))
     }
 
     /// The record of `sid`, used as its use number `last_use`.

@@ -4,6 +4,7 @@
 use super::clearing::Cleared;
 use super::eviction::EvictionQueue;
 use super::expiry::{Prune, Step};
+use super::owners::{Owners, Part};
 use super::shard::Shard;
 use super::shards::empty_shards;
 use super::table::Table;
@@ -12,6 +13,9 @@ use crate::time::Millis;
 
 /// Clearing more sessions than this is left to the background thread.
 pub(super) const CLEARED_AT_ONCE: usize = 1000;
+
+/// What a step leaves to be dropped outside the lock.
+pub(super) type Freed = (Option<Box<Shard>>, Option<Part>);
 
 impl Table {
     /// Removes every record. The result should be dropped, or listed, outside the lock. Very many
@@ -29,7 +33,9 @@ impl Table {
         self.eviction_queue = EvictionQueue::default();
         self.bytes = 0;
         let shards = std::mem::replace(&mut self.shards, empty_shards());
-        let cleared = Cleared::new(shards, self.templates.take(), std::mem::take(&mut self.len));
+        let owners = self.owners.as_mut().map(Owners::take).unwrap_or_default();
+        let len = std::mem::take(&mut self.len);
+        let cleared = Cleared::new(shards, self.templates.take(), owners, len);
         if cleared.len() <= CLEARED_AT_ONCE {
             return Some(cleared);
         }
@@ -68,7 +74,7 @@ impl Table {
     /// Does a small part of the work that is left: looks at up to `budget` expiry entries, evicts
     /// up to as many records, and frees or hands out some of what was cleared. The result should be
     /// dropped outside the lock.
-    pub(super) fn step(&mut self, budget: usize) -> Option<Box<Shard>> {
+    pub(super) fn step(&mut self, budget: usize) -> Freed {
         self.prune_step(budget);
         let mut evicted = Vec::new();
         self.evict(budget, &mut evicted);
@@ -76,8 +82,11 @@ impl Table {
         self.cleared_step(budget)
     }
 
-    fn cleared_step(&mut self, budget: usize) -> Option<Box<Shard>> {
-        let cleared = self.cleared.front_mut()?;
+    fn cleared_step(&mut self, budget: usize) -> Freed {
+        let Some(cleared) = self.cleared.front_mut() else {
+            return (None, None);
+        };
+        let owners = cleared.take_owners();
         let shard = if self.options.keep_removed {
             self.pruned.extend(cleared.hand_out(budget));
             None
@@ -87,7 +96,7 @@ impl Table {
         if cleared.is_done() {
             self.cleared.pop_front();
         }
-        shard
+        (shard, owners)
     }
 
     /// Whether [`Self::step`] has anything to do.

@@ -12,14 +12,15 @@ use std::convert::Infallible;
 use super::clearing::Cleared;
 use super::eviction::EvictionQueue;
 use super::expiry::Prune;
+use super::notes::{note_of, note_room, set_note};
+use super::owners::Owners;
 use super::shard::Shard;
 use super::shards::{SHARDS, Shards, empty_shards, shard_of};
 use super::tombstones::Tombstones;
 use crate::allocation::allocated;
-use crate::engine::rules::{Alive, Refused, Touch, Write};
-use crate::engine::types::{
-    Counters, NewCookie, Options, Reading, Removed, Stats, Touched, Version,
-};
+use crate::engine::rules::{Alive, Refused, Write};
+use crate::engine::types::{Counters, Options, Reading, Removed, Stats, Version};
+use crate::engine::users::{Claim, User};
 use crate::session::cookie::Templates;
 use crate::session::record::{NewBody, Record};
 use crate::session::{Body, BodyRef, BodyView, TemplateHandle};
@@ -44,6 +45,10 @@ pub(super) struct Table {
     pub(super) options: Options,
     pub(super) templates: Templates,
     pub(super) eviction_queue: EvictionQueue,
+    /// The index of users, if the options ask for one.
+    pub(super) owners: Option<Owners>,
+    /// How much room for a note the records have.
+    pub(super) note: usize,
     pub(super) tombstones: Tombstones,
     pub(super) prune: Option<Prune>,
     /// What was cleared and has not been freed or handed out.
@@ -54,13 +59,13 @@ pub(super) struct Table {
 
 /// What is to be done for a record that was written.
 #[derive(Clone, Copy)]
-struct Written {
+pub(super) struct Written {
     is_expired: bool,
     needs_entry: bool,
 }
 
 impl Written {
-    fn of(record: &Record, now: Millis) -> Self {
+    pub(super) fn of(record: &Record, now: Millis) -> Self {
         Self { is_expired: record.is_expired(now), needs_entry: record.expires() < record.due }
     }
 }
@@ -76,6 +81,8 @@ impl Table {
             options,
             templates: Templates::default(),
             eviction_queue: EvictionQueue::default(),
+            owners: Owners::for_options(&options),
+            note: note_room(&options),
             tombstones: Tombstones::new(options.max_bytes, options.destroyed_is_final),
             prune: None,
             cleared: VecDeque::new(),
@@ -137,25 +144,31 @@ impl Table {
         &mut self,
         sid: Sid,
         body: BodyRef<'_>,
-        write: Write,
+        write: Write<'_>,
         removed: &mut Vec<Removed>,
     ) -> Result<Version, Refused> {
-        let done = self.set_checked(sid, body, write, removed);
+        let done = if self.note == 0 {
+            self.set_checked(sid, body, write, None, removed)
+        } else {
+            self.set_noted(sid, body, write, removed)
+        };
         write.count(&done, &mut self.counters);
         done
     }
 
-    fn set_checked(
+    /// Writes, with a `claim` in a table that has notes.
+    pub(super) fn set_checked(
         &mut self,
         sid: Sid,
         body: BodyRef<'_>,
-        write: Write,
+        write: Write<'_>,
+        claim: Option<&Claim>,
         removed: &mut Vec<Removed>,
     ) -> Result<Version, Refused> {
-        let Write { condition, now, expires } = write;
+        let Write { condition, now, expires, .. } = write;
         self.note_time(now);
         let given = body;
-        let body = NewBody::new(given, &mut self.templates);
+        let body = NewBody::noted(given, &mut self.templates, self.note);
         let size = cost(&sid, body.allocated());
         if size > self.options.max_bytes || !body.fits() {
             return Err(Refused::TooLarge);
@@ -175,6 +188,9 @@ impl Table {
         let Ok(checked): Result<_, Infallible> =
             write.check(&self.options, stored.map(alive), history, shortens_cookie);
         checked?;
+        if claim.is_some_and(|claim| claim.is_refused) {
+            return Err(Refused::UserFull);
+        }
         if self.options.max == 0 {
             // Nothing fits, so what is set falls out at once.
             removed.push(Removed { sid, body: Body::new(given), last_use: 0 });
@@ -188,7 +204,15 @@ impl Table {
             self.templates.hold(template);
         }
         let Some(record) = found else {
-            shard.insert(sid, Record::new(&body, expires, version));
+            let mut record = Record::new(&body, expires, version);
+            let hash = sid.hash();
+            if let Some(claim) = claim {
+                set_note(&mut record, claim.note);
+            }
+            shard.insert(sid, record);
+            if let Some(claim) = claim {
+                self.change_owner(hash, User::NOBODY, claim.note.owner);
+            }
             self.len += 1;
             self.bytes += size;
             if is_ordered {
@@ -205,83 +229,22 @@ impl Table {
         if let Some(template) = record.template() {
             self.templates.release(template);
         }
+        let before = claim.map(|_| note_of(record));
         record.overwrite(&body, expires);
+        if let Some(claim) = claim {
+            set_note(record, claim.note);
+        }
         if condition.is_change() {
             record.set_version(version);
         }
         self.bytes += record.allocated();
         let written = Written::of(record, now);
+        if let (Some(claim), Some(before)) = (claim, before) {
+            self.change_owner(sid.hash(), before.owner, claim.note.owner);
+        }
         self.remove_or_schedule(&sid, written, removed);
         self.trim(removed);
         Ok(version)
-    }
-
-    /// Renews the record of `sid` with a new cookie, if that can be done in place.
-    pub(super) fn touch(
-        &mut self,
-        sid: &Sid,
-        cookie: NewCookie<'_>,
-        touch: Touch,
-        removed: &mut Vec<Removed>,
-    ) -> Touched {
-        let Touch { now, expires, .. } = touch;
-        let cut = match cookie {
-            NewCookie::Text(_) => None,
-            NewCookie::Cut { template, time } => match self.templates.lookup(template, time) {
-                None => return Touched::NeedsText,
-                found => found,
-            },
-        };
-        self.note_time(now);
-        let last_use = self.next_use();
-        let found =
-            shard_of(&mut self.shards, sid).and_then(|shard| shard.use_record(sid, last_use));
-        let Some(record) = found else {
-            return Touched::Missing;
-        };
-        if let Some(answer) = touch.answer(&self.options, record.expires()) {
-            if answer == Touched::Missing {
-                self.expire(sid, removed);
-            }
-            return answer;
-        }
-        let is_renewed = match (cookie, cut) {
-            (_, Some(cookie)) => record.is_renewed_by(cookie, &self.templates),
-            (NewCookie::Text(text), _) => record.is_renewed_by_text(text.bytes, &self.templates),
-            (_, None) => false,
-        };
-        if !touch.may_replace(is_renewed) {
-            return Touched::NeedsRewrite;
-        }
-        let before = record.allocated();
-        let old = record.template();
-        let is_done = match (cookie, cut) {
-            (NewCookie::Text(text), _) => {
-                let taken = cost(sid, 0).saturating_add(self.tombstones.bytes());
-                let room = self.options.max_bytes.saturating_sub(taken);
-                record.set_cookie_text(text, expires, room)
-            }
-            (_, Some(cookie)) => record.set_cut_cookie(cookie, expires),
-            (_, None) => false,
-        };
-        if !is_done {
-            return Touched::NeedsRewrite;
-        }
-        if !is_renewed {
-            record.set_version(last_use);
-        }
-        if let Some(template) = record.template() {
-            self.templates.hold(template);
-        }
-        if let Some(template) = old {
-            self.templates.release(template);
-        }
-        self.bytes = self.bytes - before + record.allocated();
-        let written = Written::of(record, now);
-        self.counters.touches += 1;
-        self.remove_or_schedule(sid, written, removed);
-        self.trim(removed);
-        Touched::Renewed
     }
 
     /// The handle of the template for `cookie`, JSON text.
@@ -313,7 +276,11 @@ impl Table {
 
     /// What the records, the tombstones and the templates take.
     fn taken(&self) -> usize {
-        self.bytes + self.tombstones.bytes() + self.templates.bytes()
+        self.bytes + self.index_bytes() + self.tombstones.bytes() + self.templates.bytes()
+    }
+
+    pub(super) fn index_bytes(&self) -> usize {
+        self.owners.as_ref().map_or(0, Owners::bytes)
     }
 
     /// Keeps a prune that is under way from removing what is alive at `now`.
@@ -325,7 +292,12 @@ impl Table {
 
     /// After a write to the record of `sid`: removes the record if it has expired already, as
     /// lru-cache does, else gives it an expiry entry if it needs one.
-    fn remove_or_schedule(&mut self, sid: &Sid, written: Written, removed: &mut Vec<Removed>) {
+    pub(super) fn remove_or_schedule(
+        &mut self,
+        sid: &Sid,
+        written: Written,
+        removed: &mut Vec<Removed>,
+    ) {
         if written.is_expired {
             self.expire(sid, removed);
         } else if written.needs_entry

@@ -20,6 +20,7 @@ use crate::engine::contract::{Durable, Engine, Listing};
 use crate::engine::error::Result;
 use crate::engine::rules::{Condition, Refused, Touch, Write};
 use crate::engine::types::{Merged, NewCookie, Reading, Removed, Stats, Touched, Version};
+use crate::engine::users::{Ended, Facts, Terms, User, Which};
 use crate::session::{Base, Body, BodyRef, BodyView, TemplateHandle};
 use crate::sid::Sid;
 use crate::time::{Millis, has_expired};
@@ -220,19 +221,20 @@ impl Engine for SharedEngine {
         }
     }
 
-    fn set(
+    fn set_by(
         &self,
         sid: Sid,
         body: BodyRef<'_>,
         condition: Condition,
         times: (Millis, Millis),
+        terms: Terms<'_>,
         removed: &mut Vec<Removed>,
     ) -> Result<Result<Version, Refused>> {
         self.backlog.lock().note_time(times.0);
         let Some(key) = layout::key_of(&sid) else {
             return Ok(Err(Refused::Sid));
         };
-        let write = Write { condition, now: times.0, expires: times.1 };
+        let write = Write { condition, now: times.0, expires: times.1, terms };
         let new = NewBody::new(body);
         if !new.fits(key, &self.limits()?) {
             return Ok(Err(Refused::TooLarge));
@@ -240,12 +242,13 @@ impl Engine for SharedEngine {
         Ok(self.writing(key, new.len(), removed, |writing| writing.set(key, &new, write))?)
     }
 
-    fn merge(
+    fn merge_by(
         &self,
         sid: Sid,
         body: BodyRef<'_>,
         base: (Base<'_>, Version),
         times: (Millis, Millis),
+        _terms: Terms<'_>,
         removed: &mut Vec<Removed>,
     ) -> Result<Result<Merged, Refused>> {
         self.backlog.lock().note_time(times.0);
@@ -256,12 +259,13 @@ impl Engine for SharedEngine {
         Ok(self.writing(key, size, removed, |writing| writing.merge(key, body, base, times))?)
     }
 
-    fn merge_cookie(
+    fn merge_cookie_within(
         &self,
         sid: &Sid,
         cookie: BodyRef<'_>,
         base: Base<'_>,
         times: (Millis, Millis),
+        _lifetime: Millis,
         removed: &mut Vec<Removed>,
     ) -> Result<Touched> {
         self.backlog.lock().note_time(times.0);
@@ -277,14 +281,70 @@ impl Engine for SharedEngine {
         self.counters.lock().merges += 1;
     }
 
-    fn touch(
+    fn touch_within(
         &self,
         sid: &Sid,
         cookie: NewCookie<'_>,
         touch: Touch,
+        _lifetime: Millis,
         removed: &mut Vec<Removed>,
     ) -> Result<Touched> {
         Ok(self.touch_session(sid, cookie, touch, removed)?)
+    }
+
+    fn info(
+        &self,
+        sid: &Sid,
+        now: Millis,
+        read: &mut dyn FnMut(&Facts, BodyView<'_>),
+    ) -> Result<bool> {
+        let Some(key) = layout::key_of(sid) else {
+            return Ok(false);
+        };
+        let page = self.limits()?.page;
+        Ok(self.reading(|snapshot| {
+            let session = snapshot.sessions.get(snapshot.transaction, key)?;
+            let Session::Found(head, body) = &session else {
+                return Ok(false);
+            };
+            let view = view(key, head, body, snapshot.state.version);
+            let alive = view.filter(|_| !has_expired(head.due.expires, now));
+            let Some(view) = alive else {
+                return Ok(false);
+            };
+            let bytes = page.cost(key.len(), head.cookie.len(), head.body as usize);
+            read(
+                &Facts { times: None, expires: head.due.expires, bytes, order: head.due.sequence },
+                view,
+            );
+            Ok(true)
+        })?)
+    }
+
+    fn user(&self, _: &[u8]) -> User {
+        User::NOBODY
+    }
+
+    /// It has no index of users yet.
+    fn sessions_of(
+        &self,
+        _: User,
+        _: Option<&Sid>,
+        _: Millis,
+        _: &mut dyn FnMut(&Sid, &Facts, BodyView<'_>),
+    ) -> Result<Option<Sid>> {
+        Ok(None)
+    }
+
+    fn destroy_user(
+        &self,
+        _: User,
+        _: Which<'_>,
+        _: Option<&Sid>,
+        _: Millis,
+        _: &mut Vec<Removed>,
+    ) -> Result<Ended> {
+        Ok(Ended::default())
     }
 
     /// None: a template would have to be known to all processes.

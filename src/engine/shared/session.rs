@@ -7,6 +7,7 @@ use super::space::Limits;
 use super::writing::{Stored, Writing};
 use crate::engine::rules::{Alive, Condition, Refused, Touch, Write};
 use crate::engine::types::{Merged, Touched, Version};
+use crate::engine::users::Terms;
 use crate::session::cookie::{cut_text, is_renewal};
 use crate::session::{Base, Body, BodyRef, Encoding};
 use crate::session::{json, merge};
@@ -78,7 +79,7 @@ impl Writing<'_> {
         new: &NewBody<'_>,
         write: Write,
     ) -> Lmdb<Result<Version, Refused>> {
-        let Write { condition, now, expires } = write;
+        let Write { condition, now, expires, .. } = write;
         self.forget_old(now)?;
         let found = self.find(key)?;
         let stored = found.filter(|stored| !stored.is_expired(now));
@@ -124,7 +125,7 @@ impl Writing<'_> {
             return Ok(Err(Refused::TooLarge));
         }
         let condition = Condition::NotDestroyed { read };
-        let write = Write { condition, now, expires: resolved.expires };
+        let write = Write { condition, now, expires: resolved.expires, terms: Terms::NONE };
         let written = self.set(key, &new, write)?;
         let is_merged = resolved.is_merged;
         self.counters.merges += u64::from(is_merged && written.is_ok());

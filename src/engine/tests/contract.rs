@@ -22,6 +22,10 @@ const KEEP: Options = Options {
     keep_replaced: true,
     destroyed_is_final: false,
     touch_after: 0,
+    user: 0,
+    lifetime: 0,
+    most: 0,
+    is_refusing: false,
 };
 
 fn numbered(engine: &dyn Engine, number: usize) -> Sid {

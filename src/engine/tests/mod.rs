@@ -7,6 +7,7 @@ pub(super) mod model;
 pub(super) mod ops;
 pub(super) mod pair;
 pub(super) mod sessions;
+mod users;
 
 use std::sync::Arc;
 
@@ -31,6 +32,11 @@ impl Store {
     fn in_a_file(options: Options) -> Self {
         let folder = Folder::new();
         Self { engine: folder.open(options), _folder: Some(folder) }
+    }
+
+    /// Of each kind that has an index of users.
+    fn with_users(options: Options) -> [Self; 1] {
+        [Self::in_memory(options)]
     }
 
     fn of_each_kind(options: Options) -> [Self; 2] {

@@ -11,7 +11,7 @@ use super::text::Text;
 use crate::session::Encoding;
 
 /// The most arguments a function takes.
-pub(super) const MAX_ARGUMENTS: usize = 8;
+pub(super) const MAX_ARGUMENTS: usize = 11;
 
 /// The first byte of a sid that is not valid Unicode. No UTF-8 contains it, so such a sid
 /// equals no other.

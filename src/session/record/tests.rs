@@ -33,14 +33,14 @@ impl Kept {
     }
 
     fn splice(&mut self, cookie: &str) -> bool {
-        self.record.set_cookie_text(json(cookie), 9, usize::MAX)
+        self.record.set_cookie_text(json(cookie), 9, (usize::MAX, 0))
     }
 
     fn cut_cookie(&mut self, cookie: &str) -> bool {
         let handle = self.templates.intern(cookie.as_bytes()).unwrap();
         let time = cookie.contains("expires").then_some(0);
         let cookie = self.templates.lookup(handle, time).unwrap();
-        self.record.set_cut_cookie(cookie, 9)
+        self.record.set_cut_cookie(cookie, 9, 0)
     }
 
     fn text(&self) -> String {
@@ -194,11 +194,11 @@ fn a_splice_may_take_all_the_room_there_is_and_not_a_byte_more() {
         let mut kept = Kept::new(json(r#"{"cookie":0}"#));
         let before = kept.record.allocated();
         for room in [0, needed - 16, needed - 1] {
-            assert!(!kept.record.set_cookie_text(json(&cookie), 9, room), "{length}");
+            assert!(!kept.record.set_cookie_text(json(&cookie), 9, (room, 0)), "{length}");
             assert_eq!(kept.text(), r#"{"cookie":0}"#);
             assert_eq!((kept.record.expires(), kept.record.allocated()), (5, before));
         }
-        assert!(kept.record.set_cookie_text(json(&cookie), 9, needed), "{length}");
+        assert!(kept.record.set_cookie_text(json(&cookie), 9, (needed, 0)), "{length}");
         assert_eq!(kept.text(), grown);
         assert_eq!((kept.record.expires(), kept.record.allocated()), (9, needed));
     }

@@ -4,7 +4,9 @@ use super::*;
 use crate::engine::REMOVED_AT_ONCE;
 use crate::engine::memory::removal::ENTRIES_BEFORE_EVICTION;
 use crate::engine::memory::steps::CLEARED_AT_ONCE;
-use crate::engine::rules::Condition;
+use crate::engine::rules::{Condition, Touch};
+use crate::engine::types::{NewCookie, Touched};
+use crate::engine::users::Terms;
 use crate::session::Encoding;
 use crate::time::NEVER;
 
@@ -25,8 +27,8 @@ fn json(text: &str) -> BodyRef<'_> {
 }
 
 /// A write that depends on nothing.
-fn given(now: Millis, expires: Millis) -> Write {
-    Write { condition: Condition::None, now, expires }
+fn given(now: Millis, expires: Millis) -> Write<'static> {
+    Write { condition: Condition::None, now, expires, terms: Terms::NONE }
 }
 
 fn limited(max: usize) -> Table {
@@ -63,6 +65,7 @@ impl Table {
         }
         assert_eq!(len, self.len);
         assert_eq!(bytes, self.bytes);
+        self.validate_owners();
         let records = self.shards.iter().flatten().flat_map(|shard| shard.records());
         self.templates.validate(records.filter_map(|(_, record)| record.template()));
     }
@@ -76,7 +79,7 @@ impl Table {
         removed: &mut Vec<Removed>,
     ) -> Touched {
         let touch = Touch { now, expires, is_renewal: false };
-        self.touch(sid, NewCookie::Text(cookie), touch, removed)
+        self.touch(sid, NewCookie::Text(cookie), touch, NEVER, removed)
     }
 
     fn write(&mut self, sid: &Sid, now: Millis, expires: Millis) -> Vec<Sid> {
@@ -407,7 +410,7 @@ fn clearing_very_many_is_left_to_steps() {
         table.write(&sid(1), 0, NEVER);
         let (mut steps, mut shards, mut before) = (0, 0, 0);
         while table.has_steps() {
-            shards += usize::from(table.step(100).is_some());
+            shards += usize::from(table.step(100).0.is_some());
             steps += 1;
             assert!(table.pruned.len() <= before + 100);
             before = table.pruned.len();

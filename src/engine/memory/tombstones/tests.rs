@@ -5,6 +5,7 @@ use super::*;
 use crate::engine::rules::{Alive, Condition, Refused, Write};
 use crate::engine::tombstones::REMEMBERED;
 use crate::engine::types::Options;
+use crate::engine::users::Terms;
 use crate::sid::Sid;
 use crate::time::NEVER;
 
@@ -28,7 +29,7 @@ impl Tombstones {
     ) -> Result<(), Refused> {
         let options =
             Options { destroyed_is_final: self.is_final, stale: true, ..Options::default() };
-        let write = Write { condition, now, expires: NEVER };
+        let write = Write { condition, now, expires: NEVER, terms: Terms::NONE };
         let stored = stored.map(|version| Alive { version, expires: NEVER });
         let history = || Ok(self.history_of(sid));
         let Ok(checked): Result<_, Infallible> =

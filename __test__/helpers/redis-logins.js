@@ -1,0 +1,22 @@
+'use strict'
+
+// A process that logs one user in, many times at once: `{ url, user, from, count }` as its argument.
+// Its parent lets it begin by a message, and is told when all are answered.
+
+const { MemoryStore, LIBRARIES, newSession } = require('./redis-stores.js')
+
+const { url, user, from, count } = JSON.parse(process.argv[2])
+
+const store = new MemoryStore({ redis: LIBRARIES['node-redis'].open(url), user: 'user' })
+
+async function main() {
+  await store.length()
+  process.on('message', async () => {
+    const sids = Array.from({ length: count }, (_, i) => `login-${from + i}`)
+    await Promise.all(sids.map((sid) => store.set(sid, newSession({ user }))))
+    process.send('done')
+  })
+  process.send('ready')
+}
+
+main()

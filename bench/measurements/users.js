@@ -1,0 +1,81 @@
+'use strict'
+
+/**
+ * Users: what the option `user` costs, and what the calls take that need it. A store with the option
+ * and one without it take turns, so that both see the same machine. Times are microseconds of a
+ * call, medians.
+ */
+
+const harness = require('../harness.js')
+const { sidOf } = require('../sessions.js')
+
+/** How many sessions each user has. */
+const EACH = 5
+
+harness.runAsChild(module, measure)
+
+async function measure({ count = 1_000_000, size = 400, rounds = 20, calls = 5000 }, tell) {
+  const make = ownedMaker(count, size)
+  const without = await filled({}, make, count, tell)
+  const withUser = await filled({ user: 'user' }, make, count, tell)
+  const sets = { without: [], with: [] }
+  for (let round = 0; round < rounds; round++) {
+    sets.without.push(await timeSets(without.store, make, count, calls))
+    sets.with.push(await timeSets(withUser.store, make, count, calls))
+  }
+  const { store } = withUser
+  return {
+    setWithout: median(sets.without),
+    setWith: median(sets.with),
+    bytesWithout: without.resident,
+    bytesWith: withUser.resident,
+    sessionsOf: await timeUsers(count, calls, (user) => store.sessionsOf(user)),
+    destroyUser: await timeUsers(count, calls, (user) => store.destroyUser(user)),
+  }
+}
+
+/** Makes sessions of which each `EACH` are one user's. */
+function ownedMaker(count, size) {
+  const make = harness.sessionMaker({ size })
+  const users = Math.floor(count / EACH)
+  return (number) => Object.assign(make(number), { user: `user-${number % users}` })
+}
+
+async function filled(options, make, count, tell) {
+  const { openStore, OURS } = require('../stores.js')
+  const { memoryNow } = require('./memory.js')
+  const opened = await openStore(OURS, options, {})
+  await harness.warmUp(opened.store, make)
+  const before = await memoryNow(opened)
+  await harness.load(opened.store, make, 0, count, tell)
+  const { resident } = await memoryNow(opened)
+  return { store: opened.store, resident: (resident - before.resident) / count }
+}
+
+async function timeSets(store, make, count, calls) {
+  const sets = Array.from({ length: calls }, () => {
+    const number = Math.floor(Math.random() * count)
+    return [sidOf(number), make(number)]
+  })
+  const began = performance.now()
+  await harness.pump(calls, harness.WINDOW, (n, next) => store.set(...sets[n], next))
+  return ((performance.now() - began) * 1000) / calls
+}
+
+/** Times a call for users, each of whom is taken once. */
+async function timeUsers(count, calls, call) {
+  const users = Math.floor(count / EACH)
+  const step = Math.max(1, Math.floor(users / calls))
+  const times = []
+  for (let user = 0; user < users; user += step) {
+    const began = performance.now()
+    const result = call(`user-${user}`)
+    times.push((performance.now() - began) * 1000)
+    await result
+  }
+  return median(times)
+}
+
+function median(times) {
+  return harness.percentile(times, 0.5)
+}
