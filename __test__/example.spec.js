@@ -270,7 +270,7 @@ test('WORKERS without SESSIONS_PATH are told to have sessions of their own', asy
   child.kill('SIGTERM')
   const { code, stderr } = await ended
   t.is(code, 0)
-  t.regex(stderr, /^Without SESSIONS_PATH each worker has sessions of its own/)
+  t.regex(stderr, /^Without SESSIONS_PATH or REDIS_URL each worker has sessions of its own/)
 })
 
 test('with SESSIONS_PATH the secret is for nobody else, unless SESSION_SECRET is given', async (t) => {

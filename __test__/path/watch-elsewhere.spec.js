@@ -2,7 +2,7 @@
 
 // `watch` on a path hears of what another process does.
 
-const { rm } = require('node:fs/promises')
+const { rename, rm } = require('node:fs/promises')
 const test = require('ava')
 const { hastily } = require('../helpers/hastily.js')
 const { newFolder, startChild } = require('../helpers/processes.js')
@@ -48,7 +48,9 @@ const WHERE_FILES_CAN_GO = process.platform === 'win32' ? test.skip : test
 
 WHERE_FILES_CAN_GO('sessions end with the file that they were in', async (t) => {
   const { ended, options } = await open(t, ['a', 'b'])
-  await rm(options.path, { recursive: true })
+  // In one step: a store that noticed half of the removal would put new files into the folder.
+  await rename(options.path, `${options.path}-removed`)
+  await rm(`${options.path}-removed`, { recursive: true })
   await until(() => ended.length === 2)
   t.deepEqual(ended, ['a', 'b'])
 })
