@@ -26,7 +26,7 @@ const HOW_TO_GET = `put ${KINDS.map(({ program }) => program).join(' or ')} on t
 /** What a store needs whose keys begin with `sess:`; ioredis and iovalkey also to subscribe. */
 const RULES =
   '~sess:* +get +set +getex +pexpire +persist +pttl +exists +unlink +scan +evalsha +eval ' +
-  '+zadd +zrem +zrange +zremrangebyscore ' +
+  '+zadd +zrem +zrange +zscan +zremrangebyscore ' +
   '+client|tracking +client|id +ping +hello +time +subscribe &__redis__:invalidate'
 
 const SLOTS = 16_384

@@ -26,6 +26,9 @@ const {
 /** How many sessions of a user are looked at at once. */
 const AT_ONCE = 200
 
+/** How many members of a set a step of ZSCAN looks at. */
+const MEMBERS_A_STEP = '1000'
+
 /** What a script tells of a session that it has written. */
 const [HAD_TOMBSTONE, IS_NEW_TO_USER] = [1, 2]
 
@@ -120,11 +123,20 @@ class IndexedRecords {
     return { isFound: found === 1, old: this.#bodyOf(old) }
   }
 
+  /** See RedisRecords.membersOf. Very many come in steps. */
   async membersOf(user) {
     const set = this.#names.set(hashOf(user))
-    const members = await this.#connection.send(set, ['ZRANGE', set, '0', '-1'])
-    const marker = this.#names.sid(set)
-    return members.map(String).filter((member) => member !== marker)
+    const members = new Set()
+    let cursor = '0'
+    do {
+      const step = ['ZSCAN', set, cursor, 'COUNT', MEMBERS_A_STEP]
+      const [next, found] = await this.#connection.send(set, step)
+      cursor = String(next)
+      // Each is followed by its score.
+      for (let i = 0; i < found.length; i += 2) members.add(String(found[i]))
+    } while (cursor !== '0')
+    members.delete(this.#names.sid(set))
+    return [...members]
   }
 
   /** See RedisRecords.describe. */

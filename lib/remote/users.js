@@ -2,7 +2,7 @@
 
 /** The calls about the sessions of a user, and about one session, of records that answer later. */
 
-const { turn } = require('../turns.js')
+const { sorted, turn } = require('../turns.js')
 const { handleOf, recordOf } = require('../users.js')
 const { monotonic } = require('./clock.js')
 const { sessionIn } = require('./copies.js')
@@ -32,11 +32,12 @@ class Users {
         const session = sessionIn(copies[i], serializer, this.#state.options)
         // It may have been listed for a user who had it before.
         if (this.#state.ownerOf(session) !== user) continue
-        found.push([copies[i].used ?? 0, factsOf(sid, session, copies[i])])
+        const facts = factsOf(sid, session, copies[i])
+        const record = recordOf(facts, { current: sid === current })
+        found.push({ used: facts.used ?? 0, record })
       }
     }
-    found.sort(([one], [other]) => other - one)
-    return found.map(([, facts]) => recordOf(facts, { current: facts.sid === current }))
+    return (await sorted(found, byUse)).map(({ record }) => record)
   }
 
   /** Ends the sessions of `user`, but `except`, or `only` the one with that handle; how many. */
@@ -76,6 +77,10 @@ class Users {
     disposeOf(options, sid, old)
     return isFound
   }
+}
+
+function byUse(one, other) {
+  return other.used - one.used
 }
 
 function factsOf(sid, session, { body, created, used, expiresAt }) {
