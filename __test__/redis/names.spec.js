@@ -11,28 +11,35 @@ const ODD = fc.string({
   unit: fc.constantFrom('a', '1', '{', '}', ':', '*', 'sess:', ':destroyed'),
 })
 
-/** Of an empty hash tag no cluster makes anything, and it is the first one of all keys. */
-const hasNoTag = (prefix) => !/^[^{]*\{\}/.test(prefix)
+/** Stores with prefixes of all forms but one: of an empty hash tag no cluster makes anything. */
+const STORES = ['', 'sess:', 'a{b}:', 'a{', '{a{1', 'a}b', '*', '1}{2', ':destroyed'].map(
+  (prefix) => ({ prefix, names: new Names(prefix) }),
+)
+const STORE = fc.constantFrom(...STORES)
 
-test('a tombstone is in the slot of its session, whatever braces are in the key', (t) => {
+test('tombstone and entry are in the slot of their session, whatever braces are in the key', (t) => {
   t.notThrows(() =>
     fc.assert(
-      fc.property(ODD.filter(hasNoTag), ODD, (prefix, sid) => {
-        const names = new Names(prefix)
-        return slotOf(names.tombstone(sid)) === slotOf(names.key(sid))
+      fc.property(STORE, ODD, ({ names }, sid) => {
+        const slots = [names.key(sid), names.tombstone(sid), names.entry(sid)].map(slotOf)
+        return new Set(slots).size === 1
       }),
     ),
   )
 })
 
-test('a tombstone is known as one, begins with the prefix, and is no other session’s', (t) => {
+test('tombstone and entry are known as such, begin with the prefix, and are no other session’s', (t) => {
   t.notThrows(() =>
     fc.assert(
-      fc.property(ODD, ODD, ODD, (prefix, sid, other) => {
-        const names = new Names(prefix)
-        const tombstone = names.tombstone(sid)
-        if (!names.isTombstone(tombstone) || !tombstone.startsWith(prefix)) return false
-        return other === sid || names.tombstone(other) !== tombstone
+      fc.property(STORE, ODD, ODD, ({ prefix, names }, sid, other) => {
+        const [tombstone, entry] = [names.tombstone(sid), names.entry(sid)]
+        const own = [tombstone, entry]
+        if (!own.every((key) => names.isReserved(key) && key.startsWith(prefix))) return false
+        if (tombstone === entry) return false
+        return (
+          other === sid ||
+          ![names.tombstone(other), names.entry(other)].some((key) => own.includes(key))
+        )
       }),
       { numRuns: 1000 },
     ),
@@ -43,7 +50,8 @@ test('usual keys are connect-redis’s, and no tombstones', (t) => {
   const names = new Names('sess:')
   t.is(names.key('abc'), 'sess:abc')
   t.is(names.tombstone('abc'), 'sess:{sess:abc}')
+  t.is(names.entry('abc'), 'sess:{sess:abc}:entry')
   for (const sid of ['abc', '{abc}', 'abc:destroyed', '{12}abc', '']) {
-    t.false(names.isTombstone(names.key(sid)), sid)
+    t.false(names.isReserved(names.key(sid)), sid)
   }
 })
