@@ -1,6 +1,6 @@
 //! Whose a session is, by its JSON text: follows a path of names.
 //!
-//! The text is one that `JSON.stringify` wrote; see [`json`](super::json).
+//! The text is one that `JSON.stringify` wrote; see [`json`].
 
 use std::borrow::Cow;
 
