@@ -433,6 +433,20 @@ test('a merged session that is too large is refused, and what is stored stays', 
   t.deepEqual(await stored(store, 'sid'), { a: one.a })
 })
 
+test('a request that saves twice at once removes what it has removed in between', async (t) => {
+  const store = await openWith(t)
+  const [one, other] = [await load(store, 'sid'), await load(store, 'sid')]
+  other.b = 1
+  const writes = [store.set('sid', other)]
+  one.draft = 'x'
+  writes.push(store.set('sid', one))
+  delete one.draft
+  one.a = 1
+  writes.push(store.set('sid', one))
+  await Promise.all(writes)
+  t.deepEqual(await stored(store, 'sid'), { user: 'ada', a: 1, b: 1 })
+})
+
 test('a body that a merge takes the place of is disposed of once', async (t) => {
   const disposed = []
   const store = await openWith(t, {}, { dispose: (sid, body) => disposed.push(JSON.parse(body)) })

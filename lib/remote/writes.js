@@ -136,16 +136,21 @@ class Writes {
   #groupWrite(writers, stored, isForced) {
     let last = stored
     const alive = []
+    // A session may be written twice: then it is compared with what it was written as before.
+    const bases = new Map()
     for (const writer of writers) {
       if (writer.error || writer.call.isOver) continue
+      const { tie, given } = writer
+      const base = bases.get(tie) ?? { body: tie.body, expiresAt: tie.version.expiresAt }
       try {
-        writer.write = isForced ? writer.given : this.#mergedWith(last, writer)
+        writer.write = isForced ? given : this.#mergedWith(last, writer, base)
       } catch (err) {
         writer.error = err
         continue
       }
       const { body, ttl } = writer.write
       last = { body, expiresAt: monotonic() + ttl }
+      bases.set(tie, { body: given.body, expiresAt: last.expiresAt })
       alive.push(writer)
     }
     return alive.length === 0 ? undefined : { alive, ...alive.at(-1).write }
@@ -160,15 +165,15 @@ class Writes {
     }
   }
 
-  /** What to write if `stored` is what is stored. */
-  #mergedWith(stored, { tie, session, given, serializer }) {
-    const isRenewed = stored.expiresAt > tie.version.expiresAt + TOLERANCE
-    const isSame = isSameBody(stored.body, tie.body) && !isRenewed
+  /** What to write if `stored` is what is stored, and the session was made of `base`. */
+  #mergedWith(stored, { session, given, serializer }, base) {
+    const isRenewed = stored.expiresAt > base.expiresAt + TOLERANCE
+    const isSame = isSameBody(stored.body, base.body) && !isRenewed
     if (isSame || stored.body === '') return given
     const { options } = this.#state
     const theirs = sessionIn(stored, serializer, options)
     const life = stored.expiresAt - monotonic()
-    const write = merged(options, serializer, tie.body, session, given, theirs, life)
+    const write = merged(options, serializer, base.body, session, given, theirs, life)
     return write ? { ...write, lifetime: given.lifetime } : given
   }
 
