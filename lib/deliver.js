@@ -9,10 +9,7 @@
  * much as the rest of a short call.
  */
 
-// Captured at load time, so fake timers do not affect delivery. Besides, Jest's jsdom environment
-// has no global setImmediate.
-const { nextTick } = require('node:process')
-const { setImmediate } = require('node:timers')
+const { nextTick, setImmediate } = require('./real.js')
 const { ofThisRealm } = require('./errors.js')
 
 module.exports = { done, fail, failEarly, give, giveNothing, later, soon }

@@ -9,12 +9,12 @@
  * `syncPeriod` uses real timers.
  */
 
-const { clearInterval, setInterval } = require('node:timers')
+const { clearInterval, setInterval } = require('./real.js')
 
 /** Node fires at once, over and over, if a delay is longer than this. */
 const MAX_DELAY = 2 ** 31 - 1
 
-/** Captured at load time, so fake timers do not affect them. */
+/** Fake timers do not affect these. */
 const REAL = { setInterval, clearInterval }
 
 /** Stops the timers of stores that were garbage-collected. */

@@ -4,8 +4,7 @@
  * Work that would hold up the event loop for too long: done in slices, one per turn.
  */
 
-// Captured at load time, so fake timers do not stop work that is under way.
-const { setImmediate, setTimeout } = require('node:timers')
+const { setImmediate, setTimeout } = require('./real.js')
 
 module.exports = { eachSlice, listInto, sorted, turn, until, whenOver }
 

@@ -9,10 +9,19 @@
 const { createHash } = require('node:crypto')
 const { kindOf, warnOfOption } = require('./options.js')
 
-module.exports = { handleOf, lifetimeOf, mostOf, ownerReader, recordOf, userText }
-
-/** How much of the hash of a sid is its handle. */
+/** How much of a hash is used: for a handle, that of a sid. */
 const HANDLE_BYTES = 16
+
+module.exports = {
+  HANDLE_BYTES,
+  handleOf,
+  hashOf,
+  lifetimeOf,
+  mostOf,
+  ownerReader,
+  recordOf,
+  userText,
+}
 
 let hasWarned = false
 
@@ -106,8 +115,12 @@ function numberOf(option, result) {
 
 /** The handle of a session: it can be shown, because nobody can make a cookie of it. */
 function handleOf(sid) {
-  const hash = createHash('sha256').update(sid).digest()
-  return hash.toString('base64url', 0, HANDLE_BYTES)
+  return hashOf(sid)
+}
+
+/** Stands for a text where that must not be seen. */
+function hashOf(text) {
+  return createHash('sha256').update(text).digest().toString('base64url', 0, HANDLE_BYTES)
 }
 
 /**

@@ -10,8 +10,7 @@
  */
 
 const { AsyncResource } = require('node:async_hooks')
-// Captured at load time, so fake timers do not affect it.
-const { setImmediate } = require('node:timers')
+const { setImmediate } = require('./real.js')
 const { debug } = require('./log.js')
 const { every, REAL } = require('./timer.js')
 const { turn } = require('./turns.js')

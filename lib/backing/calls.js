@@ -5,8 +5,7 @@
  * promise, by both, by throwing, or not at all. Every call ends within the time limit.
  */
 
-// Captured at load time, so fake timers do not affect it.
-const { setImmediate } = require('node:timers')
+const { setImmediate } = require('../real.js')
 const { backingError } = require('../errors.js')
 const { Deadlines } = require('../remote/deadlines.js')
 

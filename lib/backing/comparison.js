@@ -7,13 +7,11 @@
 
 const { isDeepStrictEqual } = require('node:util')
 const { isRenewal, lifetimeSide } = require('../merge.js')
-const { membersOf } = require('./cookie.js')
+const { membersOf } = require('../remote/copies.js')
+const { TOLERANCE } = require('../remote/rules.js')
 
 /** Members in which a store notes the time of a write: session-file-store does. */
 const NOTES = ['__lastAccess']
-
-/** By how much a renewal may be longer than another one and still count as the same, in milliseconds. */
-const TOLERANCE = 1000
 
 /** Whether two sessions differ in when they expire, at most. */
 function isSameButExpiry(one, other) {

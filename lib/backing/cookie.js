@@ -38,17 +38,6 @@ class StoredCookie {
   }
 }
 
-/** The cookie of a session as its stored members; undefined if it has none. */
-function membersOf(cookie) {
-  if (!isMembers(cookie)) return undefined
-  const members = typeof cookie.toJSON === 'function' ? cookie.toJSON() : cookie
-  return isMembers(members) ? members : undefined
-}
-
-function isMembers(value) {
-  return value !== null && typeof value === 'object' && !Array.isArray(value) && !isDate(value)
-}
-
 /** A time as a Date, if it was one before it became JSON. */
 function dateOf(value) {
   if (typeof value !== 'string') return value
@@ -56,4 +45,4 @@ function dateOf(value) {
   return Number.isNaN(date.getTime()) || date.toISOString() !== value ? value : date
 }
 
-module.exports = { StoredCookie, dateOf, membersOf }
+module.exports = { StoredCookie, dateOf }

@@ -10,28 +10,22 @@
  */
 
 const { monotonic } = require('../remote/clock.js')
+const { membersOf } = require('../remote/copies.js')
 const { Moments } = require('../remote/moments.js')
+const { MAX_ATTEMPTS, TOLERANCE, TOMBSTONE } = require('../remote/rules.js')
 const { Turns } = require('../remote/turns.js')
 const { Calls } = require('./calls.js')
 const { isReplaceable, isSameButExpiry } = require('./comparison.js')
-const { membersOf } = require('./cookie.js')
 const { Copies } = require('./copies.js')
 const { findSids, listSids } = require('./listing.js')
 const { postgresOf } = require('./postgres.js')
 const { Sessions } = require('./sessions.js')
 
-/** How long a destroyed sid is remembered, in milliseconds, and how many are. */
-const TOMBSTONE = 10 * 60 * 1000
+/** How many destroyed sids are remembered. */
 const MAX_TOMBSTONES = 10_000
 
 /** Of how many sessions it is remembered how far this process has moved the expiry. */
 const MAX_RENEWALS = 10_000
-
-/** After so many attempts to replace what was just read, it is overwritten. */
-const MAX_ATTEMPTS = 100
-
-/** How much longer than its lifetime a renewed session may live, in milliseconds. */
-const TOLERANCE = 1000
 
 class BackingRecords {
   #calls

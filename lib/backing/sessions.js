@@ -7,7 +7,8 @@
 
 const { isDate } = require('node:util/types')
 const { bodyCopy, parse, toBody } = require('../body.js')
-const { StoredCookie, dateOf, membersOf } = require('./cookie.js')
+const { membersOf } = require('../remote/copies.js')
+const { StoredCookie, dateOf } = require('./cookie.js')
 
 /** How many names of members that are dates are remembered; there is no need of more. */
 const MAX_DATES = 100

@@ -2,8 +2,8 @@
 
 /** Calls the option `dispose` for what left the store. */
 
-const { setTimeout } = require('node:timers')
-const { toSerialized } = require('../body.js')
+const { setTimeout } = require('../real.js')
+const { disposeOfPairs } = require('../dispose.js')
 
 /** How long to wait before fetching what the background thread has removed, in milliseconds. */
 const DELAY = 5
@@ -24,7 +24,7 @@ class Disposal {
     const hasMore = this.#native.takeRemoved(pairs)
     // Before dispose, which may throw: nothing would go on then.
     if (hasMore) this.later()
-    this.#disposeOf(pairs)
+    disposeOfPairs(this.#dispose, pairs)
   }
 
   /**
@@ -38,20 +38,6 @@ class Disposal {
       this.#isWaiting = false
       this.ofRemoved()
     }, DELAY).unref()
-  }
-
-  /** Calls `dispose` for every pair, then throws the first error that one of them threw. */
-  #disposeOf(pairs) {
-    const dispose = this.#dispose
-    const errors = []
-    for (let i = 0; i < pairs.length; i += 2) {
-      try {
-        dispose(pairs[i], toSerialized(pairs[i + 1]))
-      } catch (err) {
-        errors.push(err)
-      }
-    }
-    if (errors.length > 0) throw errors[0]
   }
 }
 

@@ -4,15 +4,12 @@
 
 const { parse } = require('../body.js')
 const { sorted, turn } = require('../turns.js')
-const { recordOf } = require('../users.js')
+const { HANDLE_BYTES, recordOf } = require('../users.js')
 
 module.exports = { destroyUser, info, sessionsOf }
 
 /** How many values the native store gives of a session. */
 const VALUES = 7
-
-/** The length of a handle in bytes. */
-const HANDLE_BYTES = 16
 
 /** What is known of the session `key`; undefined if it is not there. */
 function info({ native, state }, key, serializer) {

@@ -2,14 +2,10 @@
 
 /** What scripts and commands are given: all arguments are text or bytes. */
 
-/** How long a destroyed sid is remembered, in milliseconds. */
-const TOMBSTONE = 10 * 60 * 1000
+const { TOLERANCE } = require('../remote/rules.js')
 
 /** The longest lifetime that is stored: Redis refuses what its clock cannot add. */
 const LONGEST_LIFE = 8.64e15
-
-/** How much longer than expected a session may live that nobody has renewed, in milliseconds. */
-const TOLERANCE = 1000
 
 /** A lifetime that is over. */
 const EXPIRED = '0'
@@ -54,4 +50,4 @@ function argumentsOfWrite(expected, body, life, how, now) {
   ]
 }
 
-module.exports = { EXPIRED, TOMBSTONE, argumentsOfWrite, asArgument, flag, leftOf, pxOf }
+module.exports = { EXPIRED, argumentsOfWrite, asArgument, flag, leftOf, pxOf }

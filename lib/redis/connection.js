@@ -7,8 +7,7 @@
  * It knows keys and commands, and nothing of sessions.
  */
 
-// Captured at load time, so fake timers do not affect it.
-const { setTimeout } = require('node:timers')
+const { setTimeout } = require('../real.js')
 const { refusedByServerError, unavailableError } = require('../errors.js')
 const { monotonic } = require('../remote/clock.js')
 const { warnOfNoTracking } = require('../warnings.js')

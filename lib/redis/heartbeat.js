@@ -5,8 +5,7 @@
  * answers nor invalidations: what was read may be served only for a while after the last answer.
  */
 
-// Captured at load time, so fake timers do not affect them.
-const { clearInterval, setImmediate, setInterval } = require('node:timers')
+const { clearInterval, setImmediate, setInterval } = require('../real.js')
 const { silenceError } = require('../errors.js')
 const { monotonic } = require('../remote/clock.js')
 

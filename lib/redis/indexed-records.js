@@ -10,18 +10,11 @@
  * without being the user's session is left out by whoever reads the list.
  */
 
-const { createHash } = require('node:crypto')
 const { userFullError } = require('../errors.js')
 const { monotonic } = require('../remote/clock.js')
-const {
-  EXPIRED,
-  TOMBSTONE,
-  argumentsOfWrite,
-  asArgument,
-  flag,
-  leftOf,
-  pxOf,
-} = require('./arguments.js')
+const { TOMBSTONE } = require('../remote/rules.js')
+const { hashOf } = require('../users.js')
+const { EXPIRED, argumentsOfWrite, asArgument, flag, leftOf, pxOf } = require('./arguments.js')
 
 /** How many sessions of a user are looked at at once. */
 const AT_ONCE = 200
@@ -298,11 +291,6 @@ function lifeOf(left) {
 /** The one that is written stays in any case. */
 function mostOf(most) {
   return Math.max(1, Math.floor(most))
-}
-
-/** Users are listed by a hash, so that no key has a name in it. */
-function hashOf(user) {
-  return createHash('sha256').update(user).digest().toString('base64url', 0, 16)
 }
 
 module.exports = { IndexedRecords, isDone, lifeOf }

@@ -6,7 +6,7 @@
  */
 
 const { randomBytes } = require('node:crypto')
-const { setTimeout } = require('node:timers')
+const { setTimeout } = require('../real.js')
 
 /** A key is on one node of a cluster. After so many tries, a node that never has it has no keys. */
 const MOST_TRIES = 500

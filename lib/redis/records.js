@@ -11,16 +11,9 @@
 
 const { reservedSidError } = require('../errors.js')
 const { monotonic } = require('../remote/clock.js')
+const { TOMBSTONE } = require('../remote/rules.js')
 const { NearCache } = require('../remote/near-cache.js')
-const {
-  EXPIRED,
-  TOMBSTONE,
-  argumentsOfWrite,
-  asArgument,
-  flag,
-  leftOf,
-  pxOf,
-} = require('./arguments.js')
+const { EXPIRED, argumentsOfWrite, asArgument, flag, leftOf, pxOf } = require('./arguments.js')
 const { Connection } = require('./connection.js')
 const { IndexedRecords, isDone, lifeOf } = require('./indexed-records.js')
 const { Names } = require('./names.js')
@@ -336,6 +329,7 @@ class RedisRecords {
     if (this.#isReserved(sid)) throw reservedSidError()
   }
 }
+
 /** For how long what was written lives, by the reply of a script; undefined if it was not written. */
 function storedLife(reply, life) {
   if (reply === 1) return life

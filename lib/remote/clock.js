@@ -5,6 +5,6 @@
  * affect it. Milliseconds from some start.
  */
 
-const { performance } = require('node:perf_hooks')
+const { now } = require('../real.js')
 
-module.exports = { monotonic: performance.now.bind(performance) }
+module.exports = { monotonic: now }

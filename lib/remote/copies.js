@@ -5,15 +5,11 @@
  * the server lets it expire.
  */
 
+const { isDate } = require('node:util/types')
 const { parse } = require('../body.js')
 const { isRenewal } = require('../merge.js')
 const { monotonic } = require('./clock.js')
-
-/**
- * How far the expiry on the server may differ from the cookie's, or from what was expected, to be
- * taken for the same, in milliseconds.
- */
-const TOLERANCE = 1000
+const { TOLERANCE } = require('./rules.js')
 
 /** The session in a copy, with the expiry that the server gives it. */
 function sessionIn(copy, serializer, { ttl }) {
@@ -33,9 +29,13 @@ function isRenewed(copy, session, serializer) {
 
 /** The members of a cookie that are stored; undefined if it is no object. */
 function membersOf(cookie) {
-  const members = typeof cookie?.toJSON === 'function' ? cookie.toJSON() : cookie
-  const isObject = members !== null && typeof members === 'object' && !Array.isArray(members)
-  return isObject ? members : undefined
+  if (!isMembers(cookie)) return undefined
+  const members = typeof cookie.toJSON === 'function' ? cookie.toJSON() : cookie
+  return isMembers(members) ? members : undefined
+}
+
+function isMembers(value) {
+  return value !== null && typeof value === 'object' && !Array.isArray(value) && !isDate(value)
 }
 
 /**
@@ -67,4 +67,4 @@ function tellExpiry(session, { expiresAt }) {
   cookie.expires = typeof expires === 'string' ? date.toISOString() : date
 }
 
-module.exports = { isLongestLife, isRenewed, sessionIn, TOLERANCE }
+module.exports = { isLongestLife, isRenewed, membersOf, sessionIn }

@@ -5,8 +5,7 @@
  * alive: the sockets do not.
  */
 
-// Captured at load time, so fake timers do not affect them.
-const { setTimeout } = require('node:timers')
+const { setTimeout } = require('../real.js')
 const { timeoutError } = require('../errors.js')
 const { monotonic } = require('./clock.js')
 

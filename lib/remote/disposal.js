@@ -3,6 +3,7 @@
 /** Which sessions `dispose` is called for. */
 
 const { toSerialized } = require('../body.js')
+const { disposeOfPairs } = require('../dispose.js')
 
 /** Whether `dispose` is called for what is removed. */
 function disposesOf({ dispose }) {
@@ -29,15 +30,7 @@ function disposeOf({ dispose }, key, body) {
 /** Tells of what is gone. If `dispose` throws, it is called for all others before that is thrown. */
 function disposeOfAll({ options, watches }, { key, replaced, ended }) {
   for (const [sid] of ended) watches.ended(sid)
-  const errors = []
-  for (const [sid, body] of [...ended, [key, replaced]]) {
-    try {
-      disposeOf(options, sid, body)
-    } catch (err) {
-      errors.push(err)
-    }
-  }
-  if (errors.length > 0) throw errors[0]
+  disposeOfPairs(options.dispose, [...ended.flat(), key, replaced])
 }
 
 module.exports = { disposeOf, disposeOfAll, disposesOf, disposesOnSet }

@@ -8,9 +8,7 @@
  * step whether what is stored is still what was read.
  */
 
-// Captured at load time, so fake timers do not affect delivery.
-const { nextTick } = require('node:process')
-const { setImmediate } = require('node:timers')
+const { nextTick, setImmediate } = require('../real.js')
 const { bodyCopy } = require('../body.js')
 const { done, fail, later, soon } = require('../deliver.js')
 const { every } = require('../timer.js')

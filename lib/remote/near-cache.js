@@ -9,7 +9,7 @@
  * one came, which is the write's own. Absence is not cached.
  */
 
-const { setImmediate, setInterval, clearInterval } = require('node:timers')
+const { clearInterval, setImmediate, setInterval } = require('../real.js')
 const { bodyKind, toSerialized } = require('../body.js')
 const { createStore } = require('../native/addon.js')
 const { readStats } = require('../native/stats.js')

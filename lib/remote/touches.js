@@ -11,7 +11,7 @@ const { monotonic } = require('./clock.js')
 const { isRenewed, sessionIn } = require('./copies.js')
 const { disposesOnSet } = require('./disposal.js')
 const { Moments } = require('./moments.js')
-const { isFinal, MAX_ATTEMPTS } = require('./writes.js')
+const { isFinal, MAX_ATTEMPTS } = require('./rules.js')
 
 /** By default, touches that extend a session by less than this part of its life are left out. */
 const TOUCH_PART = 20

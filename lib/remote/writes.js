@@ -9,15 +9,9 @@ const { isSameBody } = require('../body.js')
 const { merged } = require('../conflict.js')
 const { debug, tag } = require('../log.js')
 const { monotonic } = require('./clock.js')
-const { isLongestLife, sessionIn, TOLERANCE } = require('./copies.js')
+const { isLongestLife, sessionIn } = require('./copies.js')
 const { disposesOnSet } = require('./disposal.js')
-
-/**
- * After so many attempts, each beaten by another write, what is stored is overwritten. No realistic
- * number of processes causes this, but a server that gives back other text than it was given would
- * make the loop endless.
- */
-const MAX_ATTEMPTS = 100
+const { isFinal, MAX_ATTEMPTS, TOLERANCE } = require('./rules.js')
 
 class Writes {
   #state
@@ -189,9 +183,4 @@ class Writes {
   }
 }
 
-/** Whether a destroyed sid refuses all writes for a while. */
-function isFinal({ destroyed }) {
-  return destroyed === 'final'
-}
-
-module.exports = { isFinal, MAX_ATTEMPTS, Writes }
+module.exports = { Writes }

@@ -5,7 +5,7 @@
  * the library keeps from one connection to the next can matter then.
  */
 
-const { clearTimeout, setTimeout } = require('node:timers')
+const { clearTimeout, setTimeout } = require('../../real.js')
 const { lostError, offlineError, silentError } = require('./errors.js')
 
 /** How long the library lets a connection take, in milliseconds, unless the user says another. */

@@ -2,7 +2,7 @@
 
 /** Links through the clients of ioredis 5 and 6, and of iovalkey. */
 
-const { setImmediate } = require('node:timers')
+const { setImmediate } = require('../../real.js')
 const { ClusterLink } = require('./cluster.js')
 const { masterOf, natMapped } = require('./ioredis-sentinels.js')
 const { RedirectedConnection } = require('./redirected-connection.js')

@@ -5,7 +5,7 @@
  * node-redis keeps from one connection to the next cannot matter then.
  */
 
-const { clearTimeout, setTimeout } = require('node:timers')
+const { clearTimeout, setTimeout } = require('../../real.js')
 const { offlineError, silentError } = require('./errors.js')
 
 const TRACKING = ['CLIENT', 'TRACKING', 'ON']

@@ -5,7 +5,7 @@
  * server on which they arrive.
  */
 
-const { clearTimeout, setImmediate, setTimeout } = require('node:timers')
+const { clearTimeout, setImmediate, setTimeout } = require('../../real.js')
 const { silentError, strippedOf } = require('./errors.js')
 const { IoredisConnection } = require('./ioredis-connection.js')
 const { Retry } = require('./retry.js')

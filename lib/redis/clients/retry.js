@@ -5,7 +5,7 @@
  * process alive for as long as the server is gone; these do not.
  */
 
-const { clearTimeout, setTimeout } = require('node:timers')
+const { clearTimeout, setTimeout } = require('../../real.js')
 
 /** The delays in milliseconds. */
 const [FIRST, LONGEST] = [25, 1000]

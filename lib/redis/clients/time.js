@@ -2,7 +2,7 @@
 
 /** Waiting that keeps no process alive. */
 
-const { clearTimeout, setTimeout } = require('node:timers')
+const { clearTimeout, setTimeout } = require('../../real.js')
 const { silentError } = require('./errors.js')
 
 function pause(ms) {
