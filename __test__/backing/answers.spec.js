@@ -86,7 +86,8 @@ for (const [way, answer] of Object.entries(WAYS)) {
   test(`stores that answer ${way} will do`, async (t) => {
     const { store } = open(t, methodsBy(answer))
     t.is(await store.get('sid'), undefined)
-    await store.set('sid', fresh({ n: 1 }))
+    const first = fresh({ n: 1 })
+    await store.set('sid', first)
     const [one, other] = [await load(store, 'sid'), await load(store, 'sid')]
     one.a = 1
     other.b = 1
@@ -95,7 +96,7 @@ for (const [way, answer] of Object.entries(WAYS)) {
     await store.touch('sid', other)
     const { cookie, ...rest } = await store.get('sid')
     t.deepEqual(rest, { n: 1, a: 1, b: 1 })
-    t.is(cookie.originalMaxAge, HOUR)
+    t.is(cookie.originalMaxAge, first.cookie.originalMaxAge)
     await store.destroy('sid')
     await store.set('sid', one)
     t.is(await store.get('sid'), undefined)
