@@ -14,6 +14,10 @@ const PACKAGES = [
   'express-session',
   'connect-redis',
   'redis',
+  'lru-cache',
+  'quick-lru',
+  'keyv',
+  'lmdb',
   'express',
   'autocannon',
 ]

@@ -13,18 +13,20 @@ const { join, resolve } = require('node:path')
 const { parseArgs } = require('node:util')
 const { startServer } = require('../__test__/helpers/redis-servers.js')
 const { environment, redisServer, heapFlag } = require('./environment.js')
+const { WINDOWS } = require('./measurements/operations.js')
 const { planOf, SECTIONS } = require('./plan.js')
-const { write, describe } = require('./report.js')
-const { STORES, OURS, PATH, ON_REDIS, makeFolder, missingPackages } = require('./stores.js')
+const { write, describe } = require('./report/index.js')
+const { STORES, OURS, ON_DISK, ON_REDIS, makeFolder, reasonForAbsence } = require('./stores.js')
 
 const HELP = `Measures memorystore-rs beside what one would use instead.
 
   npm run bench -- [options]
 
-  --quick             small stores and few rounds, about a minute: shows that it works
+  --quick             small stores and few rounds, about two minutes: shows that it works
   --only a,b          of ${SECTIONS.join(', ')}
   --stores a,b        of ${Object.keys(STORES).join(', ')}
   --counts 10k,1m     only these numbers of sessions (in growth: these instead of the usual)
+  --in-flight a,b     only with so many calls in flight in operations, instead of with ${WINDOWS.join(' and ')}
   --rounds n          instead of what the plan says
   --out folder        where the results go; bench/results for a whole run, else bench/results/part
   --merge             keep what an earlier run on the same machine and versions left in the folder
@@ -83,6 +85,7 @@ function readOptions() {
       stores: { type: 'string' },
       counts: { type: 'string' },
       rounds: { type: 'string' },
+      'in-flight': { type: 'string' },
       out: { type: 'string' },
       merge: { type: 'boolean', default: false },
       report: { type: 'boolean', default: false },
@@ -93,10 +96,11 @@ function readOptions() {
   const stores = listOf(values.stores, Object.keys(STORES))
   const counts = values.counts?.split(',').map(countOf)
   const rounds = values.rounds === undefined ? undefined : countOf(values.rounds)
-  const whole = !(values.quick || only || stores || counts || rounds)
+  const windows = values['in-flight']?.split(',').map(countOf)
+  const whole = !(values.quick || only || stores || counts || rounds || windows)
   const folder = whole || values.report || values.merge ? 'results' : 'results/part'
   const out = values.out ? resolve(values.out) : join(__dirname, folder)
-  return { ...values, only, stores, counts, rounds, out }
+  return { ...values, only, stores, counts, rounds, windows, out }
 }
 
 function listOf(text, known) {
@@ -171,11 +175,12 @@ function entryOf(entries, store, params) {
   return entry
 }
 
-function nameOf({ part, count, counts, growTo, size, cookie, processes }) {
+function nameOf({ part, count, counts, growTo, size, sessions: kind, cookie, processes }) {
   const sessions = (part === 'grow' ? growTo : (count ?? counts.at(-1))).toLocaleString('en')
   const about = [
     part,
     `${sessions} x ${size} B`,
+    kind,
     cookie === 'express' && 'Cookie objects',
     processes > 1 && `${processes} processes`,
   ]
@@ -183,13 +188,13 @@ function nameOf({ part, count, counts, growTo, size, cookie, processes }) {
 }
 
 function reasonToSkip(store, { count, size, part, growTo, processes }) {
-  const missing = missingPackages(store)
-  if (missing.length > 0) return `${missing.join(' and ')} not installed`
+  const absent = reasonForAbsence(store)
+  if (absent) return absent
   if (ON_REDIS.includes(store) && !redisServer()) return 'there is no redis-server'
   const needed = (part === 'grow' ? growTo : (count ?? 0)) * (size + OVERHEAD)
   const stores = store === OURS && processes ? Math.max(...processes) : 1
   if (needed * stores > os.freemem()) return 'too little free memory'
-  if (store === PATH && 2 * needed > freeDisk()) return 'too little room on the disk'
+  if (ON_DISK.includes(store) && 2 * needed > freeDisk()) return 'too little room on the disk'
   return undefined
 }
 
@@ -208,7 +213,7 @@ async function measure({ section, store, stores, params }) {
       const redis = await startServer(redisServer())
       where.redisPort = redis.port
       stop = redis.kill
-    } else if (store === PATH) {
+    } else if (ON_DISK.includes(store)) {
       const { path, remove } = makeFolder()
       where.path = path
       stop = remove

@@ -5,8 +5,9 @@
  * stores that take part, and how many rounds.
  */
 
-const { OURS, PATH, REDIS, FLOOR, ON_REDIS } = require('./stores.js')
+const { OURS, PATH, REDIS, FLOOR, LRU_CACHE, PEERS, ON_REDIS } = require('./stores.js')
 const { PARTS } = require('./measurements/event-loop.js')
+const { WINDOWS } = require('./measurements/operations.js')
 
 const SECTIONS = ['operations', 'memory', 'event-loop', 'http', 'shared', 'redis', 'growth']
 
@@ -15,20 +16,26 @@ const M = 1000000
 
 const IN_PROCESS = [OURS, 'memorystore', 'MemoryStore']
 const WITH_REDIS = [...IN_PROCESS, REDIS]
-const ALL = [...WITH_REDIS, FLOOR]
+const ALL = [...IN_PROCESS, ...PEERS, REDIS, FLOOR]
+
+/** The stores that figures are judged by. Of the others one round of a long measurement suffices. */
+const JUDGED_BY = [...IN_PROCESS, LRU_CACHE, FLOOR]
 
 const FULL = {
   operations: [
-    operations(10 * K, { rounds: 5 }),
-    operations(M, { rounds: 3 }),
+    operations(10 * K, { rounds: 5, windows: WINDOWS }),
+    operations(10 * K, { rounds: 5, windows: WINDOWS, sessions: 'realistic' }),
+    operations(M, { rounds: 3, windows: WINDOWS }),
+    operations(M, { rounds: 3, windows: WINDOWS, sessions: 'realistic' }),
     operations(5 * M, { rounds: 1, stores: IN_PROCESS }),
-    operations(10 * K, { rounds: 3, cookie: 'express' }),
-    operations(10 * K, { rounds: 1, size: 120 }),
-    operations(10 * K, { rounds: 1, size: 4096, calls: 2 * K }),
-    operations(10 * K, { rounds: 1, size: 40960, calls: 200 }),
+    operations(10 * K, { rounds: 3, cookie: 'express', stores: [...IN_PROCESS, FLOOR] }),
+    ...[{ size: 120 }, { size: 4096, calls: 2 * K }, { size: 40960, calls: 200 }].map((size) =>
+      operations(10 * K, { rounds: 1, ...size, stores: [...WITH_REDIS, FLOOR] }),
+    ),
   ],
   memory: [
     memory(M, { rounds: 3 }),
+    memory(M, { rounds: 3, sessions: 'realistic' }),
     memory(100 * K, { size: 120, rounds: 1 }),
     memory(100 * K, { size: 4096, rounds: 1 }),
     memory(10 * K, { size: 40960, rounds: 1 }),
@@ -58,7 +65,17 @@ const FULL = {
 const QUICK = {
   operations: [
     operations(10 * K, { rounds: 2, blocks: 2, calls: 3 * K }),
-    operations(50 * K, { rounds: 1, blocks: 2, calls: 3 * K }),
+    operations(10 * K, {
+      ...{ rounds: 1, blocks: 2, calls: 3 * K },
+      ...{ sessions: 'realistic', stores: [OURS, 'memorystore', LRU_CACHE] },
+    }),
+    operations(50 * K, {
+      rounds: 1,
+      blocks: 2,
+      calls: 3 * K,
+      windows: WINDOWS,
+      stores: IN_PROCESS,
+    }),
   ],
   memory: [memory(30 * K, { rounds: 1 })],
   'event-loop': PARTS.map((part) =>
@@ -85,15 +102,17 @@ function operations(count, options) {
       cookie: 'plain',
       blocks: 5,
       calls: count >= M ? 20 * K : 10 * K,
-      ...pick(options, ['size', 'cookie', 'blocks', 'calls']),
+      windows: WINDOWS.slice(0, 1),
+      ...pick(options, ['size', 'sessions', 'cookie', 'blocks', 'calls', 'windows']),
     },
     rounds: options.rounds,
     stores: options.stores ?? ALL,
   }
 }
 
-function memory(count, { size = 400, rounds }) {
-  return { params: { count, size, cookie: 'plain' }, rounds, stores: ALL }
+function memory(count, { size = 400, rounds, ...options }) {
+  const stores = size === 400 ? ALL : [...WITH_REDIS, FLOOR]
+  return { params: { count, size, ...options, cookie: 'plain' }, rounds, stores }
 }
 
 function eventLoop(part, { rounds, ...sizes }) {
@@ -125,14 +144,14 @@ function growth(counts, { stores, calls = 20 * K }) {
  * Each job is of one store, or of `stores` that take turns by themselves.
  *
  * @param {{quick: boolean, only?: string[], stores?: string[], counts?: number[],
- *   rounds?: number}} selection
+ *   rounds?: number, windows?: number[]}} selection
  */
-function planOf({ quick, only, stores, counts, rounds }) {
+function planOf({ quick, only, stores, counts, rounds, windows }) {
   const jobs = []
   for (const section of SECTIONS) {
     if (only && !only.includes(section)) continue
     for (const config of (quick ? QUICK : FULL)[section]) {
-      const chosen = withCounts(config.params, counts)
+      const chosen = withWindows(withCounts(config.params, counts), windows)
       if (!chosen) continue
       if (config.isTogether) {
         jobs.push(...together(section, config, { stores, rounds, params: chosen }))
@@ -158,9 +177,11 @@ function together(section, config, { stores, rounds, params }) {
   return [{ section, stores: its, params: chosen, round: 1, rounds: 1 }]
 }
 
-/** connect-redis takes most of the time of a run: more than a round only where it is judged by. */
+/** What takes most of the time of a run has more than a round only where it is judged by. */
 function roundsOf(config, section, store) {
-  return store === REDIS && section !== 'shared' ? 1 : config.rounds
+  const isJudgedBy = JUDGED_BY.includes(store) || section === 'shared'
+  const isShort = store !== REDIS && config.params.count < M
+  return isJudgedBy || isShort ? config.rounds : 1
 }
 
 /** The parameters where they are among `counts`; undefined where not. */
@@ -168,6 +189,11 @@ function withCounts(params, counts) {
   if (!counts) return params
   if (params.counts) return { ...params, counts }
   return counts.includes(params.count) ? params : undefined
+}
+
+/** The parameters with other numbers of calls in flight, where they have such. */
+function withWindows(params, windows) {
+  return params?.windows && windows ? { ...params, windows } : params
 }
 
 function pick(object, names) {

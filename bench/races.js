@@ -278,14 +278,14 @@ const RACES = {
 
 /** Runs all races on the stores that are installed and prints a table. */
 async function main() {
-  const { missingPackages, makeFolder } = require('./stores.js')
+  const { reasonForAbsence, makeFolder } = require('./stores.js')
   const { redisServer } = require('./environment.js')
   const { startServer } = require('../__test__/helpers/redis-servers.js')
   const redis = redisServer() && (await startServer(redisServer()))
   const folder = makeFolder()
   const where = { redisPort: redis?.port, path: folder.path }
   const columns = columnsOf().filter(
-    ({ name, isOnRedis }) => missingPackages(name).length === 0 && (!isOnRedis || redis),
+    ({ name, isOnRedis }) => reasonForAbsence(name) === undefined && (!isOnRedis || redis),
   )
   const rows = new Map(Object.keys(RACES).map((race) => [race, []]))
   for (const column of columns) {
@@ -302,8 +302,8 @@ async function main() {
 
 /** What the table shows: each store in one process, and those on Redis on two machines. */
 function columnsOf() {
-  const { STORES, FLOOR, REDIS, REDIS_TUNED, OURS_REDIS, ON_REDIS } = require('./stores.js')
-  const without = [FLOOR, REDIS_TUNED, OURS_REDIS]
+  const { STORES, FLOOR, REDIS, REDIS_TUNED, OURS_REDIS, ON_REDIS, PEERS } = require('./stores.js')
+  const without = [FLOOR, REDIS_TUNED, OURS_REDIS, ...PEERS]
   const names = Object.keys(STORES).filter((name) => !without.includes(name))
   return [
     ...names.map((name) => ({ name, title: name, stores: 1, isOnRedis: ON_REDIS.includes(name) })),

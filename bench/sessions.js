@@ -1,36 +1,32 @@
 'use strict'
 
 /**
- * The sessions that every store is given: realistic JSON of an exact length, each one distinct,
- * and made from its number alone, so that nobody has to keep millions of them to compare with.
+ * The sessions that every store is given: each one distinct, and made from its number alone, so that
+ * nobody has to keep millions of them to compare with. There are two kinds: incompressible ones of an
+ * exact length, and realistic ones.
  */
 
 const { createHmac } = require('node:crypto')
 const { Cookie } = require('express-session')
+const { base64url, hex, mix } = require('./random.js')
+const { VARIANTS, realisticOf } = require('./realistic.js')
 
 const ONE_DAY = 86400000
 
-module.exports = { sessionMaker, sidOf, cookieOf, ONE_DAY }
+/** Sessions whose numbers differ by a multiple of this are of the same shape. */
+const CYCLE = VARIANTS.length
 
-/** Spreads the bits of a 32-bit number; no two numbers give the same. */
-function mix(number) {
-  let h = number | 0
-  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b)
-  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35)
-  return (h ^ (h >>> 16)) >>> 0
-}
+module.exports = { sessionMaker, longerMaker, sidOf, cookieOf, ONE_DAY, CYCLE }
 
-const sidBytes = Buffer.alloc(24)
+/** How much longer than the others those are that an operation makes longer. */
+const LONGER = 1.25
 
 /**
  * The sid of session `i`: 24 bytes as base64url, as express-session makes them. A new string at
  * each call, as after reading a request's cookie, so that no store gains by knowing it already.
  */
 function sidOf(i) {
-  for (let part = 0; part < 6; part++) {
-    sidBytes.writeUInt32LE(mix(i + Math.imul(part, 0x9e3779b9)), part * 4)
-  }
-  return sidBytes.toString('base64url')
+  return base64url(i, 24)
 }
 
 /** The cookie that express-session sets: the sid and its signature. */
@@ -41,16 +37,29 @@ function cookieOf(sid, secret) {
 
 /**
  * Returns `make(i, revision)`, which makes session `i`. Its JSON has exactly `size` bytes; another
- * revision of it has other content of the same length.
+ * revision of it has other content of the same length. With `sessions: 'realistic'`, it has about as
+ * many as such sessions have, and another revision other values.
  *
  * `cookie` is `plain`, an object such as JSON.parse returns, or `express`, the Cookie with its
  * Date that express-session hands to a store. `expires` is the time at which session 0 expires.
  */
-function sessionMaker({ size, cookie = 'plain', expires = Date.now() + ONE_DAY }) {
+function sessionMaker({ sessions, isLonger = false, ...params }) {
+  const { size, cookie = 'plain', expires = Date.now() + ONE_DAY } = params
   const makeCookie = cookie === 'express' ? expressCookie : plainCookie
   const times = Array.from({ length: 1000 }, (_, n) => makeTime(expires + n, cookie))
-  const draft = (i, revision, visits, note) =>
-    fields(makeCookie(times[i % times.length]), i, revision, visits, note, size)
+  const cookieFor = (i) => makeCookie(times[i % times.length])
+  return sessions === 'realistic'
+    ? (i, revision = 0) => realisticOf(i, revision, cookieFor(i), isLonger)
+    : exactMaker(isLonger ? Math.round(size * LONGER) : size, cookieFor)
+}
+
+/** As `sessionMaker`; its sessions are longer. */
+function longerMaker(params) {
+  return sessionMaker({ ...params, isLonger: true })
+}
+
+function exactMaker(size, cookieFor) {
+  const draft = (i, revision, visits, note) => fields(cookieFor(i), i, revision, visits, note, size)
 
   const visit = JSON.stringify(visitOf(0, 0)).length + 1
   const bare = JSON.stringify(draft(0, 0, 0, '')).length
@@ -86,13 +95,6 @@ function noteOf(i, revision, length) {
   let note = ''
   for (let n = 0; note.length < length; n++) note += hex(mix(i + revision * 7919 + n * 104729))
   return note.slice(0, length)
-}
-
-/** The four digits of each 16-bit number: a table, because millions of sessions are made. */
-const DIGITS = Array.from({ length: 65536 }, (_, n) => n.toString(16).padStart(4, '0'))
-
-function hex(number) {
-  return DIGITS[number >>> 16] + DIGITS[number & 0xffff]
 }
 
 function plainCookie(expires) {

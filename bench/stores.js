@@ -8,6 +8,14 @@
 const { existsSync, mkdtempSync, readFileSync, rmSync } = require('node:fs')
 const { tmpdir } = require('node:os')
 const { dirname, join } = require('node:path')
+const {
+  hasSqlite,
+  openKeyv,
+  openLmdb,
+  openLruCache,
+  openQuickLru,
+  openSqlite,
+} = require('./peers.js')
 
 const OURS = 'memorystore-rs'
 
@@ -24,6 +32,12 @@ const REDIS_TUNED = 'connect-redis-tuned'
 /** memorystore-rs with its sessions on the same server. */
 const OURS_REDIS = 'memorystore-rs-redis'
 const FLOOR = 'floor'
+
+/** What one would write by hand. The first is the one to beat. */
+const LRU_CACHE = 'lru-cache'
+const SQLITE = 'node:sqlite'
+const LMDB = 'lmdb'
+const PEERS = [LRU_CACHE, 'quick-lru', 'keyv', SQLITE, LMDB]
 
 /** For each store, the packages that it takes and how to open it. */
 const STORES = {
@@ -42,6 +56,26 @@ const STORES = {
   MemoryStore: {
     packages: ['express-session'],
     open: () => new (require('express-session').MemoryStore)(),
+  },
+  [LRU_CACHE]: {
+    packages: ['lru-cache'],
+    open: openLruCache,
+  },
+  'quick-lru': {
+    packages: ['quick-lru'],
+    open: openQuickLru,
+  },
+  keyv: {
+    packages: ['keyv'],
+    open: openKeyv,
+  },
+  [SQLITE]: {
+    packages: [],
+    open: openSqlite,
+  },
+  [LMDB]: {
+    packages: ['lmdb'],
+    open: openLmdb,
   },
   [REDIS]: {
     packages: ['connect-redis', 'redis'],
@@ -64,12 +98,16 @@ const STORES = {
 /** The stores that need a server. */
 const ON_REDIS = [OURS_REDIS, REDIS, REDIS_TUNED]
 
+/** The stores that need a folder. */
+const ON_DISK = [PATH, LMDB]
+
 /**
  * Opens the store called `name`. Returns the `store`, `stop()`, and for connect-redis also
  * `serverMemory()`, which asks for the resident bytes of its server.
  *
- * @param {{redisPort?: number, prefix?: string, path?: string}} where the server's port and what
- *   its keys begin with, or the file's folder, for the stores that have one
+ * @param {{redisPort?: number, prefix?: string, path?: string, count?: number}} where the server's
+ *   port and what its keys begin with, or the file's folder, for the stores that have one; how many
+ *   sessions there will be, for those that want to know
  */
 async function openStore(name, options = {}, where = {}) {
   const opened = await STORES[name].open(options, where)
@@ -78,7 +116,7 @@ async function openStore(name, options = {}, where = {}) {
     store: opened,
     stop: async () => {
       opened.stopInterval?.()
-      opened.close?.(() => {})
+      await opened.close?.(() => {})
     },
   }
 }
@@ -161,9 +199,11 @@ class Floor {
   }
 }
 
-/** The packages of the store called `name` that are not installed. */
-function missingPackages(name) {
-  return STORES[name].packages.filter((each) => packageVersion(each) === undefined)
+/** Why the store called `name` cannot be opened here; undefined where it can be. */
+function reasonForAbsence(name) {
+  if (name === SQLITE && !hasSqlite()) return 'this Node.js has no node:sqlite'
+  const missing = STORES[name].packages.filter((each) => packageVersion(each) === undefined)
+  return missing.length > 0 ? `${missing.join(' and ')} not installed` : undefined
 }
 
 /** The version of an installed package; undefined where there is none. */
@@ -193,9 +233,12 @@ module.exports = {
   REDIS_TUNED,
   OURS_REDIS,
   ON_REDIS,
+  ON_DISK,
+  LRU_CACHE,
+  PEERS,
   openStore,
   connectedClient,
   makeFolder,
   packageVersion,
-  missingPackages,
+  reasonForAbsence,
 }

@@ -7,6 +7,8 @@
 
 const { freemem } = require('node:os')
 const harness = require('../harness.js')
+const { sessionMaker } = require('../sessions.js')
+const { timeOperations } = require('../timing.js')
 const { memoryNow, timeCollection } = require('./memory.js')
 
 module.exports = { KINDS: ['get', 'set', 'touch', 'request'] }
@@ -18,7 +20,7 @@ harness.runAsChild(module, measure)
 
 async function measure(params, tell) {
   const { counts, size, calls } = params
-  const make = harness.sessionMaker({ size })
+  const make = sessionMaker({ size })
   const levels = []
 
   return harness.withStore(params, {}, async (opened) => {
@@ -34,7 +36,7 @@ async function measure(params, tell) {
       loaded = count
       const now = await memoryNow(opened)
       const collection = timeCollection()
-      const us = await harness.timeOperations({
+      const times = await timeOperations({
         store,
         make,
         count,
@@ -45,7 +47,8 @@ async function measure(params, tell) {
       })
       levels.push({
         count,
-        us,
+        us: each(times, 'us'),
+        cpu: each(times, 'cpu'),
         resident: now.resident,
         heap: now.heap,
         collection,
@@ -54,4 +57,9 @@ async function measure(params, tell) {
     }
     return { levels }
   })
+}
+
+/** One of the times of each kind of operation. */
+function each(times, name) {
+  return Object.fromEntries(Object.entries(times).map(([kind, time]) => [kind, time[name]]))
 }

@@ -12,6 +12,7 @@ const { join } = require('node:path')
 const express = require('express')
 const session = require('express-session')
 const harness = require('../harness.js')
+const { sessionMaker } = require('../sessions.js')
 
 const SECRET = 'bench'
 const CHECK_PERIOD = 2000
@@ -22,7 +23,7 @@ harness.runAsChild(module, measure)
 
 async function measure(params, tell) {
   const { count, size, seconds } = params
-  const make = harness.sessionMaker({ size, cookie: 'express' })
+  const make = sessionMaker({ size, cookie: 'express' })
 
   return harness.withStore(params, {}, async ({ store }) => {
     await harness.load(store, make, 0, count, tell)

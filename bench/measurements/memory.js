@@ -6,14 +6,15 @@
  */
 
 const harness = require('../harness.js')
+const { sessionMaker } = require('../sessions.js')
 
 module.exports = { memoryNow, timeCollection }
 
 harness.runAsChild(module, measure)
 
 async function measure(params, tell) {
-  const { count, size, cookie } = params
-  const make = harness.sessionMaker({ size, cookie })
+  const { count } = params
+  const make = sessionMaker(params)
 
   return harness.withStore(params, {}, async (opened) => {
     const { store } = opened

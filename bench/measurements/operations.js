@@ -1,42 +1,53 @@
 'use strict'
 
 /**
- * Operations: microseconds of a call, at a number of sessions. With Redis also one call at a time,
- * which is what a lightly loaded server waits for.
+ * Operations: microseconds of a call, on the clock and of the processors, at a number of sessions,
+ * with various numbers of calls in flight. With Redis also one call at a time, which is what a
+ * lightly loaded server waits for.
  */
 
 const harness = require('../harness.js')
+const { longerMaker, sessionMaker } = require('../sessions.js')
 const { REDIS } = require('../stores.js')
+const { timeOperations } = require('../timing.js')
 
-module.exports = { KINDS: ['get', 'set', 'set, growing', 'set, new sid', 'touch', 'request'] }
+module.exports = {
+  KINDS: ['get', 'set', 'set, growing', 'set, new sid', 'touch', 'request'],
+  /** How many calls are in flight: a server with some traffic, and one with very much. */
+  WINDOWS: [harness.WINDOW, 512],
+}
 
 harness.runAsChild(module, measure)
 
 async function measure(params, tell) {
-  const { count, size, cookie, blocks, calls } = params
-  const make = harness.sessionMaker({ size, cookie })
-  const grow = harness.sessionMaker({ size: Math.round(size * 1.25), cookie })
+  const { count, blocks, calls, windows = [harness.WINDOW] } = params
+  const { kinds = module.exports.KINDS } = params
+  const make = sessionMaker(params)
 
   return harness.withStore(params, {}, async ({ store }) => {
     await harness.load(store, make, 0, count, tell)
     await harness.check(params.store, store, make, count)
-    const plan = { store, make, grow, count, blocks }
-    const { kinds = module.exports.KINDS } = params
+    const plan = { store, make, longer: longerMaker(params), count, blocks }
 
-    const result = {
-      us: await harness.timeOperations({ ...plan, kinds, calls, window: harness.WINDOW }),
+    const result = {}
+    for (const window of windows) {
+      result[window] = await timeOperations({ ...plan, kinds: left(kinds, result), calls, window })
     }
     if (params.store === REDIS) {
-      // What grows has grown already.
-      const alone = kinds.filter((kind) => kind !== 'set, growing')
       const few = Math.ceil(calls / 20)
-      result.alone = await harness.timeOperations({
+      result[1] = await timeOperations({
         ...plan,
-        kinds: alone,
+        kinds: left(kinds, result),
         calls: few,
         window: 1,
       })
     }
     return result
   })
+}
+
+/** The kinds that can be measured again: what grows has grown already. */
+function left(kinds, result) {
+  const isFirst = Object.keys(result).length === 0
+  return isFirst ? kinds : kinds.filter((kind) => kind !== 'set, growing')
 }

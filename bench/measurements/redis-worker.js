@@ -5,7 +5,7 @@
 const { Cookie, Session } = require('express-session')
 const harness = require('../harness.js')
 const { openStore, OURS_REDIS } = require('../stores.js')
-const { sidOf, ONE_DAY } = require('../sessions.js')
+const { sessionMaker, sidOf, ONE_DAY } = require('../sessions.js')
 const { doAsAsked } = require('../workers.js')
 
 /** What a page view is with every touch done, which is not what memorystore-rs does by default. */
@@ -55,7 +55,7 @@ module.exports = { KINDS: Object.keys(KINDS) }
 if (require.main === module) main(JSON.parse(process.argv[2]))
 
 function main({ number, store: name, count, size, ...where }) {
-  const make = harness.sessionMaker({ size, cookie: 'express' })
+  const make = sessionMaker({ size, cookie: 'express' })
   const random = randomOf(number + 1)
   let opened, eager, plan
 

@@ -4,7 +4,8 @@
 
 const harness = require('../harness.js')
 const { openStore } = require('../stores.js')
-const { sidOf, ONE_DAY } = require('../sessions.js')
+const { sessionMaker, sidOf, ONE_DAY } = require('../sessions.js')
+const timing = require('../timing.js')
 const { doAsAsked } = require('../workers.js')
 
 /** For how many calls sessions are picked; they are taken in turn. */
@@ -22,9 +23,9 @@ module.exports = { IN_USE, LIFETIME }
 if (require.main === module) main(JSON.parse(process.argv[2]))
 
 function main({ number, store: name, count, size, expires, ...where }) {
-  const make = harness.sessionMaker({ size, expires })
+  const make = sessionMaker({ size, expires })
   let opened, plan, isWriting
-  harness.pickAs(number + 1)
+  timing.pickAs(number + 1)
 
   doAsAsked({
     open: async () => void (opened = await openStore(name, {}, where)),
@@ -35,18 +36,18 @@ function main({ number, store: name, count, size, expires, ...where }) {
     check: () => harness.check(name, opened.store, make, count),
 
     time: ({ ms, kind, window }) => {
-      plan ??= harness.planAtRandom({ make, count, calls: Math.min(PICKED, count) })
-      return harness.timeFor(ms, { store: opened.store, plan, kind, window })
+      plan ??= timing.planAtRandom({ make, count, calls: Math.min(PICKED, count) })
+      return timing.timeFor(ms, { store: opened.store, plan, kind, window })
     },
 
     loadLive: () => {
-      const live = harness.sessionMaker({ size, cookie: 'express', expires: LIFETIME + Date.now() })
+      const live = sessionMaker({ size, cookie: 'express', expires: LIFETIME + Date.now() })
       return harness.load(opened.store, live, count, count + IN_USE)
     },
 
     /** Makes requests that write their session until told to stop; returns how long calls took. */
     write: async () => {
-      const live = harness.sessionMaker({ size, cookie: 'express', expires: LIFETIME + Date.now() })
+      const live = sessionMaker({ size, cookie: 'express', expires: LIFETIME + Date.now() })
       const sessions = Array.from({ length: 1000 }, (_, n) => live(count + n))
       const held = []
       const timed = (method, ...args) => {

@@ -15,7 +15,7 @@ const { readdirSync, statSync } = require('node:fs')
 const { join } = require('node:path')
 const harness = require('../harness.js')
 const { OURS, PATH } = require('../stores.js')
-const { ONE_DAY, sidOf } = require('../sessions.js')
+const { sessionMaker, sidOf, ONE_DAY } = require('../sessions.js')
 const { startWorker } = require('../workers.js')
 const { IN_USE } = require('./shared-worker.js')
 
@@ -97,7 +97,7 @@ async function waits(params, tell) {
     if (name !== PATH) return result
 
     return harness.withStore(params, {}, async ({ store }) => {
-      const make = harness.sessionMaker({ size })
+      const make = sessionMaker({ size })
       await harness.load(store, make, 0, count, tell)
       const now = Date.now
       Date.now = () => now() + 2 * ONE_DAY
@@ -132,7 +132,7 @@ async function whileWriting(workers, done) {
 
 async function start(params, tell) {
   const { store: name, count, size, times, path } = params
-  const make = harness.sessionMaker({ size })
+  const make = sessionMaker({ size })
   const sid = sidOf(count - 1)
   const once = async (end) => {
     const app = startWorker(APP, { store: name, path, sid })

@@ -7,7 +7,7 @@
  */
 
 const harness = require('../harness.js')
-const { sidOf } = require('../sessions.js')
+const { sessionMaker, sidOf } = require('../sessions.js')
 
 /** How many sessions each user has. */
 const EACH = 5
@@ -36,7 +36,7 @@ async function measure({ count = 1_000_000, size = 400, rounds = 20, calls = 500
 
 /** Makes sessions of which each `EACH` are one user's. */
 function ownedMaker(count, size) {
-  const make = harness.sessionMaker({ size })
+  const make = sessionMaker({ size })
   const users = Math.floor(count / EACH)
   return (number) => Object.assign(make(number), { user: `user-${number % users}` })
 }

@@ -2,7 +2,11 @@
 
 /** Reads the raw results of a run: which were measured for what, their medians and their spread. */
 
+/** The cell of what was not measured. */
+const NONE = '–'
+
 module.exports = {
+  NONE,
   entriesOf,
   find,
   medianOf,
@@ -69,7 +73,7 @@ function ratiosOf(entry, other, path) {
 /** The median and the spread, as a table shows them. */
 function cellOf(entry, path) {
   const values = valuesOf(entry, path)
-  if (values.length === 0) return '–'
+  if (values.length === 0) return NONE
   const median = number(medianOf(entry, path))
   const [low, high] = [number(values[0]), number(values.at(-1))]
   return low === high ? median : `${median} (${low}–${high})`
