@@ -88,7 +88,8 @@ declare namespace createMemoryStore {
     /**
      * Called for every session that leaves the store, right after its removal: because it expired,
      * was evicted, destroyed, cleared, or dropped by `close`. Also called for a body that `set` or
-     * `touch` overwrote (but see `noDisposeOnSet`). It may use the store.
+     * `touch` overwrote (but see `noDisposeOnSet`). It may use the store. Each end is told once, in
+     * the process that has removed the session.
      *
      * It runs inside the call that removed the session. For sessions that the background thread
      * removed, it runs a few milliseconds later.
@@ -101,8 +102,9 @@ declare namespace createMemoryStore {
      *
      * @param sid the session's id
      * @param body what `serializer.stringify` returned: JSON text by default
+     * @param reason why it has left
      */
-    dispose?: ((sid: string, body: string | Buffer | Uint8Array) => void) | undefined
+    dispose?: DisposeFunction | undefined
 
     /**
      * Whether `get` and `all` return an expired session once more, in the call that removes it.
@@ -492,6 +494,26 @@ declare namespace createMemoryStore {
    */
   type ConflictFunction<Session = any> = (base: Session, theirs: Session, mine: Session) => Session
 
+  /** The option `dispose`. */
+  type DisposeFunction = (
+    sid: string,
+    body: string | Buffer | Uint8Array,
+    reason: DisposeReason,
+  ) => void
+
+  /**
+   * Why a session has left the store:
+   * - `'expired'`: it had expired;
+   * - `'evicted'`: there was no room for it, because of `max`, `maxBytes` or `mapSize`;
+   * - `'destroyed'`: by `destroy`, `regenerate` or `destroyUser`;
+   * - `'limit'`: its user got another session, and had as many as `maxPerUser`;
+   * - `'cleared'`: by `clear`;
+   * - `'replaced'`: it is still there, and only this body has been overwritten;
+   * - `'closed'`: by `close`, which drops the sessions of a store in memory.
+   */
+  type DisposeReason =
+    'expired' | 'evicted' | 'destroyed' | 'limit' | 'cleared' | 'replaced' | 'closed'
+
   /** Turns sessions into what is stored, and back. An error that it throws goes to the callback. */
   interface Serializer<Session = any> {
     /**
@@ -534,7 +556,7 @@ declare namespace createMemoryStore {
     maxStale?: number
     staleIfError?: number
     ttl: number | TtlFunction<Session> | undefined
-    dispose: ((sid: string, body: string | Buffer | Uint8Array) => void) | undefined
+    dispose: DisposeFunction | undefined
     stale: boolean | undefined
     noDisposeOnSet: boolean | undefined
   }

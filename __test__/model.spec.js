@@ -72,7 +72,7 @@ function build(Store, { ttl, serializer, dispose, ...plain }) {
   const options = { ...plain }
   if (ttl !== undefined) options.ttl = ttl?.function ? recording(ttl.function, ttlCalls) : ttl
   if (serializer) options.serializer = serializers[serializer]
-  if (dispose) options.dispose = (...args) => disposed.push(args)
+  if (dispose) options.dispose = (sid, body) => disposed.push([sid, body])
   const { value: store } = watchWarnings(() => new Store(options))
   return { store, disposed, ttlCalls }
 }

@@ -469,6 +469,20 @@ test.serial('expired sessions are disposed of once, by one of the processes', as
   t.deepEqual(await store.ids(), ['alive'])
 })
 
+test.serial('of two processes that prune, each session that expired is told to one', async (t) => {
+  const path = await newFolder(t)
+  const options = { path, dispose: true, noDisposeOnSet: true }
+  const children = await Promise.all(times(2, () => startChild(t, options)))
+  const of = (task) => Promise.all(children.map(({ run }) => run(task)))
+  const sids = times(1000, (n) => `sid-${n}`)
+  for (const [n, sid] of sids.entries()) {
+    await children[n % 2].call('set', sid, { cookie: { maxAge: -1 } })
+  }
+  await Promise.all(children.map(({ call }) => call('prune')))
+  t.deepEqual((await of('disposed')).flat().sort(), sids.sort())
+  t.deepEqual([...new Set((await of('reasons')).flat())], ['expired'])
+})
+
 test.serial('what one process destroys, evicts or clears it disposes of alone', async (t) => {
   const path = await newFolder(t)
   const options = { path, max: 3, dispose: true, noDisposeOnSet: true }
@@ -483,6 +497,8 @@ test.serial('what one process destroys, evicts or clears it disposes of alone', 
   await other.call('clear')
   t.deepEqual(await one.run('disposed'), ['b'])
   t.deepEqual((await other.run('disposed')).sort(), ['a', 'c', 'd'])
+  t.deepEqual(await one.run('reasons'), ['destroyed'])
+  t.deepEqual(await other.run('reasons'), ['evicted', 'cleared', 'cleared'])
   await one.call('close')
   await other.call('close')
   t.deepEqual(await one.run('disposed'), ['b'])

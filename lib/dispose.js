@@ -2,18 +2,19 @@
 
 const { toSerialized } = require('./body.js')
 
-module.exports = { disposeOfPairs }
+module.exports = { disposeOfEach }
 
 /**
- * Calls `dispose` for all of `pairs`, an array of sid, body, sid, body, ...; then throws the first
- * error that one of the calls threw. A body of undefined is none.
+ * Calls `dispose` for all that is `gone`, an array of sid, body, reason, sid, body, ...; then throws
+ * the first error that one of the calls threw. A body of undefined is none.
  */
-function disposeOfPairs(dispose, pairs) {
+function disposeOfEach(dispose, gone) {
   const errors = []
-  for (let i = 0; i < pairs.length; i += 2) {
-    if (pairs[i + 1] === undefined) continue
+  for (let i = 0; i < gone.length; i += 3) {
+    const [sid, body, reason] = [gone[i], gone[i + 1], gone[i + 2]]
+    if (body === undefined) continue
     try {
-      dispose(pairs[i], toSerialized(pairs[i + 1]))
+      dispose(sid, toSerialized(body), reason)
     } catch (err) {
       errors.push(err)
     }

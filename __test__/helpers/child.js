@@ -2,7 +2,7 @@
 
 // A process with a store of its own, which does what its parent asks; see processes.js. It is
 // given the store's options as JSON, in which `dispose: true` stands for a function that lists the
-// sids.
+// sids, and the reasons.
 
 const { setImmediate: turn } = require('node:timers/promises')
 const Store = require('express-session/session/store')
@@ -11,11 +11,14 @@ const { BOARD, isWhole, sessionOf } = require('./ledger.js')
 
 const { dispose, ...options } = JSON.parse(process.argv[2])
 const disposed = []
+const reasons = []
 const warnings = []
 process.on('warning', ({ code, message }) => warnings.push({ code, message }))
-const store = new MemoryStore(
-  dispose ? { ...options, dispose: (sid) => disposed.push(sid) } : options,
-)
+const list = (sid, _body, reason) => {
+  disposed.push(sid)
+  reasons.push(reason)
+}
+const store = new MemoryStore(dispose ? { ...options, dispose: list } : options)
 
 /** Whether the work that goes on and on is to end. */
 let isOver = false
@@ -92,6 +95,7 @@ const TASKS = {
   /** Calls a method of the store. */
   call: ({ method, args }) => store[method](...args),
   disposed: () => disposed,
+  reasons: () => reasons,
   warnings: () => warnings,
   /** Ends `standBy`. */
   end: () => {

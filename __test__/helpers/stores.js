@@ -42,10 +42,11 @@ async function storedText(store, sid) {
   return (await found)[1]
 }
 
-/** A store whose `dispose` calls are listed in `disposed`, as argument lists. */
+/** A store whose `dispose` calls are listed in `disposed`: the sid and the body. */
 function disposingStore(Store, options = {}) {
   const disposed = []
-  const store = new Store({ ...options, dispose: (...args) => disposed.push(args) })
+  const dispose = (sid, body) => disposed.push([sid, body])
+  const store = new Store({ ...options, dispose })
   return { store, disposed }
 }
 

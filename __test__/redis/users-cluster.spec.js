@@ -74,7 +74,7 @@ onEachServer((test, { binary }) => {
   test.serial('in a cluster the limit holds when all logins are answered', async (t) => {
     const cluster = await start(t, binary)
     const disposed = []
-    const dispose = (sid) => disposed.push(sid)
+    const dispose = (_sid, _body, reason) => disposed.push(reason)
     const options = { maxPerUser: 3, dispose }
     const stores = await Promise.all([1, 2, 3, 4].map(() => open(t, cluster, options)))
     for (let round = 0; round < 10; round++) {
@@ -82,7 +82,7 @@ onEachServer((test, { binary }) => {
       const { length } = await stores[0].sessionsOf('ada')
       t.true(length >= 1 && length <= 3, `${length} in round ${round}`)
     }
-    t.true(disposed.length > 0)
+    t.deepEqual([...new Set(disposed)], ['limit'])
     const refusing = await open(t, cluster, { maxPerUser: 1, whenFull: 'refuse' })
     await refusing.set('bob1', newSession({ user: 'bob' }))
     await refusing.set('bob1', newSession({ user: 'bob' }))

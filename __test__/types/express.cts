@@ -41,9 +41,12 @@ new MemoryStore({
     is<Equal<typeof sid, string>>()
     return options.max + (sess.cookie.maxAge ?? 0)
   },
-  dispose: (sid, body) => {
+  dispose: (sid, body, reason) => {
     is<Equal<typeof sid, string>>()
     is<Equal<typeof body, string | Buffer | Uint8Array>>()
+    is<Equal<typeof reason, createMemoryStore.DisposeReason>>()
+    // @ts-expect-error no such reason
+    return reason === 'deleted'
   },
 })
 new MemoryStore({

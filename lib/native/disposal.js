@@ -3,7 +3,10 @@
 /** Calls the option `dispose` for what left the store. */
 
 const { setTimeout } = require('../real.js')
-const { disposeOfPairs } = require('../dispose.js')
+const { disposeOfEach } = require('../dispose.js')
+
+/** Why something is gone, in the order of the numbers that the native store gives for it. */
+const REASONS = ['expired', 'evicted', 'destroyed', 'limit', 'cleared', 'replaced', 'closed']
 
 /** How long to wait before fetching what the background thread has removed, in milliseconds. */
 const DELAY = 5
@@ -20,11 +23,12 @@ class Disposal {
 
   /** Disposes of what was removed so far: a few hundred now, the rest later. */
   ofRemoved() {
-    const pairs = []
-    const hasMore = this.#native.takeRemoved(pairs)
+    const gone = []
+    const hasMore = this.#native.takeRemoved(gone)
     // Before dispose, which may throw: nothing would go on then.
     if (hasMore) this.later()
-    disposeOfPairs(this.#dispose, pairs)
+    for (let i = 2; i < gone.length; i += 3) gone[i] = REASONS[gone[i]]
+    disposeOfEach(this.#dispose, gone)
   }
 
   /**

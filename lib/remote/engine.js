@@ -165,7 +165,7 @@ class RemoteEngine {
     const work = async (call) => {
       const lives = { ttl, lifetime }
       const old = await this.#touches.touch(call, key, session, lives, serializer, tie)
-      disposeOf(options, key, old)
+      disposeOf(options, key, old, 'replaced')
     }
     return later(fn, this.#deadlines.run('touch', work))
   }
@@ -174,20 +174,20 @@ class RemoteEngine {
   destroy(sids, wrong, fn) {
     const keys = sids.map((sid) => sid.toWellFormed())
     const work = async () => {
-      const err = await this.#remove(keys)
+      const err = await this.#remove(keys, 'destroyed')
       if (wrong || err) throw wrong ?? err
     }
     return later(fn, this.#deadlines.run('destroy', work))
   }
 
   /** Removes sessions, and disposes of them. Returns the first error, if there was one. */
-  async #remove(keys) {
+  async #remove(keys, reason) {
     const { options, watches } = this.#state
     const wantsOld = disposesOf(options)
     const remove = async (key) => {
       const old = await this.#records.destroy(key, wantsOld)
       watches.ended(key)
-      disposeOf(options, key, old)
+      disposeOf(options, key, old, reason)
     }
     const done = await Promise.allSettled(keys.map(remove))
     return done.find(({ status }) => status === 'rejected')?.reason
@@ -231,7 +231,7 @@ class RemoteEngine {
   }
 
   async #clear() {
-    await this.#listing.clear((sids) => this.#remove(sids))
+    await this.#listing.clear((sids) => this.#remove(sids, 'cleared'))
     // Sessions may have been written meanwhile.
     this.#state.watches.askNow()
   }

@@ -74,7 +74,7 @@ class Users {
     const { options, watches } = this.#state
     const { isFound, old } = await this.#records.end(sid, disposesOf(options), user)
     if (isFound) watches.ended(sid)
-    disposeOf(options, sid, old)
+    disposeOf(options, sid, old, 'destroyed')
     return isFound
   }
 }

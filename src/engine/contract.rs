@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::error::Result;
 use super::rules::{Condition, Refused, Touch};
-use super::types::{Merged, NewCookie, Reading, Removed, SortKey, Stats, Touched, Version};
+use super::types::{Merged, NewCookie, Reading, Reason, Removed, SortKey, Stats, Touched, Version};
 use super::users::{Ended, Facts, Terms, User, Which};
 use crate::background::Maintenance;
 use crate::session::{Base, Body, BodyRef, BodyView, TemplateHandle};
@@ -281,7 +281,16 @@ pub trait Engine: Maintenance {
     ///
     /// # Errors
     /// See [`Engine`].
-    fn clear(&self, now: Millis, removed: &mut Vec<Removed>) -> Result<()>;
+    fn clear(&self, now: Millis, removed: &mut Vec<Removed>) -> Result<()> {
+        self.clear_for(Reason::Cleared, now, removed)
+    }
+
+    /// As [`Self::clear`], for another reason. What is in a file is always cleared, because another
+    /// process may hand it out.
+    ///
+    /// # Errors
+    /// See [`Engine`].
+    fn clear_for(&self, reason: Reason, now: Millis, removed: &mut Vec<Removed>) -> Result<()>;
 
     /// Begins to remove what has expired by `now`, replacing a prune that is under way, and removes
     /// the first few hundred. The rest is left to [`Maintenance::maintenance_step`]. A call of the

@@ -33,8 +33,8 @@ pub use self::memory::MemoryEngine;
 pub use self::rules::{Condition, Refused, Touch};
 pub use self::shared::SharedEngine;
 pub use self::types::{
-    Counters, Merged, NewCookie, Options, REMOVED_AT_ONCE, Reading, Removed, SortKey, Stats,
-    Touched, Version,
+    Counters, Merged, NewCookie, Options, REMOVED_AT_ONCE, Reading, Reason, Removed, SortKey,
+    Stats, Touched, Version,
 };
 pub use self::users::{Ended, Facts, Mark, Owner, Terms, User, Which};
 pub use crate::session::{Base, TemplateHandle};

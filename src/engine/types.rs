@@ -99,6 +99,25 @@ impl Default for Options {
     }
 }
 
+/// Why a session left the store, or its body was overwritten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// It had expired.
+    Expired,
+    /// There was no room for it.
+    Evicted,
+    /// By its sid, or with all of its user's.
+    Destroyed,
+    /// Its user gained another one, and may not have so many.
+    Limit,
+    /// With all others.
+    Cleared,
+    /// Something else was written in place of the body.
+    Replaced,
+    /// With all others, because the store was closed.
+    Closed,
+}
+
 /// A session that left the store, or a body that was overwritten.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Removed {
@@ -107,6 +126,8 @@ pub struct Removed {
     /// What the serializer had returned. Without [`Options::keep_removed`] nobody reads it, and it
     /// may be incomplete.
     pub body: Body,
+    /// Why.
+    pub reason: Reason,
     /// The number of its last use.
     pub(super) last_use: u64,
 }

@@ -1,7 +1,7 @@
 //! The numbers that pass between `index.js` and this module: kinds, versions, outcomes.
 
 use super::raw::{Call, Failure, Text};
-use crate::engine::{Refused, Touched, Version};
+use crate::engine::{Reason, Refused, Touched, Version};
 use crate::time::{Millis, from_iso, whole};
 
 /// What a body is: text, text that `JSON.stringify` wrote, a `Buffer`, or another `Uint8Array`.
@@ -59,6 +59,19 @@ pub(super) fn touched_code(touched: Touched) -> i32 {
         Touched::Renewed => 1,
         Touched::NeedsRewrite => 2,
         Touched::NeedsText => 3,
+    }
+}
+
+/// Why something was removed, for `index.js`: the index of the word for it.
+pub(super) fn reason_code(reason: Reason) -> i32 {
+    match reason {
+        Reason::Expired => 0,
+        Reason::Evicted => 1,
+        Reason::Destroyed => 2,
+        Reason::Limit => 3,
+        Reason::Cleared => 4,
+        Reason::Replaced => 5,
+        Reason::Closed => 6,
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::raw::{Call, Value};
 use super::store::{Done, Store, nothing};
-use crate::engine::Durable;
+use crate::engine::{Durable, Reason};
 use crate::named::Lease;
 use crate::session::Encoding;
 use crate::time::whole;
@@ -12,8 +12,12 @@ use crate::time::whole;
 impl Store {
     /// `clear(now)`.
     pub(super) fn clear(&self, call: &Call) -> Done {
+        self.clear_for(Reason::Cleared, call)
+    }
+
+    fn clear_for(&self, reason: Reason, call: &Call) -> Done {
         let now = whole(call.number(0)?);
-        self.removing(|removed| self.engine().clear(now, removed))?;
+        self.removing(|removed| self.engine().clear_for(reason, now, removed))?;
         self.go_on_later()?;
         Ok(Value::UNDEFINED)
     }
@@ -27,7 +31,7 @@ impl Store {
             return call.truth(false);
         }
         if is_last {
-            self.clear(call)?;
+            self.clear_for(Reason::Closed, call)?;
         }
         call.truth(is_last)
     }

@@ -8,12 +8,15 @@ use napi::bindgen_prelude::Object;
 use napi::{Env, Result};
 
 use super::codes::{
-    KINDS, Kind, cookie_time, held_cookie, touched_code, version_of, whole_count, written_code,
+    KINDS, Kind, cookie_time, held_cookie, reason_code, touched_code, version_of, whole_count,
+    written_code,
 };
 use super::listing::Listing;
 use super::raw::{self, Call, Failure, Value};
 use super::store::{Done, Store};
-use crate::engine::{Base, Condition, NewCookie, Reading, Refused, Touch, Touched};
+use crate::engine::{
+    Base, Condition, NewCookie, Reading, Reason, Refused, Removed, Touch, Touched,
+};
 use crate::session::{Body, BodyRef, BodyView, Encoding};
 use crate::sid::Sid;
 use crate::time::{Millis, NEVER, expires_at, whole};
@@ -360,13 +363,17 @@ impl Store {
         call.append(figures, |call, figure| call.double(*figure))
     }
 
-    /// `takeRemoved(array)`: appends sid, body, sid, body, ... of what the calls so far have
+    /// `takeRemoved(array)`: appends sid, body, reason, sid, body, ... of what the calls so far have
     /// removed, in the order in which it is to be disposed of, and then some of what the
-    /// background thread has. Gives whether there is more of that, or may be soon.
+    /// background thread has; for the reasons see [`reason_code`]. Gives whether there is more of
+    /// that, or may be soon.
     fn take_removed(&self, call: &Call) -> Done {
         let mut removed = self.removed.take();
         let more = self.engine().take_pruned(TAKEN_AT_ONCE, &mut removed);
-        call.append_pairs(removed.iter().map(|removed| (&removed.sid, &removed.body)))?;
+        let parts = removed.iter().flat_map(|Removed { sid, body, reason, .. }| {
+            [Part::Sid(sid), Part::Body(body), Part::Reason(*reason)]
+        });
+        call.append(parts, Call::part)?;
         call.truth(more)
     }
 }
@@ -383,14 +390,20 @@ impl Call<'_> {
         pairs: impl Iterator<Item = (&'a Sid, &'a Body)>,
     ) -> std::result::Result<Value, Failure> {
         let flat = pairs.flat_map(|(sid, body)| [Part::Sid(sid), Part::Body(body)]);
-        self.append(flat, |call, part| match part {
-            Part::Sid(sid) => call.sid(sid),
-            Part::Body(body) => call.body(body.bytes(), body.encoding()),
-        })
+        self.append(flat, Self::part)
+    }
+
+    fn part(&self, part: &Part<'_>) -> std::result::Result<Value, Failure> {
+        match part {
+            Part::Sid(sid) => self.sid(sid),
+            Part::Body(body) => self.body(body.bytes(), body.encoding()),
+            Part::Reason(reason) => self.integer(reason_code(*reason)),
+        }
     }
 }
 
 enum Part<'a> {
     Sid(&'a Sid),
     Body(&'a Body),
+    Reason(Reason),
 }

@@ -7,7 +7,7 @@ use std::cmp::Reverse;
 use super::owners::Part;
 use super::shard::Shard;
 use super::shards::Shards;
-use crate::engine::types::Removed;
+use crate::engine::types::{Reason, Removed};
 use crate::session::cookie::Templates;
 
 /// The records of a table that was cleared. Dropping it frees them.
@@ -20,16 +20,18 @@ pub(super) struct Cleared {
     shard: usize,
     /// How many there were.
     len: usize,
+    reason: Reason,
 }
 
 impl Cleared {
     pub(super) fn new(
+        reason: Reason,
         shards: Shards,
         templates: Templates,
         owners: Box<[Part]>,
         len: usize,
     ) -> Self {
-        Self { templates, shards, owners: owners.into_vec(), shard: 0, len }
+        Self { templates, shards, owners: owners.into_vec(), shard: 0, len, reason }
     }
 
     /// How many records there were.
@@ -71,7 +73,7 @@ impl Cleared {
                 continue;
             };
             let body = record.body(&self.templates, 0).to_body();
-            removed.push(Removed { sid, body, last_use: record.last_use });
+            removed.push(Removed { sid, body, reason: self.reason, last_use: record.last_use });
         }
         removed
     }

@@ -15,7 +15,8 @@ use crate::engine::contract::{Engine, Listing};
 use crate::engine::error::Result;
 use crate::engine::rules::{Condition, Refused, Touch, Write};
 use crate::engine::types::{
-    Merged, NewCookie, Options, REMOVED_AT_ONCE, Reading, Removed, SortKey, Stats, Touched, Version,
+    Merged, NewCookie, Options, REMOVED_AT_ONCE, Reading, Reason, Removed, SortKey, Stats, Touched,
+    Version,
 };
 use crate::engine::users::{Ended, Facts, Terms, User, Which};
 use crate::session::{Base, Body, BodyRef, BodyView, TemplateHandle};
@@ -232,8 +233,8 @@ impl Engine for MemoryEngine {
         Ok(self.with_table(|table| table.all(now, removed)))
     }
 
-    fn clear(&self, now: Millis, removed: &mut Vec<Removed>) -> Result<()> {
-        let cleared = self.with_table(|table| table.clear(now));
+    fn clear_for(&self, reason: Reason, now: Millis, removed: &mut Vec<Removed>) -> Result<()> {
+        let cleared = self.with_table(|table| table.clear(reason, now));
         if let Some(cleared) = cleared.filter(|_| self.keep_removed) {
             removed.extend(cleared.into_removed());
         }

@@ -5,7 +5,7 @@
 use super::notes::note_of;
 use super::shards::shard_of;
 use super::table::{Table, cost};
-use crate::engine::types::{REMOVED_AT_ONCE, Removed};
+use crate::engine::types::{REMOVED_AT_ONCE, Reason, Removed};
 use crate::engine::users::User;
 use crate::session::record::Record;
 use crate::sid::Sid;
@@ -17,23 +17,28 @@ impl Table {
     /// Removes the record of `sid` as if it had never been there. The result should be dropped
     /// outside the lock.
     pub(super) fn discard(&mut self, sid: &Sid) -> Option<Removed> {
-        let (sid, record) = shard_of(&mut self.shards, sid)?.remove(sid)?;
-        Some(self.take_out(sid, record))
+        // Nobody hears of it, so the reason does not matter.
+        self.take(sid, Reason::Evicted)
     }
 
     pub(super) fn expire(&mut self, sid: &Sid, removed: &mut Vec<Removed>) {
-        self.counters.expirations += u64::from(self.remove(sid, removed));
+        self.counters.expirations += u64::from(self.remove(sid, Reason::Expired, removed));
     }
 
-    pub(super) fn remove(&mut self, sid: &Sid, removed: &mut Vec<Removed>) -> bool {
-        let found = self.discard(sid);
+    pub(super) fn remove(&mut self, sid: &Sid, reason: Reason, removed: &mut Vec<Removed>) -> bool {
+        let found = self.take(sid, reason);
         let is_found = found.is_some();
         removed.extend(found);
         is_found
     }
 
+    fn take(&mut self, sid: &Sid, reason: Reason) -> Option<Removed> {
+        let (sid, record) = shard_of(&mut self.shards, sid)?.remove(sid)?;
+        Some(self.take_out(sid, record, reason))
+    }
+
     /// Subtracts a record that left its shard from the sums.
-    pub(super) fn take_out(&mut self, sid: Sid, record: Record) -> Removed {
+    pub(super) fn take_out(&mut self, sid: Sid, record: Record, reason: Reason) -> Removed {
         self.len -= 1;
         self.bytes -= cost(&sid, record.allocated());
         let last_use = record.last_use;
@@ -49,7 +54,7 @@ impl Table {
         if let Some(template) = template {
             self.templates.release(template);
         }
-        Removed { sid, body, last_use }
+        Removed { sid, body, reason, last_use }
     }
 
     /// Evicts while the store is over its limits: first what a prune under way finds quickly, then
@@ -75,7 +80,7 @@ impl Table {
             } else {
                 self.counters.evictions_by_bytes += 1;
             }
-            let evicted = self.take_out(sid, record);
+            let evicted = self.take_out(sid, record, Reason::Evicted);
             removed.push(evicted);
         }
     }

@@ -9,6 +9,7 @@ use super::shard::Shard;
 use super::shards::empty_shards;
 use super::table::Table;
 use crate::engine::tombstones::FINAL_AT_ONCE;
+use crate::engine::types::Reason;
 use crate::time::Millis;
 
 /// Clearing more sessions than this is left to the background thread.
@@ -20,7 +21,7 @@ pub(super) type Freed = (Option<Box<Shard>>, Option<Part>);
 impl Table {
     /// Removes every record. The result should be dropped, or listed, outside the lock. Very many
     /// records are left to [`Self::step`].
-    pub(super) fn clear(&mut self, now: Millis) -> Option<Cleared> {
+    pub(super) fn clear(&mut self, reason: Reason, now: Millis) -> Option<Cleared> {
         let version = self.next_use();
         self.tombstones.clear(version);
         if self.options.destroyed_is_final {
@@ -35,7 +36,7 @@ impl Table {
         let shards = std::mem::replace(&mut self.shards, empty_shards());
         let owners = self.owners.as_mut().map(Owners::take).unwrap_or_default();
         let len = std::mem::take(&mut self.len);
-        let cleared = Cleared::new(shards, self.templates.take(), owners, len);
+        let cleared = Cleared::new(reason, shards, self.templates.take(), owners, len);
         if cleared.len() <= CLEARED_AT_ONCE {
             return Some(cleared);
         }
@@ -57,7 +58,7 @@ impl Table {
             match prune.step(&mut self.shards) {
                 Step::Expired(sid, record) => {
                     self.counters.expirations += 1;
-                    let pruned = self.take_out(sid, record);
+                    let pruned = self.take_out(sid, record, Reason::Expired);
                     self.pruned.push_back(pruned);
                 }
                 Step::Alive => {}

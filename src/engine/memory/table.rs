@@ -19,7 +19,7 @@ use super::shards::{SHARDS, Shards, empty_shards, shard_of};
 use super::tombstones::Tombstones;
 use crate::allocation::allocated;
 use crate::engine::rules::{Alive, Refused, Write};
-use crate::engine::types::{Counters, Options, Reading, Removed, Stats, Version};
+use crate::engine::types::{Counters, Options, Reading, Reason, Removed, Stats, Version};
 use crate::engine::users::{Claim, User};
 use crate::session::cookie::Templates;
 use crate::session::record::{NewBody, Record};
@@ -193,7 +193,8 @@ impl Table {
         }
         if self.options.max == 0 {
             // Nothing fits, so what is set falls out at once.
-            removed.push(Removed { sid, body: Body::new(given), last_use: 0 });
+            let body = Body::new(given);
+            removed.push(Removed { sid, body, reason: Reason::Evicted, last_use: 0 });
             return Ok(version);
         }
         if size.saturating_add(self.tombstones.bytes()) > self.options.max_bytes {
@@ -223,8 +224,9 @@ impl Table {
         };
         self.bytes -= record.allocated();
         if self.options.keep_replaced {
-            let old = record.body(&self.templates, 0).to_body();
-            removed.push(Removed { sid: sid.clone(), body: old, last_use: version });
+            let body = record.body(&self.templates, 0).to_body();
+            let (sid, reason) = (sid.clone(), Reason::Replaced);
+            removed.push(Removed { sid, body, reason, last_use: version });
         }
         if let Some(template) = record.template() {
             self.templates.release(template);
@@ -254,9 +256,20 @@ impl Table {
 
     /// Removes the record of `sid`, expired or not, and remembers that it was destroyed.
     pub(super) fn destroy(&mut self, sid: &Sid, now: Millis, removed: &mut Vec<Removed>) -> bool {
+        self.destroy_for(Reason::Destroyed, sid, now, removed)
+    }
+
+    /// As [`Self::destroy`], for another reason.
+    pub(super) fn destroy_for(
+        &mut self,
+        reason: Reason,
+        sid: &Sid,
+        now: Millis,
+        removed: &mut Vec<Removed>,
+    ) -> bool {
         let version = self.next_use();
         self.tombstones.add(sid.hash(), version, now);
-        let is_found = self.remove(sid, removed);
+        let is_found = self.remove(sid, reason, removed);
         self.trim(removed);
         is_found
     }

@@ -5,7 +5,7 @@ use super::owners::Owners;
 use super::shards::SHARDS;
 use super::table::{Table, cost};
 use crate::engine::rules::{Refused, Write};
-use crate::engine::types::{Options, Removed, Version};
+use crate::engine::types::{Options, Reason, Removed, Version};
 use crate::engine::users::{
     Claim, ENDED_AT_ONCE, Ended, Facts, LISTED_AT_ONCE, User, Which, to_end,
 };
@@ -56,7 +56,7 @@ impl Table {
         let others = others.map(|(hash, record)| (note_of(record).used, record.last_use, hash));
         for (_, _, hash) in to_end(others.collect(), most) {
             if let Some((sid, _)) = self.by_hash(hash) {
-                self.destroy(&sid, now, removed);
+                self.destroy_for(Reason::Limit, &sid, now, removed);
             }
         }
     }

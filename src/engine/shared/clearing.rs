@@ -5,6 +5,7 @@ use super::lmdb::{Lmdb, count_of};
 use super::schema::{Session, Sessions, view};
 use super::writing::Writing;
 use crate::engine::tombstones::{FINAL_AT_ONCE, MOST, Tombstone};
+use crate::engine::types::Reason;
 use crate::session::Body;
 use crate::time::Millis;
 
@@ -95,7 +96,7 @@ impl Writing<'_> {
             found.push((key.to_vec(), body.unwrap_or_else(Body::none)));
         }
         for (key, body) in found {
-            self.note_removed(&key, body);
+            self.note_removed(&key, body, Reason::Cleared);
         }
         Ok(())
     }
@@ -112,7 +113,7 @@ impl Writing<'_> {
             }
         }
         for (key, body) in found {
-            self.note_removed(&key, body);
+            self.note_removed(&key, body, Reason::Cleared);
         }
         Ok(())
     }

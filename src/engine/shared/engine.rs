@@ -19,7 +19,7 @@ use super::writing::Writing;
 use crate::engine::contract::{Durable, Engine, Listing};
 use crate::engine::error::Result;
 use crate::engine::rules::{Condition, Refused, Touch, Write};
-use crate::engine::types::{Merged, NewCookie, Reading, Removed, Stats, Touched, Version};
+use crate::engine::types::{Merged, NewCookie, Reading, Reason, Removed, Stats, Touched, Version};
 use crate::engine::users::{Ended, Facts, Terms, User, Which};
 use crate::session::{Base, Body, BodyRef, BodyView, TemplateHandle};
 use crate::sid::Sid;
@@ -411,7 +411,7 @@ impl Engine for SharedEngine {
         Ok(listed)
     }
 
-    fn clear(&self, now: Millis, removed: &mut Vec<Removed>) -> Result<()> {
+    fn clear_for(&self, _: Reason, now: Millis, removed: &mut Vec<Removed>) -> Result<()> {
         if self.writing(&[], 0, removed, |writing| writing.clear(now))? {
             self.backlog.lock().sweep_later();
         }

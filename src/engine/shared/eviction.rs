@@ -3,6 +3,7 @@
 use super::layout::{self, Due};
 use super::lmdb::Lmdb;
 use super::writing::{STEP, Stored, Writing};
+use crate::engine::types::Reason;
 use crate::time::Millis;
 
 /// How many sessions one transaction evicts because the file's pages run out. A page is freed only
@@ -125,7 +126,10 @@ impl Writing<'_> {
             let Some((key, sid)) = first else {
                 return Ok(false);
             };
-            if self.take_due((&key, &sid), Self::remove)? {
+            let evict = |writing: &mut Self, sid: &[u8], stored: &Stored| {
+                writing.remove(sid, stored, Reason::Evicted)
+            };
+            if self.take_due((&key, &sid), evict)? {
                 return Ok(true);
             }
         }

@@ -6,7 +6,7 @@ use super::schema::{Session, view};
 use super::space::Limits;
 use super::writing::{Stored, Writing};
 use crate::engine::rules::{Alive, Condition, Refused, Touch, Write};
-use crate::engine::types::{Merged, Touched, Version};
+use crate::engine::types::{Merged, Reason, Touched, Version};
 use crate::engine::users::Terms;
 use crate::session::cookie::{cut_text, is_renewal};
 use crate::session::{Base, Body, BodyRef, Encoding};
@@ -93,12 +93,12 @@ impl Writing<'_> {
         let next = self.next_version();
         if self.options.max == 0 {
             // Nothing fits, so what is set falls out at once.
-            self.note_removed(key, Body::new(new.given));
+            self.note_removed(key, Body::new(new.given), Reason::Evicted);
             return Ok(Ok(next));
         }
         if self.options.keep_replaced && found.is_some() {
             let old = self.body(key)?;
-            self.note_removed(key, old);
+            self.note_removed(key, old, Reason::Replaced);
         }
         let version = found.filter(|_| !condition.is_change()).map_or(next, |found| found.version);
         let due = Due { expires, sequence: next };

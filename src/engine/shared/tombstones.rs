@@ -5,6 +5,7 @@ use super::lmdb::Lmdb;
 use super::schema::Databases;
 use super::writing::{STEP, Writing};
 use crate::engine::tombstones::{History, MOST, SHARE, Tombstone};
+use crate::engine::types::Reason;
 use crate::time::Millis;
 
 impl Writing<'_> {
@@ -29,7 +30,7 @@ impl Writing<'_> {
         }
         let found = self.find(key)?;
         if let Some(stored) = &found {
-            self.remove(key, stored)?;
+            self.remove(key, stored, Reason::Destroyed)?;
         }
         self.evict(&[])?;
         Ok(found.is_some())

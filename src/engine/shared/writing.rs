@@ -9,7 +9,7 @@ use super::layout::{Due, Head, PieceKeys, State};
 use super::lmdb::Lmdb;
 use super::schema::{Databases, STATE, Session, Sessions, view};
 use super::space::{Limits, RESERVE};
-use crate::engine::types::{Counters, Options, Removed, Version};
+use crate::engine::types::{Counters, Options, Reason, Removed, Version};
 use crate::session::Body;
 use crate::sid::Sid;
 use crate::time::{Millis, has_expired};
@@ -186,25 +186,25 @@ impl Writing<'_> {
         })
     }
 
-    pub(super) fn note_removed(&mut self, key: &[u8], body: Body) {
+    pub(super) fn note_removed(&mut self, key: &[u8], body: Body, reason: Reason) {
         let sid = Sid::new(key, self.hasher);
-        self.removed.push(Removed { sid, body, last_use: 0 });
+        self.removed.push(Removed { sid, body, reason, last_use: 0 });
     }
 
     /// Removes a session that is there.
-    pub(super) fn remove(&mut self, key: &[u8], stored: &Stored) -> Lmdb<()> {
+    pub(super) fn remove(&mut self, key: &[u8], stored: &Stored, reason: Reason) -> Lmdb<()> {
         let body = self.body(key)?;
         self.delete(key, stored.has_pieces)?;
         self.copied_pages += PAGES_TO_REMOVE;
         self.delete_expiry(stored.due)?;
         self.give_back(stored.cost);
-        self.note_removed(key, body);
+        self.note_removed(key, body, reason);
         Ok(())
     }
 
     pub(super) fn expire(&mut self, key: &[u8], stored: &Stored) -> Lmdb<()> {
         self.counters.expirations += 1;
-        self.remove(key, stored)
+        self.remove(key, stored, Reason::Expired)
     }
 
     pub(super) fn next_version(&mut self) -> Version {

@@ -5,10 +5,10 @@
 
 use std::collections::HashSet;
 
-use super::sessions::{Session, body_ref, with_cookie};
+use super::sessions::{Gone, Session, body_ref, with_cookie};
 use crate::engine::tombstones::{REMEMBERED, SHARE};
 use crate::engine::{
-    Base, Condition, Counters, Options, Reading, Refused, SortKey, Touch, Touched, Version,
+    Base, Condition, Counters, Options, Reading, Reason, Refused, SortKey, Touch, Touched, Version,
 };
 use crate::session::{Body, merge};
 use crate::time::Millis;
@@ -111,7 +111,7 @@ pub(in crate::engine) struct Model {
     /// removed others. `None` if it has not.
     pub(in crate::engine) seen: Option<HashSet<u32>>,
     /// What was removed in steps and nobody has taken.
-    pub(in crate::engine) pruned: Vec<Session>,
+    pub(in crate::engine) pruned: Vec<Gone>,
     pub(in crate::engine) counters: Counters,
 }
 
@@ -174,15 +174,15 @@ impl Model {
         self.tombstone_bytes() + self.entries.iter().map(|entry| entry.cost).sum::<usize>()
     }
 
-    fn remove(&mut self, sid: u32) -> Option<Session> {
+    fn remove(&mut self, sid: u32, reason: Reason) -> Option<Gone> {
         let entry = self.entries.swap_remove(self.position(sid)?);
-        Some((sid, entry.body))
+        Some((sid, entry.body, reason))
     }
 
     /// Removes a session that is there.
-    pub(in crate::engine) fn expire(&mut self, sid: u32) -> Session {
+    pub(in crate::engine) fn expire(&mut self, sid: u32) -> Gone {
         self.counters.expirations += 1;
-        self.remove(sid).expect("it is there")
+        self.remove(sid, Reason::Expired).expect("it is there")
     }
 
     /// Keeps what is alive now from the prune that is under way.
@@ -197,7 +197,7 @@ impl Model {
         &mut self,
         sid: u32,
         reading: Reading,
-        removed: &mut Vec<Session>,
+        removed: &mut Vec<Gone>,
     ) -> Option<(String, Millis)> {
         self.note_time(true);
         let found = self.find(sid, removed);
@@ -213,7 +213,7 @@ impl Model {
         found
     }
 
-    fn find(&mut self, sid: u32, removed: &mut Vec<Session>) -> Option<(String, Millis)> {
+    fn find(&mut self, sid: u32, removed: &mut Vec<Gone>) -> Option<(String, Millis)> {
         let entry = &self.entries[self.position(sid)?];
         let (found, is_alive) = ((entry.body.clone(), entry.expires), self.now <= entry.expires);
         if !is_alive {
@@ -273,7 +273,7 @@ impl Model {
         session: Session,
         condition: Condition,
         expires: Millis,
-        removed: &mut Vec<Session>,
+        removed: &mut Vec<Gone>,
     ) -> Result<Version, Refused> {
         self.note_time(false);
         let is_touch = matches!(condition, Condition::Touch { .. });
@@ -293,7 +293,7 @@ impl Model {
         (sid, body): Session,
         condition: Condition,
         expires: Millis,
-        removed: &mut Vec<Session>,
+        removed: &mut Vec<Gone>,
     ) -> Result<Version, Refused> {
         let is_limited = self.options.max_bytes < usize::MAX;
         let size = if is_limited { sizes.alone(sid, &body) } else { 0 };
@@ -307,7 +307,7 @@ impl Model {
         }
         self.check((sid, &body), condition, expires)?;
         if self.options.max == 0 {
-            removed.push((sid, body));
+            removed.push((sid, body, Reason::Evicted));
             return Ok(turn);
         }
         if self.ways.forgets_all_for_room && self.tombstone_bytes() + size > self.options.max_bytes
@@ -325,7 +325,7 @@ impl Model {
         self.entries.push(Entry { sid, body, expires, version, used, written, is_cut, cost });
         if let Some(old) = old {
             if self.options.keep_replaced {
-                removed.push((sid, old.body));
+                removed.push((sid, old.body, Reason::Replaced));
             }
             self.settle(sid, removed);
         }
@@ -334,7 +334,7 @@ impl Model {
     }
 
     /// Removes what was overwritten by something that has already expired.
-    fn settle(&mut self, sid: u32, removed: &mut Vec<Session>) {
+    fn settle(&mut self, sid: u32, removed: &mut Vec<Gone>) {
         if self.alive(sid).is_none() {
             removed.push(self.expire(sid));
         }
@@ -348,7 +348,7 @@ impl Model {
         (sid, body): (u32, &str),
         (base, read): (Base<'_>, Version),
         expires: Millis,
-        removed: &mut Vec<Session>,
+        removed: &mut Vec<Gone>,
     ) -> Result<(Version, bool), Refused> {
         let theirs = self.alive(sid).map(Entry::stored);
         let resolved = merge::resolve(&base, theirs.as_ref(), body.as_bytes(), expires);
@@ -365,7 +365,7 @@ impl Model {
         sizes: &impl Sizes,
         (sid, cookie): (u32, Cookie<'_>),
         touch: Touch,
-        removed: &mut Vec<Session>,
+        removed: &mut Vec<Gone>,
     ) -> Touched {
         self.note_time(false);
         let Some(at) = self.position(sid) else {
@@ -417,7 +417,7 @@ impl Model {
         (sid, cookie): (u32, &str),
         base: Base<'_>,
         expires: Millis,
-        removed: &mut Vec<Session>,
+        removed: &mut Vec<Gone>,
     ) -> Touched {
         self.note_time(false);
         let theirs = self.alive(sid).map(Entry::stored);
@@ -431,23 +431,23 @@ impl Model {
         self.touch(sizes, (sid, Cookie { text, is_template: false }), touch, removed)
     }
 
-    pub(in crate::engine) fn destroy(&mut self, sid: u32, removed: &mut Vec<Session>) -> bool {
+    pub(in crate::engine) fn destroy(&mut self, sid: u32, removed: &mut Vec<Gone>) -> bool {
         let version = self.next_turn();
         self.remember(sid, version);
         self.forget_old();
         while self.tombstone_bytes() > self.options.max_bytes / SHARE && self.forget_first() {}
-        let session = self.remove(sid);
-        let is_found = session.is_some();
-        removed.extend(session);
+        let gone = self.remove(sid, Reason::Destroyed);
+        let is_found = gone.is_some();
+        removed.extend(gone);
         self.evict(None, removed);
         is_found
     }
 
     pub(in crate::engine) fn discard(&mut self, sid: u32) {
-        self.remove(sid);
+        self.remove(sid, Reason::Evicted);
     }
 
-    pub(in crate::engine) fn all(&mut self, removed: &mut Vec<Session>) -> Vec<Session> {
+    pub(in crate::engine) fn all(&mut self, removed: &mut Vec<Gone>) -> Vec<Session> {
         self.note_time(true);
         let mut listed = self.in_order();
         listed.retain(|entry| self.options.stale || self.now <= entry.expires);
@@ -459,7 +459,7 @@ impl Model {
     }
 
     /// Returns what was there, in order.
-    pub(in crate::engine) fn clear(&mut self) -> Vec<Session> {
+    pub(in crate::engine) fn clear(&mut self) -> Vec<Gone> {
         self.cleared = self.next_turn();
         let sids = self.ids();
         if self.options.destroyed_is_final {
@@ -475,7 +475,7 @@ impl Model {
         if self.ways.clear_ends_prunes {
             self.prune = None;
         }
-        sids.iter().filter_map(|sid| self.remove(*sid)).collect()
+        sids.iter().filter_map(|sid| self.remove(*sid, Reason::Cleared)).collect()
     }
 
     /// Removes what the prune under way has removed.
@@ -486,13 +486,13 @@ impl Model {
         let is_gone = |entry: &&Entry| now > entry.expires && !seen.contains(&entry.sid);
         let gone: Vec<u32> = self.entries.iter().filter(is_gone).map(|entry| entry.sid).collect();
         for sid in gone {
-            let session = self.expire(sid);
-            self.pruned.push(session);
+            let gone = self.expire(sid);
+            self.pruned.push(gone);
         }
         self.seen = Some(seen);
     }
 
-    fn evict(&mut self, written: Option<u32>, removed: &mut Vec<Session>) {
+    fn evict(&mut self, written: Option<u32>, removed: &mut Vec<Gone>) {
         self.absorb_prune();
         let kept = written.filter(|_| self.ways.order == Order::Expiry);
         loop {
@@ -511,7 +511,7 @@ impl Model {
                 self.counters.evictions_by_bytes += 1;
             }
             let sid = last.sid;
-            removed.extend(self.remove(sid));
+            removed.extend(self.remove(sid, Reason::Evicted));
         }
     }
 

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use super::model::{Cookie, Model, Sizes, Ways, cookie_of};
 use super::ops::{Ending, Op, REQUESTS, Shape, growing, op, shrinking};
-use super::sessions::{START, Session, body_ref, new_body, ops_of, read, text, timed, with_cookie};
+use super::sessions::{
+    Gone, START, Session, body_ref, new_body, ops_of, read, text, timed, with_cookie,
+};
 use crate::engine::{
     Base, Condition, Counters, Engine, Listing, NewCookie, Options, REMOVED_AT_ONCE, Reading,
     Refused, Removed, Result, SortKey, Touch, Touched, Version,
@@ -138,8 +140,8 @@ impl<S: Subject> Pair<S> {
         }
     }
 
-    fn sessions(removed: &[Removed]) -> Vec<Session> {
-        removed.iter().map(|one| (S::number_of(&one.sid), text(&one.body))).collect()
+    fn gone(removed: &[Removed]) -> Vec<Gone> {
+        removed.iter().map(|one| (S::number_of(&one.sid), text(&one.body), one.reason)).collect()
     }
 
     /// Tells the model of a step of the engine that a prune may have been part of, and that itself
@@ -230,10 +232,11 @@ impl<S: Subject> Pair<S> {
             Op::Reopen => self.reopen(),
         }
         if self.model.options.keep_removed {
-            assert_eq!(&Self::sessions(removed), expected, "what {op:?} removed");
+            assert_eq!(&Self::gone(removed), expected, "what {op:?} removed");
         } else {
-            let sids: Vec<u32> = removed.iter().map(|one| S::number_of(&one.sid)).collect();
-            assert_eq!(sids, expected.iter().map(|one| one.0).collect::<Vec<_>>());
+            let sids = removed.iter().map(|one| (S::number_of(&one.sid), one.reason));
+            let expected = expected.iter().map(|(sid, _, reason)| (*sid, *reason));
+            assert_eq!(sids.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
         }
         self.absorb_prune();
         self.compare_figures();
@@ -257,7 +260,7 @@ impl<S: Subject> Pair<S> {
         number: u32,
         reading: Reading,
         removed: &mut Vec<Removed>,
-        expected: &mut Vec<Session>,
+        expected: &mut Vec<Gone>,
     ) {
         let (sid, now) = (self.subject.sid(number), self.model.now);
         let found = found(
@@ -279,7 +282,7 @@ impl<S: Subject> Pair<S> {
         number: u32,
         (cookie, fresh): (&str, String),
         touch: Touch,
-        (removed, expected): (&mut Vec<Removed>, &mut Vec<Session>),
+        (removed, expected): (&mut Vec<Removed>, &mut Vec<Gone>),
     ) {
         let sid = self.subject.sid(number);
         let template = self.engine().template(cookie.as_bytes());
@@ -317,7 +320,7 @@ impl<S: Subject> Pair<S> {
         index: usize,
         (ending, shape): (Ending, Shape),
         expires: Millis,
-        (removed, expected): (&mut Vec<Removed>, &mut Vec<Session>),
+        (removed, expected): (&mut Vec<Removed>, &mut Vec<Gone>),
     ) {
         let Request { sid: number, body: base, engine, model } = self.requests[index].clone();
         let is_json = base.starts_with('{');
@@ -389,7 +392,7 @@ impl<S: Subject> Pair<S> {
         (number, body): (u32, &str),
         (base, has_fixed_lifetime, engine, model): (&str, bool, Version, Version),
         expires: Millis,
-        (removed, expected): (&mut Vec<Removed>, &mut Vec<Session>),
+        (removed, expected): (&mut Vec<Removed>, &mut Vec<Gone>),
     ) -> Result<(Version, Version), Refused> {
         let base = Base { text: base.as_bytes(), has_fixed_lifetime };
         let (sid, times) = (self.subject.sid(number), (self.model.now, expires));
@@ -412,7 +415,7 @@ impl<S: Subject> Pair<S> {
         number: u32,
         (padding, has_fixed_lifetime, base): (usize, bool, &str),
         expires: Millis,
-        (removed, expected): (&mut Vec<Removed>, &mut Vec<Session>),
+        (removed, expected): (&mut Vec<Removed>, &mut Vec<Gone>),
     ) {
         let base = Base { text: base.as_bytes(), has_fixed_lifetime };
         let (sid, times) = (self.subject.sid(number), (self.model.now, expires));
@@ -458,7 +461,7 @@ impl<S: Subject> Pair<S> {
         }
     }
 
-    fn clear(&mut self, removed: &mut Vec<Removed>, expected: &mut Vec<Session>) {
+    fn clear(&mut self, removed: &mut Vec<Removed>, expected: &mut Vec<Gone>) {
         self.engine().clear(self.model.now, removed).unwrap();
         self.subject.prepare();
         let is_in_steps = self.model.entries.len() > CLEARED_AT_ONCE;
@@ -480,15 +483,15 @@ impl<S: Subject> Pair<S> {
             assert_eq!(taken, [], "nobody wants it");
             pruned.clear();
         }
-        let taken = Self::sessions(&taken);
+        let taken = Self::gone(&taken);
         if S::PRUNES_IN_ORDER {
-            let expected: Vec<Session> = pruned.drain(..limit.min(pruned.len())).collect();
+            let expected: Vec<Gone> = pruned.drain(..limit.min(pruned.len())).collect();
             assert_eq!(taken, expected);
             assert_eq!(more, !pruned.is_empty() || self.model.prune.is_some());
             return;
         }
-        for session in taken {
-            let at = pruned.iter().position(|own| *own == session);
+        for gone in taken {
+            let at = pruned.iter().position(|own| *own == gone);
             pruned.swap_remove(at.expect("not removed in steps"));
         }
         assert!(more || pruned.is_empty());

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
-use crate::engine::Reading;
+use crate::engine::{Reading, Reason};
 use crate::session::{Body, BodyRef, BodyView, Encoding};
 use crate::time::{Millis, NEVER, iso};
 
@@ -14,6 +14,9 @@ pub(in crate::engine) const START: Millis = 1_700_000_000_000;
 
 /// A session in a model: the number of its sid, and its body.
 pub(in crate::engine) type Session = (u32, String);
+
+/// A session that left a model, or a body that was overwritten, and why.
+pub(in crate::engine) type Gone = (u32, String, Reason);
 
 /// A body that no other write has. Where it is JSON its cookie can be replaced.
 pub(in crate::engine) fn new_body(number: u64, is_json: bool, padding: usize) -> String {

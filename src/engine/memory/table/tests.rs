@@ -378,7 +378,7 @@ fn clearing_ends_a_prune() {
         }
         table.begin_prune(11);
         table.prune_step(20);
-        let cleared = table.clear(0).unwrap().into_removed();
+        let cleared = table.clear(Reason::Cleared, 0).unwrap().into_removed();
         table.validate();
         assert!(!table.has_steps());
         assert_eq!((table.len(), table.pruned.len(), cleared.len()), (0, 20, 280));
@@ -404,7 +404,10 @@ fn clearing_very_many_is_left_to_steps() {
                 let sid = sid(round * count + number);
                 table.set(sid, json("{}"), given(0, 10), removed).unwrap();
             }
-            assert!(table.clear(0).is_none(), "though the first has not been swept");
+            assert!(
+                table.clear(Reason::Cleared, 0).is_none(),
+                "though the first has not been swept"
+            );
             assert_eq!((table.len(), table.stats().bytes), (0, 0));
         }
         table.write(&sid(1), 0, NEVER);
@@ -624,7 +627,7 @@ fn bytes_are_those_of_what_is_held() {
     assert_eq!(table.stats().bytes, remembered + cost_of(150));
     assert_eq!(table.lengthen(&sid(2), 1).0, Touched::Renewed);
     assert_eq!(table.stats().bytes, remembered + cost_of(150), "it keeps its room");
-    drop(table.clear(0));
+    drop(table.clear(Reason::Cleared, 0));
     table.validate();
     assert_eq!(table.stats().bytes, 0);
 }
@@ -702,7 +705,7 @@ fn odd_kinds_of_cookies_make_no_other_session_larger() {
         table.validate();
         let bytes = table.bytes - before;
         let templates = table.templates.bytes();
-        drop(table.clear(0));
+        drop(table.clear(Reason::Cleared, 0));
         assert_eq!(table.templates.bytes(), 0);
         (bytes, templates > 0)
     };

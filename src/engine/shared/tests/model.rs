@@ -63,8 +63,8 @@ impl InAFile {
         };
         let expired: Vec<u32> = model.expired(now).into_iter().rev().take(STEP).collect();
         for sid in &expired {
-            let session = model.expire(*sid);
-            model.pruned.push(session);
+            let gone = model.expire(*sid);
+            model.pruned.push(gone);
         }
         let more = expired.len() == STEP;
         model.prune = model.prune.filter(|_| more);
