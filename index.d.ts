@@ -53,7 +53,7 @@ declare namespace createMemoryStore {
     checkPeriod?: number | undefined
 
     /**
-     * The most sessions to keep. If there are more, the least recently used sessions are evicted:
+     * The most sessions to keep. If there are more, the least recently used sessions are evicted (but see `anonymousFirst`):
      * a few hundred at once, very many in the background. Expired sessions count until they are
      * removed. A value that is not a positive number is no limit.
      *
@@ -230,14 +230,25 @@ declare namespace createMemoryStore {
     whenFull?: 'end' | 'refuse' | undefined
 
     /**
+     * Whether, where `user` is given and `max` or `maxBytes` bind, sessions of nobody are evicted
+     * before those of users; both in the order of their use. So a flood of sessions that are never
+     * used again logs nobody out. With `false` the least recently used session goes, whosever it
+     * is. Without `user`, and with `redis`, it has no effect.
+     *
+     * Default: `true`.
+     */
+    anonymousFirst?: boolean | undefined
+
+    /**
      * All stores of this process with this name, in all worker threads, have the same sessions.
      * The sessions are dropped when the last of these stores is closed or garbage-collected, or its
      * thread ends.
      *
      * The stores of a name have to agree in `max`, `maxBytes`, `stale`, `noDisposeOnSet`,
-     * `destroyed`, `touchAfter`, and in whether there is a `dispose`. Otherwise the constructor
-     * throws an error with the code `ERR_MEMORYSTORE_NAME`. They also have to use the same
-     * `serializer`, which is not checked. `dispose` is called in the thread that removed the
+     * `destroyed`, `touchAfter`, `user`, `lifetime`, `maxPerUser`, `whenFull`, `anonymousFirst`, and
+     * in whether there is a `dispose`. Otherwise the constructor throws an error with the code
+     * `ERR_MEMORYSTORE_NAME`. They also have to use the same `serializer`, which is not checked.
+     * `dispose` is called in the thread that removed the
      * session; for sessions that the background thread removed, in any of them.
      *
      * Default: none; the store has its own sessions.
@@ -544,6 +555,7 @@ declare namespace createMemoryStore {
     lifetime?: number | LifetimeFunction<Session>
     maxPerUser?: number | ((user: string, session: Session) => number | undefined)
     whenFull?: 'end' | 'refuse'
+    anonymousFirst?: boolean
     isActivity?: (session: Session & { req?: any }, sid: string) => boolean
     name?: string
     path?: string | URL
@@ -589,6 +601,13 @@ declare namespace createMemoryStore {
     prunes: number
     /** How long the last prune took from beginning to end, in milliseconds. */
     lastPruneMs: number
+
+    // The following exist only with `user`, and not with `redis`.
+
+    /** Sessions in the store that are nobody's. Expired sessions count until they are removed. */
+    anonymous?: number
+    /** Evicted sessions that were those of a user, expired ones included: each is a login lost. */
+    evictionsOfUsers?: number
 
     // The following exist only with `redis` or `backing`. There, `sessions`, `bytes` and the
     // evictions are those of the near-cache.

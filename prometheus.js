@@ -53,6 +53,22 @@ const METRICS = [
   ],
 ]
 
+/** What stores have besides that know whose sessions are. */
+const USER_METRICS = [
+  [
+    'anonymous_sessions',
+    'Gauge',
+    'Sessions in the store that are nobody’s.',
+    (stats) => stats.anonymous,
+  ],
+  [
+    'evictions_of_users_total',
+    'Counter',
+    'Evicted sessions that were those of a user.',
+    (stats) => stats.evictionsOfUsers,
+  ],
+]
+
 /** What stores with a near-cache have besides. */
 const CACHE_METRICS = [
   ['cache_hits_total', 'Counter', 'Reads served from the near-cache.', (stats) => stats.cacheHits],
@@ -65,6 +81,9 @@ const CACHE_METRICS = [
   ],
   ['round_trips_total', 'Counter', 'Commands sent to the server.', (stats) => stats.roundTrips],
 ]
+
+/** Metrics that not all stores have, by a figure that those have. */
+const MORE_METRICS = { anonymous: USER_METRICS, cacheHits: CACHE_METRICS }
 
 /** For each registry, the sources of the metrics of each prefix. */
 const registries = new WeakMap()
@@ -104,9 +123,11 @@ function collectStoreMetrics(store, options) {
       `memorystore-rs: the metrics ${prefix}* are registered with other label names (${labelNames.join(', ') || 'none'})`,
     )
   }
-  if (!made.hasCache && statsOf(store)?.cacheHits !== undefined) {
-    registerMetrics(client, register, prefix, made, CACHE_METRICS)
-    made.hasCache = true
+  const stats = statsOf(store)
+  for (const [figure, metrics] of Object.entries(MORE_METRICS)) {
+    if (stats?.[figure] === undefined || made.figures.has(figure)) continue
+    registerMetrics(client, register, prefix, made, metrics)
+    made.figures.add(figure)
   }
   // Metrics must not keep a store alive that nobody uses.
   const source = { store: new WeakRef(store), labels }
@@ -122,7 +143,7 @@ function sourcesOf(client, register, prefix, names) {
   // A registry that was cleared no longer has the metrics.
   if (known && register.getSingleMetric(prefix + METRICS[0][0])) return known
 
-  const made = { sources: new Set(), labelNames: names.sort(), hasCache: false }
+  const made = { sources: new Set(), labelNames: names.sort(), figures: new Set() }
   registerMetrics(client, register, prefix, made, METRICS)
   prefixes.set(prefix, made)
   return made

@@ -270,7 +270,7 @@ test.serial('info tells of a session without using it', async (t) => {
   t.teardown(() => clock.uninstall())
   const store = new MemoryStore({ user: 'user', max: 2, ttl: 1000 })
   await store.set('a', { cookie: {}, user: 'ann' })
-  await store.set('b', { cookie: {} })
+  await store.set('b', { cookie: {}, user: 'bob' })
   clock.tick(5)
   const told = await store.info('a')
   t.deepEqual(told, {
@@ -283,7 +283,7 @@ test.serial('info tells of a session without using it', async (t) => {
     session: { cookie: {}, user: 'ann' },
   })
   t.is(store.stats().hits, 0)
-  await store.set('c', { cookie: {} })
+  await store.set('c', { cookie: {}, user: 'cy' })
   t.is(await store.info('a'), undefined, 'it was the least recently used')
   t.deepEqual(await callbackArguments(store, 'info', 'a'), [])
   clock.tick(1000)
@@ -406,6 +406,7 @@ test('stores that share their sessions by a name agree in these options', async 
     maxPerUser: 3,
     lifetime: 2000,
     whenFull: 'refuse',
+    anonymousFirst: false,
   })) {
     const error = t.throws(() => new MemoryStore({ ...options, [option]: value }))
     t.is(error.code, 'ERR_MEMORYSTORE_NAME')

@@ -111,6 +111,10 @@ const CHECKS = {
   whenFull: (value, { maxPerUser }) => {
     return isGiven(maxPerUser) ? checkWhenFull(value) : WITHOUT_MAX_PER_USER
   },
+  anonymousFirst: (value, { user, redis }) => {
+    if (!isGiven(user)) return WITHOUT_USER
+    return isGiven(redis) ? WITH_REDIS : checkBoolean(value)
+  },
   redis: () => undefined,
   backing: () => undefined,
   prefix: (_value, { redis }) => (isGiven(redis) ? undefined : WITHOUT_REDIS),
@@ -140,6 +144,12 @@ const checkWhenFull = checkOneOf(['end', 'refuse'])
 
 /** What the option `whenFull` should be if there is no limit. */
 const WITHOUT_MAX_PER_USER = 'given together with `maxPerUser` only; it is ignored'
+
+/** What the option `anonymousFirst` should be if nobody knows whose sessions are. */
+const WITHOUT_USER = 'given together with `user` only; it is ignored'
+
+/** And if a server keeps the sessions: then that evicts. */
+const WITH_REDIS = 'given without `redis` only, because the server evicts; it is ignored'
 
 /** What the option `ttl` should be if another store keeps the sessions, and knows when they end. */
 const WITH_BACKING = 'given to the store that is the `backing`; it is ignored'
@@ -207,6 +217,7 @@ const BEYOND_MEMORYSTORE = [
   'lifetime',
   'maxPerUser',
   'whenFull',
+  'anonymousFirst',
   'redis',
   'backing',
   'prefix',

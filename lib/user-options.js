@@ -1,6 +1,9 @@
 'use strict'
 
-/** The options `user`, `lifetime`, `maxPerUser` and `whenFull`: what is wrong with them. */
+/**
+ * The options `user`, `lifetime`, `maxPerUser`, `whenFull` and `anonymousFirst`: what is wrong with
+ * them, and what the native store takes.
+ */
 
 const { describe } = require('./kinds.js')
 
@@ -55,11 +58,13 @@ function isNumber(value) {
 /** What the native store takes in place of a function: what that gives comes with each write. */
 const [TOLD_USER, TOLD_NUMBER] = ['', NaN]
 
-function nativeUserOptions({ user, lifetime = Infinity, maxPerUser = Infinity, whenFull }) {
+function nativeUserOptions(values) {
+  const { user, lifetime = Infinity, maxPerUser = Infinity, whenFull, anonymousFirst } = values
   return {
     user: typeof user === 'function' ? TOLD_USER : user,
     lifetime: typeof lifetime === 'function' ? TOLD_NUMBER : lifetime,
     maxPerUser: typeof maxPerUser === 'function' ? TOLD_NUMBER : Math.floor(maxPerUser),
     isRefusing: whenFull === 'refuse',
+    anonymousFirst: Boolean(anonymousFirst ?? true),
   }
 }

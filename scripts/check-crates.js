@@ -1,7 +1,8 @@
 'use strict'
 
-// Checks that every crate is from crates.io and has a licence that deny.toml allows. That is what
-// of `cargo deny check` works without the network; the workflow runs all of it.
+// Checks that every crate is from crates.io, has a licence that deny.toml allows, and needs no newer
+// Rust than Cargo.toml names. The first two are what of `cargo deny check` works without the network;
+// the workflow runs all of it.
 
 const { execFileSync } = require('node:child_process')
 const { readFileSync } = require('node:fs')
@@ -31,5 +32,18 @@ const wrong = crates.filter(({ source, license }) => source !== CRATES_IO || !is
 for (const { name, version, license, source } of wrong) {
   console.error(`${name} ${version}: licence ${license}, from ${source}`)
 }
-if (wrong.length > 0) process.exitCode = 1
-else console.log(`${crates.length} crates have allowed licences and are from crates.io`)
+
+// Clippy checks what our own code uses of the standard library.
+const oldest = packages.find(({ source }) => source === null).rust_version
+const newer = crates.filter(({ rust_version: version }) => version && isLater(version, oldest))
+for (const { name, version, rust_version: needed } of newer) {
+  console.error(`${name} ${version} needs Rust ${needed}, and Cargo.toml says ${oldest}`)
+}
+
+if (wrong.length + newer.length > 0) process.exitCode = 1
+else console.log(`${crates.length} crates: licences, sources and rust-version are as they should`)
+
+function isLater(version, than) {
+  const minor = (text) => Number(text.split('.')[1])
+  return minor(version) > minor(than)
+}

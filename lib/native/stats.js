@@ -19,11 +19,15 @@ const STATS = [
   'lastPruneMs',
 ]
 
+/** Those that it gives besides if the store knows whose sessions are. */
+const USER_STATS = ['anonymous', 'evictionsOfUsers']
+
 /** The figures of a native store, by their names. */
 function readStats(native) {
   const figures = []
   inThisRealm(() => native.stats(figures))
-  return Object.fromEntries(STATS.map((name, i) => [name, figures[i]]))
+  const names = figures.length > STATS.length ? [...STATS, ...USER_STATS] : STATS
+  return Object.fromEntries(names.map((name, i) => [name, figures[i]]))
 }
 
 module.exports = { readStats }

@@ -257,7 +257,7 @@ pub trait Engine: Maintenance {
     /// See [`Engine`].
     fn stats(&self) -> Result<Stats>;
 
-    /// The sids in order, the one that would be evicted last first, expired ones included.
+    /// The sids in order, the most recently used first, expired ones included.
     ///
     /// # Errors
     /// See [`Engine`].

@@ -6,6 +6,8 @@
 //!   it becomes the most recently used. Nothing else changes the order.
 //! - An expired record stays, and counts, until something removes it: an operation that meets it, a
 //!   prune, or an eviction. Only a `stale` store still reads it, once.
+//! - Where there is no room for all, the least recently used is evicted first; if the options ask for
+//!   it, those of nobody before those of somebody.
 //! - An operation does a bounded amount of work: the background thread does the rest, in steps.
 //! - Whatever an operation removes it hands to its caller, who frees it or disposes of it.
 //!

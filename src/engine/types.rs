@@ -45,6 +45,9 @@ pub struct Options {
     pub most: Mark,
     /// Whether a session that is one too many is refused, rather than the user's oldest ended.
     pub is_refusing: bool,
+    /// Whether records of nobody are evicted before those of somebody. Means nothing without a
+    /// `user`.
+    pub anonymous_first: bool,
 }
 
 impl Options {
@@ -62,6 +65,7 @@ impl Options {
             ("lifetime", self.lifetime == other.lifetime),
             ("maxPerUser", self.most == other.most),
             ("whenFull", self.is_refusing == other.is_refusing),
+            ("anonymousFirst", self.anonymous_first == other.anonymous_first),
         ];
         same.into_iter().find(|(_, is_same)| !is_same).map(|(option, _)| option)
     }
@@ -74,6 +78,11 @@ impl Options {
     /// Whether an engine notes whose a session is, and since when.
     pub(super) fn has_notes(self) -> bool {
         self.user != 0 || self.lifetime != 0
+    }
+
+    /// Whether whose a record is decides when it is evicted.
+    pub(super) fn evicts_anonymous_first(self) -> bool {
+        self.user != 0 && self.anonymous_first
     }
 
     pub(super) fn is_limited(self) -> bool {
@@ -95,6 +104,7 @@ impl Default for Options {
             lifetime: 0,
             most: 0,
             is_refusing: false,
+            anonymous_first: true,
         }
     }
 }
@@ -164,6 +174,8 @@ pub struct Stats {
     pub sessions: usize,
     /// What they take: sids, bodies, and the engine's own overhead.
     pub bytes: usize,
+    /// How many of the sessions are nobody's; `None` if the engine does not know whose they are.
+    pub anonymous: Option<usize>,
     /// What happened since the engine was made.
     pub counters: Counters,
 }
@@ -187,6 +199,8 @@ pub struct Counters {
     pub evictions_by_count: u64,
     /// Records evicted because they took more than `max_bytes`.
     pub evictions_by_bytes: u64,
+    /// Those of the evicted records that were somebody's.
+    pub evictions_of_users: u64,
     /// Records removed because they had expired.
     pub expirations: u64,
     /// Prunes that were done.

@@ -362,7 +362,8 @@ impl Store {
         call.append_pairs(listed.iter().map(|(sid, body)| (sid, body)))
     }
 
-    /// `stats(array)`: appends the figures in the order in which `index.js` names them.
+    /// `stats(array)`: appends the figures in the order in which `index.js` names them. The last two
+    /// are there only if the store knows whose sessions are.
     fn stats(&self, call: &Call) -> Done {
         let stats = self.engine().stats()?;
         let counters = stats.counters;
@@ -382,6 +383,10 @@ impl Store {
             counters.prunes as f64,
             counters.last_prune.as_secs_f64() * 1000.0,
         ];
+        #[expect(clippy::cast_precision_loss, reason = "JavaScript's numbers are doubles")]
+        let of_users =
+            stats.anonymous.map(|anonymous| [anonymous as f64, counters.evictions_of_users as f64]);
+        let figures = figures.into_iter().chain(of_users.into_iter().flatten());
         call.append(figures, |call, figure| call.double(*figure))
     }
 

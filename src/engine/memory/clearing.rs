@@ -66,8 +66,8 @@ impl Cleared {
         while removed.len() < limit
             && let Some(place) = self.shards.get_mut(self.shard)
         {
-            let Some((sid, record)) = place.as_deref_mut().and_then(Shard::remove_least_recent)
-            else {
+            let next = place.as_deref_mut().and_then(Shard::remove_next);
+            let Some((sid, record)) = next else {
                 *place = None;
                 self.shard += 1;
                 continue;

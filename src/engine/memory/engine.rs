@@ -299,7 +299,7 @@ impl Maintenance for MemoryEngine {
 
 #[cfg(test)]
 impl MemoryEngine {
-    /// What the record of `sid` takes; `None` if there is none.
+    /// What the record of `sid` takes, or took when it was evicted.
     pub(in crate::engine) fn cost_of(&self, sid: &Sid) -> Option<usize> {
         self.table.lock().cost_of(sid)
     }

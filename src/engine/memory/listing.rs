@@ -49,7 +49,7 @@ impl Table {
 
     fn by_recency(&self) -> Vec<(&Sid, &Record)> {
         let shards = self.shards.iter().flatten();
-        let mut records: Vec<_> = shards.flat_map(|shard| shard.records()).collect();
+        let mut records: Vec<_> = shards.flat_map(|shard| shard.records().iter()).collect();
         records.sort_by_key(|(_, record)| Reverse(record.last_use));
         records
     }

@@ -1,7 +1,8 @@
 //! The engine that keeps its sessions in the memory of this process.
 //!
 //! `engine` implements the contract: a lock around a `table`, which has the operations. The table
-//! spreads its records over `shards`; a `shard` has a map of records and a queue of expiry entries.
+//! spreads its records over `shards`; a `shard` has `records` in the
+//! order in which they are evicted, and a queue of expiry entries.
 //! `merging` has the table's merges, `touching` its touches, `removal` how records leave it,
 //! `listing` and `steps` work on many of them. `eviction` finds what to evict next, `expiry` what has
 //! expired; `clearing` holds what was cleared, `tombstones` the destroyed sids. `notes` and `owners`
@@ -18,6 +19,7 @@ mod merging;
 mod model_tests;
 mod notes;
 mod owners;
+mod records;
 mod removal;
 mod shard;
 mod shards;

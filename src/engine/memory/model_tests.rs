@@ -7,11 +7,11 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 
-use super::MemoryEngine;
 use super::tombstones::{COST, FORGOTTEN_AT_ONCE};
+use super::{MemoryEngine, owners};
 use crate::background::Maintenance;
 use crate::engine::tests::model::{Cookie, Model, Order, Sizes, Ways};
-use crate::engine::tests::ops::{ops, options, overlapping};
+use crate::engine::tests::ops::{ops, options_with_users, overlapping};
 use crate::engine::tests::pair::{Subject, assert_keeps_the_rules, assert_keeps_the_rules_of_many};
 use crate::engine::tests::sessions::{body_ref, timed};
 use crate::engine::{Condition, Engine, Options};
@@ -22,12 +22,13 @@ use crate::time::NEVER;
 /// An engine whose sids lie in so many shards.
 struct InMemory {
     engine: Arc<MemoryEngine>,
+    options: Options,
     shards: u64,
 }
 
 impl InMemory {
     fn new(options: Options, shards: u64) -> Self {
-        Self { engine: Arc::new(MemoryEngine::new(options)), shards }
+        Self { engine: Arc::new(MemoryEngine::new(options)), options, shards }
     }
 }
 
@@ -43,13 +44,16 @@ fn grouped_sid(number: u32, group: u64) -> Sid {
     Sid::with_hash(&bytes, hash)
 }
 
-/// What a store takes that holds this session and nothing else.
-fn alone(sid: u32, body: BodyRef<'_>) -> usize {
-    let store = InMemory::new(Options::default(), 1);
-    store.prepare();
-    let (sid, removed) = (store.sid(sid), &mut Vec::new());
-    store.engine.set(sid, body, Condition::None, (0, NEVER), removed).unwrap().unwrap();
-    store.engine.stats().unwrap().bytes
+impl InMemory {
+    /// What a store takes that holds this session of nobody and nothing else.
+    fn alone_with(&self, sid: u32, body: BodyRef<'_>) -> usize {
+        let options = Options { user: self.options.user, ..Options::default() };
+        let store = Self::new(options, 1);
+        store.prepare();
+        let (sid, removed) = (store.sid(sid), &mut Vec::new());
+        store.engine.set(sid, body, Condition::None, (0, NEVER), removed).unwrap().unwrap();
+        store.engine.stats().unwrap().bytes
+    }
 }
 
 impl Sizes for InMemory {
@@ -59,12 +63,12 @@ impl Sizes for InMemory {
     }
 
     fn alone(&self, sid: u32, body: &str) -> usize {
-        alone(sid, body_ref(body))
+        self.alone_with(sid, body_ref(body))
     }
 
     /// What is cut out takes no room.
     fn fits_in_place(&self, model: &Model, (sid, body): (u32, &str), cookie: Cookie<'_>) -> bool {
-        let whole = || alone(sid, BodyRef { is_json: false, ..body_ref(body) });
+        let whole = || self.alone_with(sid, BodyRef { is_json: false, ..body_ref(body) });
         let max_bytes = model.options.max_bytes;
         cookie.is_template
             || max_bytes == usize::MAX
@@ -82,6 +86,7 @@ impl Subject for InMemory {
         repeats_tombstones: true,
         forgets_in_clear: true,
         forgotten_at_once: FORGOTTEN_AT_ONCE,
+        cost_of_owner: owners::COST,
         tombstone_cost: |_| COST,
     };
 
@@ -125,7 +130,11 @@ proptest! {
     #![proptest_config(Config { cases: 400, ..Config::default() })]
 
     #[test]
-    fn an_engine_keeps_the_rules(options in options(), shards in 1..4_u64, ops in ops()) {
+    fn an_engine_keeps_the_rules(
+        options in options_with_users(),
+        shards in 1..4_u64,
+        ops in ops(),
+    ) {
         assert_keeps_the_rules(InMemory::new(options, shards), options, &ops);
     }
 }
@@ -137,19 +146,23 @@ proptest! {
     fn an_engine_keeps_the_rules_of_overlapping_requests(
         max in prop_oneof![Just(usize::MAX), Just(2)],
         destroyed_is_final in any::<bool>(),
+        user in 0..2_u64,
         ops in overlapping(),
     ) {
-        let options = Options { max, destroyed_is_final, ..Options::default() };
+        let options = Options { max, destroyed_is_final, user, ..Options::default() };
         assert_keeps_the_rules(InMemory::new(options, 1), options, &ops);
     }
 }
 
 #[test]
 fn an_engine_keeps_the_rules_while_thousands_come_and_go() {
-    for (max, max_bytes, shards) in
-        [(usize::MAX, usize::MAX, 3), (900, usize::MAX, 256), (900, 300_000, 256)]
-    {
-        let options = Options { max, max_bytes, keep_removed: true, ..Options::default() };
+    for (max, max_bytes, shards, user) in [
+        (usize::MAX, usize::MAX, 3, 0),
+        (900, usize::MAX, 256, 0),
+        (900, 300_000, 256, 0),
+        (900, usize::MAX, 3, 1),
+    ] {
+        let options = Options { max, max_bytes, user, keep_removed: true, ..Options::default() };
         let engine = InMemory::new(options, shards);
         assert_keeps_the_rules_of_many(engine, options, &(0..2500), 2);
     }

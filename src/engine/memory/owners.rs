@@ -12,7 +12,7 @@ use crate::sid::SidHash;
 
 /// What an entry takes: 24 bytes in a leaf of eleven, which is filled by two thirds, and its share
 /// of the nodes above.
-const COST: usize = 46;
+pub(super) const COST: usize = 46;
 
 /// The entries of some of the users.
 pub(super) type Part = BTreeSet<(User, SidHash)>;
@@ -58,6 +58,11 @@ impl Owners {
             .map_or(Bound::Included((user, SidHash::FIRST)), |sid| Bound::Excluded((user, sid)));
         let to = Bound::Included((user, SidHash::LAST));
         Sids(self.parts[part_of(user)].range((from, to)))
+    }
+
+    /// How many sessions are somebody's.
+    pub(super) fn len(&self) -> usize {
+        self.len
     }
 
     pub(super) fn bytes(&self) -> usize {

@@ -58,7 +58,7 @@ impl Table {
     }
 
     /// Evicts while the store is over its limits: first what a prune under way finds quickly, then
-    /// the least recently used. If there is very much, the rest is left to [`Self::step`].
+    /// what is next in the order. If there is very much, the rest is left to [`Self::step`].
     pub(super) fn trim(&mut self, removed: &mut Vec<Removed>) {
         if self.is_over() {
             self.prune_step(ENTRIES_BEFORE_EVICTION);
@@ -66,7 +66,7 @@ impl Table {
         }
     }
 
-    /// Evicts up to `budget` of the least recently used records while the store is over its limits.
+    /// Evicts up to `budget` of the records that are next in the order, while the store is over its limits.
     pub(super) fn evict(&mut self, budget: usize, removed: &mut Vec<Removed>) {
         for _ in 0..budget {
             if !self.is_over() {
@@ -80,6 +80,11 @@ impl Table {
             } else {
                 self.counters.evictions_by_bytes += 1;
             }
+            if self.note > 0 && note_of(&record).owner != User::NOBODY {
+                self.counters.evictions_of_users += 1;
+            }
+            #[cfg(test)]
+            self.evicted.insert(sid.clone(), cost(&sid, record.allocated()));
             let evicted = self.take_out(sid, record, Reason::Evicted);
             removed.push(evicted);
         }

@@ -25,7 +25,7 @@ impl Table {
         let version = self.next_use();
         self.tombstones.clear(version);
         if self.options.destroyed_is_final {
-            let records = self.shards.iter().flatten().flat_map(|shard| shard.records());
+            let records = self.shards.iter().flatten().flat_map(|shard| shard.records().iter());
             for (sid, _) in records.take(FINAL_AT_ONCE) {
                 self.tombstones.add(sid.hash(), version, now);
             }

@@ -6,6 +6,8 @@
 //!
 //! Recency is exact across the shards, because each use is numbered from one counter.
 
+#[cfg(test)]
+use std::collections::HashMap;
 use std::collections::VecDeque;
 use std::convert::Infallible;
 
@@ -14,6 +16,7 @@ use super::eviction::EvictionQueue;
 use super::expiry::Prune;
 use super::notes::{note_of, note_room, set_note};
 use super::owners::Owners;
+use super::records::Order;
 use super::shard::Shard;
 use super::shards::{SHARDS, Shards, empty_shards, shard_of};
 use super::tombstones::Tombstones;
@@ -43,6 +46,7 @@ pub(super) struct Table {
     pub(super) uses: u64,
     pub(super) counters: Counters,
     pub(super) options: Options,
+    pub(super) order: Order,
     pub(super) templates: Templates,
     pub(super) eviction_queue: EvictionQueue,
     /// The index of users, if the options ask for one.
@@ -55,6 +59,9 @@ pub(super) struct Table {
     pub(super) cleared: VecDeque<Cleared>,
     /// What was removed in steps, for the engine to free or keep.
     pub(super) pruned: VecDeque<Removed>,
+    /// What each of the records took that were evicted.
+    #[cfg(test)]
+    pub(super) evicted: HashMap<Sid, usize>,
 }
 
 /// What is to be done for a record that was written.
@@ -79,6 +86,7 @@ impl Table {
             uses: 0,
             counters: Counters::default(),
             options,
+            order: Order::of(&options),
             templates: Templates::default(),
             eviction_queue: EvictionQueue::default(),
             owners: Owners::for_options(&options),
@@ -87,6 +95,8 @@ impl Table {
             prune: None,
             cleared: VecDeque::new(),
             pruned: VecDeque::new(),
+            #[cfg(test)]
+            evicted: HashMap::default(),
         }
     }
 
@@ -176,8 +186,8 @@ impl Table {
         self.tombstones.forget_old(now);
         let version = self.next_use();
         let index = sid.hash().shard(SHARDS);
-        let is_ordered = self.options.is_limited();
-        let shard = self.shards[index].get_or_insert_with(|| Box::new(Shard::new(is_ordered)));
+        let order = self.order;
+        let shard = self.shards[index].get_or_insert_with(|| Box::new(Shard::new(order)));
         let found = shard.use_record(&sid, version);
         let stored = found.as_deref().filter(|record| !record.is_expired(now));
         let alive =
@@ -210,14 +220,14 @@ impl Table {
             if let Some(claim) = claim {
                 set_note(&mut record, claim.note);
             }
-            shard.insert(sid, record);
-            if let Some(claim) = claim {
-                self.change_owner(hash, User::NOBODY, claim.note.owner);
-            }
+            let owner = claim.map_or(User::NOBODY, |claim| claim.note.owner);
+            let rank = order.rank_of(owner);
+            shard.insert(sid, record, rank);
+            self.change_owner(hash, User::NOBODY, owner);
             self.len += 1;
             self.bytes += size;
-            if is_ordered {
-                self.eviction_queue.track(index, version);
+            if order != Order::None {
+                self.eviction_queue.track(index, rank, version);
             }
             self.trim(removed);
             return Ok(version);
@@ -243,6 +253,7 @@ impl Table {
         let written = Written::of(record, now);
         if let (Some(claim), Some(before)) = (claim, before) {
             self.change_owner(sid.hash(), before.owner, claim.note.owner);
+            self.change_rank(&sid, before.owner, claim.note.owner);
         }
         self.remove_or_schedule(&sid, written, removed);
         self.trim(removed);
@@ -284,7 +295,8 @@ impl Table {
     }
 
     pub(super) fn stats(&self) -> Stats {
-        Stats { sessions: self.len, bytes: self.taken(), counters: self.counters }
+        let anonymous = self.owners.as_ref().map(|owners| self.len - owners.len());
+        Stats { sessions: self.len, bytes: self.taken(), anonymous, counters: self.counters }
     }
 
     /// What the records, the tombstones and the templates take.

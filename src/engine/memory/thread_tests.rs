@@ -62,7 +62,7 @@ impl Crowd {
     }
 
     fn set(&self, sid: Sid, now: Millis, expires: Millis, removed: &mut Vec<Removed>) {
-        let body = new_body(self.bodies.fetch_add(1, Ordering::Relaxed), true, 0);
+        let body = new_body(self.bodies.fetch_add(1, Ordering::Relaxed), true, 0, None);
         self.engine
             .set(sid, body_ref(&body), Condition::None, (now, expires), removed)
             .unwrap()

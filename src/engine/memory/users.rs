@@ -2,7 +2,9 @@
 
 use super::notes::note_of;
 use super::owners::Owners;
-use super::shards::SHARDS;
+#[cfg(test)]
+use super::records::Rank;
+use super::shards::{SHARDS, shard_of};
 use super::table::{Table, cost};
 use crate::engine::rules::{Refused, Write};
 use crate::engine::types::{Options, Reason, Removed, Version};
@@ -173,6 +175,20 @@ impl Table {
     }
 }
 
+impl Table {
+    /// Gives a record whose owner changed, and that was used last, the rank that it has now.
+    pub(super) fn change_rank(&mut self, sid: &Sid, from: User, to: User) {
+        let rank = self.order.rank_of(to);
+        if rank == self.order.rank_of(from) {
+            return;
+        }
+        if let Some(shard) = shard_of(&mut self.shards, sid) {
+            shard.change_rank(sid, rank);
+            self.eviction_queue.track(sid.hash().shard(SHARDS), rank, self.uses);
+        }
+    }
+}
+
 impl Owners {
     /// The index of a table, if the options ask for one.
     pub(super) fn for_options(options: &Options) -> Option<Self> {
@@ -187,9 +203,15 @@ impl Table {
         let Some(owners) = &self.owners else {
             return;
         };
-        let records = self.shards.iter().flatten().flat_map(|shard| shard.records());
+        let records = self.shards.iter().flatten().flat_map(|shard| shard.records().iter());
         let owned = records.map(|(sid, record)| (note_of(record).owner, sid.hash()));
         let owned = owned.filter(|(owner, _)| *owner != User::NOBODY).collect();
         assert_eq!(owners.all(), owned);
+        for records in self.shards.iter().flatten().map(|shard| shard.records()) {
+            for (sid, rank) in Rank::BOTH.iter().flat_map(|rank| records.of_rank(*rank)) {
+                let found = records.peek(sid).map(|one| self.order.rank_of(note_of(one).owner));
+                assert_eq!(found, Some(rank));
+            }
+        }
     }
 }

@@ -373,7 +373,7 @@ impl Engine for SharedEngine {
     fn stats(&self) -> Result<Stats> {
         let (sessions, state) = self.sums()?;
         let bytes = count_of(state.bytes.saturating_add(state.tombstone_bytes));
-        Ok(Stats { sessions, bytes, counters: *self.counters.lock() })
+        Ok(Stats { sessions, bytes, anonymous: None, counters: *self.counters.lock() })
     }
 
     fn ids(&self) -> Result<Vec<Sid>> {

@@ -195,6 +195,7 @@ impl Counters {
         self.touches += other.touches;
         self.evictions_by_count += other.evictions_by_count;
         self.evictions_by_bytes += other.evictions_by_bytes;
+        self.evictions_of_users += other.evictions_of_users;
         self.expirations += other.expirations;
     }
 }

@@ -26,6 +26,7 @@ const KEEP: Options = Options {
     lifetime: 0,
     most: 0,
     is_refusing: false,
+    anonymous_first: true,
 };
 
 fn numbered(engine: &dyn Engine, number: usize) -> Sid {

@@ -1,6 +1,7 @@
 //! What every engine is held against: run by each of them. An author of a new engine adds it to
 //! [`Store::of_each_kind`].
 
+mod anonymous;
 pub(super) mod conflicts;
 mod contract;
 pub(super) mod model;

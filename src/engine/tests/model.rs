@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use super::sessions::{Gone, Session, body_ref, with_cookie};
+use super::sessions::{Gone, Session, body_ref, user_of, with_cookie};
 use crate::engine::tombstones::{REMEMBERED, SHARE};
 use crate::engine::{
     Base, Condition, Counters, Options, Reading, Reason, Refused, SortKey, Touch, Touched, Version,
@@ -17,6 +17,8 @@ use crate::time::Millis;
 pub(in crate::engine) struct Entry {
     pub(in crate::engine) sid: u32,
     body: String,
+    /// Whose it is, if the engine knows.
+    owner: Option<String>,
     pub(in crate::engine) expires: Millis,
     /// The number of the last operation that changed more than the cookie's time.
     version: Version,
@@ -41,7 +43,8 @@ struct Tombstone {
     at: Millis,
 }
 
-/// In what order sessions are listed; the last is evicted first.
+/// In what order sessions are listed. The last is evicted first, but those of users after all
+/// others.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(in crate::engine) enum Order {
     Use,
@@ -68,6 +71,8 @@ pub(in crate::engine) struct Ways {
     pub(in crate::engine) forgets_in_clear: bool,
     /// How many old tombstones an operation forgets.
     pub(in crate::engine) forgotten_at_once: usize,
+    /// What an index of users takes for each session that is somebody's.
+    pub(in crate::engine) cost_of_owner: usize,
     /// What a tombstone of this sid takes.
     pub(in crate::engine) tombstone_cost: fn(u32) -> usize,
 }
@@ -171,7 +176,21 @@ impl Model {
     }
 
     pub(in crate::engine) fn bytes(&self) -> usize {
-        self.tombstone_bytes() + self.entries.iter().map(|entry| entry.cost).sum::<usize>()
+        let owned = self.entries.iter().filter(|entry| entry.owner.is_some()).count();
+        let index = owned * self.ways.cost_of_owner;
+        index + self.tombstone_bytes() + self.entries.iter().map(|one| one.cost).sum::<usize>()
+    }
+
+    /// How many sessions are nobody's, if the engine knows.
+    pub(in crate::engine) fn anonymous(&self) -> Option<usize> {
+        let anonymous = self.entries.iter().filter(|entry| entry.owner.is_none());
+        (self.options.user != 0).then(|| anonymous.count())
+    }
+
+    /// Smaller is evicted first.
+    fn eviction_key(&self, entry: &Entry) -> (bool, SortKey) {
+        let is_kept = entry.owner.is_some() && self.options.anonymous_first;
+        (is_kept, self.sort_key(entry))
     }
 
     fn remove(&mut self, sid: u32, reason: Reason) -> Option<Gone> {
@@ -322,7 +341,18 @@ impl Model {
         let is_cut = body.starts_with(r#"{"cookie":{"#);
         let cost = sizes.cost(sid, &body, is_cut);
         let (used, written) = (turn, turn);
-        self.entries.push(Entry { sid, body, expires, version, used, written, is_cut, cost });
+        let owner = user_of(&body).filter(|_| self.options.user != 0).map(str::to_owned);
+        self.entries.push(Entry {
+            sid,
+            body,
+            owner,
+            expires,
+            version,
+            used,
+            written,
+            is_cut,
+            cost,
+        });
         if let Some(old) = old {
             if self.options.keep_replaced {
                 removed.push((sid, old.body, Reason::Replaced));
@@ -501,16 +531,17 @@ impl Model {
                 return;
             }
             let others = self.entries.iter().filter(|entry| Some(entry.sid) != kept);
-            let Some(last) = others.min_by_key(|entry| self.sort_key(entry)) else {
+            let Some(last) = others.min_by_key(|entry| self.eviction_key(entry)) else {
                 while self.bytes() > self.options.max_bytes && self.forget_first() {}
                 return;
             };
+            let (sid, is_owned) = (last.sid, last.owner.is_some());
             if is_by_count {
                 self.counters.evictions_by_count += 1;
             } else {
                 self.counters.evictions_by_bytes += 1;
             }
-            let sid = last.sid;
+            self.counters.evictions_of_users += u64::from(is_owned);
             removed.extend(self.remove(sid, Reason::Evicted));
         }
     }

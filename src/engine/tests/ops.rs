@@ -60,13 +60,14 @@ pub(in crate::engine) enum Ending {
     MergeCookie(bool),
 }
 
-/// What a body is like: JSON or not, surely with a cookie that has a time, and how much longer than
-/// the shortest.
+/// What a body is like: JSON or not, surely with a cookie that has a time, how much longer than the
+/// shortest, and whose.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::engine) struct Shape {
     pub(super) is_json: bool,
     pub(super) is_timed: bool,
     pub(super) padding: usize,
+    pub(super) user: Option<u8>,
 }
 
 fn padding() -> impl Strategy<Value = usize> {
@@ -74,11 +75,16 @@ fn padding() -> impl Strategy<Value = usize> {
 }
 
 fn shape() -> impl Strategy<Value = Shape> {
-    (any::<bool>(), padding()).prop_map(|(is_json, padding)| Shape {
+    (any::<bool>(), padding(), user()).prop_map(|(is_json, padding, user)| Shape {
         is_json,
         is_timed: false,
         padding,
+        user,
     })
+}
+
+fn user() -> impl Strategy<Value = Option<u8>> + Clone {
+    proptest::option::of(0..3_u8)
 }
 
 fn ending() -> impl Strategy<Value = Ending> {
@@ -131,7 +137,12 @@ pub(in crate::engine) fn ops() -> impl Strategy<Value = Vec<Op>> {
 pub(in crate::engine) fn overlapping() -> impl Strategy<Value = Vec<Op>> {
     let sid = 0..3_u32;
     let life = 100..300_i64;
-    let shape = (0..20_usize).prop_map(|padding| Shape { is_json: true, is_timed: true, padding });
+    let shape = (0..20_usize, user()).prop_map(|(padding, user)| Shape {
+        is_json: true,
+        is_timed: true,
+        padding,
+        user,
+    });
     let op = prop_oneof![
         6 => sid.clone().prop_map(|sid| Op::Read(sid, Reading::Get)),
         3 => (sid.clone(), life.clone(), shape.clone())
@@ -181,5 +192,14 @@ pub(in crate::engine) fn options() -> impl Strategy<Value = Options> {
         let max_bytes = if destroyed_is_final { usize::MAX } else { max_bytes };
         let limits = Options { max, max_bytes, touch_after, ..Options::default() };
         Options { stale, keep_removed, keep_replaced, destroyed_is_final, ..limits }
+    })
+}
+
+/// As [`options`], of engines that may know whose sessions are.
+pub(in crate::engine) fn options_with_users() -> impl Strategy<Value = Options> {
+    (options(), 0..2_u64, any::<bool>()).prop_map(|(options, user, anonymous_first)| Options {
+        user,
+        anonymous_first,
+        ..options
     })
 }

@@ -3,7 +3,7 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use super::model::{Cookie, Model, Sizes, Ways, cookie_of};
 use super::ops::{Ending, Op, REQUESTS, Shape, growing, op, shrinking};
@@ -11,10 +11,10 @@ use super::sessions::{
     Gone, START, Session, body_ref, new_body, ops_of, read, text, timed, with_cookie,
 };
 use crate::engine::{
-    Base, Condition, Counters, Engine, Listing, NewCookie, Options, REMOVED_AT_ONCE, Reading,
-    Refused, Removed, Result, SortKey, Touch, Touched, Version,
+    Base, Condition, Counters, Engine, Listing, NewCookie, Options, Owner, REMOVED_AT_ONCE,
+    Reading, Refused, Removed, Result, SortKey, Terms, Touch, Touched, Version,
 };
-use crate::session::{BodyRef, BodyView};
+use crate::session::{BodyRef, BodyView, UserPath};
 use crate::sid::Sid;
 use crate::time::Millis;
 
@@ -68,7 +68,7 @@ pub(in crate::engine) fn found<R>(
 }
 
 /// The counters of what was done to sessions.
-fn figures(counters: &Counters) -> [u64; 9] {
+fn figures(counters: &Counters) -> [u64; 10] {
     [
         counters.hits,
         counters.misses,
@@ -78,6 +78,7 @@ fn figures(counters: &Counters) -> [u64; 9] {
         counters.touches,
         counters.evictions_by_count,
         counters.evictions_by_bytes,
+        counters.evictions_of_users,
         counters.expirations,
     ]
 }
@@ -124,12 +125,23 @@ impl<S: Subject> Pair<S> {
         self.subject.engine()
     }
 
+    fn set(
+        &self,
+        sid: Sid,
+        body: BodyRef<'_>,
+        condition: Condition,
+        times: (Millis, Millis),
+        removed: &mut Vec<Removed>,
+    ) -> Result<Version, Refused> {
+        self.engine().set_by(sid, body, condition, times, terms(), removed).unwrap()
+    }
+
     fn next_body(&mut self, shape: Shape) -> String {
         self.bodies += 1;
         if shape.is_timed {
             self.bodies = self.bodies.next_multiple_of(3);
         }
-        new_body(self.bodies, shape.is_json, shape.padding)
+        new_body(self.bodies, shape.is_json, shape.padding, shape.user)
     }
 
     fn next_cookie(&self, padding: usize) -> String {
@@ -177,7 +189,7 @@ impl<S: Subject> Pair<S> {
                 let (sid, body) = (self.subject.sid(number), self.next_body(shape));
                 let expires = now.saturating_add(life);
                 let (given, times) = (body_ref(&body), (now, expires));
-                let done = self.engine().set(sid, given, Condition::None, times, removed).unwrap();
+                let done = self.set(sid, given, Condition::None, times, removed);
                 self.model.note_time(false);
                 self.tell_seen(removed);
                 let (subject, session) = (&self.subject, (number, body));
@@ -185,7 +197,8 @@ impl<S: Subject> Pair<S> {
                 assert_eq!(done.map(drop), model.map(drop));
             }
             Op::Touch(number, life, padding, is_renewal) => {
-                let fresh = self.next_body(Shape { is_json: true, is_timed: false, padding });
+                let user = Some(0).filter(|_| padding.is_multiple_of(2));
+                let fresh = self.next_body(Shape { is_json: true, is_timed: false, padding, user });
                 let touch = Touch { now, expires: now.saturating_add(life), is_renewal };
                 let cookie = self.next_cookie(padding);
                 self.touch(number, (&cookie, fresh), touch, (removed, expected));
@@ -250,6 +263,7 @@ impl<S: Subject> Pair<S> {
         let stats = self.engine().stats().unwrap();
         assert_eq!(figures(&stats.counters), figures(&self.model.counters));
         assert_eq!((stats.sessions, stats.bytes), (self.model.entries.len(), self.model.bytes()));
+        assert_eq!(stats.anonymous, self.model.anonymous());
         assert!(stats.sessions <= self.model.options.max);
         assert!(stats.bytes <= self.model.options.max_bytes);
     }
@@ -298,7 +312,7 @@ impl<S: Subject> Pair<S> {
                 |read| self.engine().read(&sid, Reading::Fetch, now, removed, read),
             );
             let condition = Condition::Touch { read: found.unwrap(), is_change: false };
-            self.engine().set(sid, body_ref(&fresh), condition, (now, expires), removed).unwrap()
+            self.set(sid, body_ref(&fresh), condition, (now, expires), removed)
         });
 
         self.model.note_time(false);
@@ -360,7 +374,7 @@ impl<S: Subject> Pair<S> {
         };
         let sid = self.subject.sid(number);
         let times = (self.model.now, expires);
-        let done = self.engine().set(sid, body_ref(&body), condition, times, removed).unwrap();
+        let done = self.set(sid, body_ref(&body), condition, times, removed);
         self.model.note_time(false);
         self.tell_seen(removed);
         let condition = match condition {
@@ -397,7 +411,9 @@ impl<S: Subject> Pair<S> {
         let base = Base { text: base.as_bytes(), has_fixed_lifetime };
         let (sid, times) = (self.subject.sid(number), (self.model.now, expires));
         let given = json(body);
-        let done = self.engine().merge(sid, given, (base, engine), times, removed).unwrap();
+        let base_of_engine = (base, engine);
+        let done = self.engine().merge_by(sid, given, base_of_engine, times, terms(), removed);
+        let done = done.unwrap();
         self.model.note_time(false);
         self.tell_seen(removed);
         let session = (number, body);
@@ -528,6 +544,12 @@ impl<S: Subject> Pair<S> {
         self.take_pruned(usize::MAX);
         self.engine().validate();
     }
+}
+
+/// Bodies say whose they are.
+fn terms() -> Terms<'static> {
+    static PATH: LazyLock<UserPath> = LazyLock::new(|| UserPath::new("user"));
+    Terms { owner: Owner::At(&PATH), ..Terms::NONE }
 }
 
 fn json(text: &str) -> BodyRef<'_> {

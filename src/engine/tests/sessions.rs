@@ -18,13 +18,20 @@ pub(in crate::engine) type Session = (u32, String);
 /// A session that left a model, or a body that was overwritten, and why.
 pub(in crate::engine) type Gone = (u32, String, Reason);
 
-/// A body that no other write has. Where it is JSON its cookie can be replaced.
-pub(in crate::engine) fn new_body(number: u64, is_json: bool, padding: usize) -> String {
+/// A body that no other write has. Where it is JSON its cookie can be replaced, and it may be that
+/// of a user.
+pub(in crate::engine) fn new_body(
+    number: u64,
+    is_json: bool,
+    padding: usize,
+    user: Option<u8>,
+) -> String {
     let padding = "x".repeat(padding);
+    let user = user.map(|user| format!(r#","user":"{user}""#)).unwrap_or_default();
     if is_json && number.is_multiple_of(3) {
-        format!(r#"{{"cookie":{},"n":"{number}{padding}"}}"#, timed(number))
+        format!(r#"{{"cookie":{},"n":"{number}{padding}"{user}}}"#, timed(number))
     } else if is_json {
-        format!(r#"{{"n":"{number}{padding}","cookie":0}}"#)
+        format!(r#"{{"n":"{number}{padding}"{user},"cookie":0}}"#)
     } else {
         format!("body {number} {padding}")
     }
@@ -34,6 +41,12 @@ pub(in crate::engine) fn new_body(number: u64, is_json: bool, padding: usize) ->
 pub(in crate::engine) fn timed(number: u64) -> String {
     let time = iso(number.cast_signed()).unwrap();
     format!(r#"{{"expires":"{}","path":"/"}}"#, str::from_utf8(&time).unwrap())
+}
+
+/// The user of a body of [`new_body`], which may have been merged.
+pub(in crate::engine) fn user_of(body: &str) -> Option<&str> {
+    let (_, rest) = body.strip_prefix('{')?.split_once(r#""user":""#)?;
+    rest.split('"').next()
 }
 
 /// A body of [`new_body`] with another cookie; `None` if it has none.

@@ -31,6 +31,7 @@ const USERS: Options = Options {
     lifetime: 1,
     most: 1,
     is_refusing: false,
+    anonymous_first: true,
 };
 
 fn terms() -> Terms<'static> {

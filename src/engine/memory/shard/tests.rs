@@ -26,9 +26,9 @@ fn due_before(shard: &mut Shard, now: Millis) -> Vec<ExpiryEntry> {
 
 #[test]
 fn an_expiry_entry_is_due_once_its_time_is_past_earliest_first() {
-    let mut shard = Shard::new(true);
+    let mut shard = Shard::new(Order::Use);
     for (number, expires) in [(1, 30), (2, 10), (3, NEVER), (4, 20)] {
-        shard.insert(sid(number), record(expires, number));
+        shard.insert(sid(number), record(expires, number), Rank::Last);
     }
     assert_eq!(shard.next_due(10), None, "alive at the moment it expires");
     let due: Vec<_> = due_before(&mut shard, 30).iter().map(|it| it.due).collect();
@@ -38,8 +38,8 @@ fn an_expiry_entry_is_due_once_its_time_is_past_earliest_first() {
 
 #[test]
 fn a_longer_life_costs_no_expiry_entry_until_the_old_one_is_due() {
-    let mut shard = Shard::new(true);
-    shard.insert(sid(1), record(10, 1));
+    let mut shard = Shard::new(Order::Use);
+    shard.insert(sid(1), record(10, 1), Rank::Last);
     for (last_use, expires) in (2..).zip(11..1000) {
         renew(&mut shard, &sid(1), expires, last_use);
     }
@@ -55,8 +55,8 @@ fn a_longer_life_costs_no_expiry_entry_until_the_old_one_is_due() {
 
 #[test]
 fn a_shorter_life_gets_an_earlier_expiry_entry() {
-    let mut shard = Shard::new(true);
-    shard.insert(sid(1), record(NEVER, 1));
+    let mut shard = Shard::new(Order::Use);
+    shard.insert(sid(1), record(NEVER, 1), Rank::Last);
     assert_eq!(shard.entries.len(), 0);
     for (last_use, expires) in [(2, 1000), (3, 10)] {
         renew(&mut shard, &sid(1), expires, last_use);
@@ -67,8 +67,8 @@ fn a_shorter_life_gets_an_earlier_expiry_entry() {
 
 #[test]
 fn a_record_that_lives_for_ever_from_now_on_needs_no_expiry_entry() {
-    let mut shard = Shard::new(true);
-    shard.insert(sid(1), record(10, 1));
+    let mut shard = Shard::new(Order::Use);
+    shard.insert(sid(1), record(10, 1), Rank::Last);
     renew(&mut shard, &sid(1), NEVER, 2);
     let entry = shard.next_due(11).unwrap();
     shard.reschedule(entry);
@@ -78,8 +78,8 @@ fn a_record_that_lives_for_ever_from_now_on_needs_no_expiry_entry() {
 
 #[test]
 fn ever_shorter_lives_do_not_pile_up_expiry_entries() {
-    let mut shard = Shard::new(true);
-    shard.insert(sid(1), record(NEVER, 1));
+    let mut shard = Shard::new(Order::Use);
+    shard.insert(sid(1), record(NEVER, 1), Rank::Last);
     for step in 1..=10_000 {
         let expires = 1_000_000 - Millis::try_from(step).unwrap();
         renew(&mut shard, &sid(1), expires, step + 1);
@@ -91,9 +91,9 @@ fn ever_shorter_lives_do_not_pile_up_expiry_entries() {
 
 #[test]
 fn removed_and_written_anew_records_do_not_pile_up_expiry_entries() {
-    let mut shard = Shard::new(true);
+    let mut shard = Shard::new(Order::Use);
     for step in 1..=10_000 {
-        shard.insert(sid(step % 7), record(1000, step));
+        shard.insert(sid(step % 7), record(1000, step), Rank::Last);
         assert!(shard.remove(&sid(step % 7)).is_some());
         assert!(shard.entries.len() <= SMALL + 2);
     }
@@ -103,12 +103,12 @@ fn removed_and_written_anew_records_do_not_pile_up_expiry_entries() {
 
 #[test]
 fn shedding_keeps_the_expiry_entries_of_living_records() {
-    let mut shard = Shard::new(true);
+    let mut shard = Shard::new(Order::Use);
     for number in 0..100 {
-        shard.insert(sid(number), record(500, number));
+        shard.insert(sid(number), record(500, number), Rank::Last);
     }
     for step in 0..1000 {
-        shard.insert(sid(100), record(5, 100 + step));
+        shard.insert(sid(100), record(5, 100 + step), Rank::Last);
         shard.remove(&sid(100));
         shard.validate();
     }
@@ -119,9 +119,9 @@ fn shedding_keeps_the_expiry_entries_of_living_records() {
 
 #[test]
 fn memory_is_given_back_once_nearly_all_records_are_gone() {
-    let mut shard = Shard::new(true);
+    let mut shard = Shard::new(Order::Use);
     for number in 0..10_000 {
-        shard.insert(sid(number), record(1000, number));
+        shard.insert(sid(number), record(1000, number), Rank::Last);
     }
     for number in 0..9_990 {
         let removed = if number % 2 == 0 {
@@ -132,51 +132,51 @@ fn memory_is_given_back_once_nearly_all_records_are_gone() {
         assert_eq!(removed.unwrap().0, sid(number));
     }
     shard.validate();
-    assert!(shard.peak <= 2 * SMALL, "the map was built anew");
+    assert!(shard.records.peak() <= 2 * SMALL, "the map was built anew");
     assert!(shard.entries.capacity() <= 4 * SMALL);
 
     let kept: Vec<_> = shard.records.iter().map(|(sid, _)| sid.clone()).collect();
     let expected: Vec<_> = (9_990..10_000).rev().map(sid).collect();
     assert_eq!(kept, expected, "in the same order");
-    assert_eq!(shard.remove_least_recent().unwrap().0, sid(9_990));
+    assert_eq!(shard.remove_least_recent(Rank::Last).unwrap().0, sid(9_990));
 }
 
 #[test]
 fn memory_is_given_back_once_nearly_all_records_have_expired() {
-    let mut shard = Shard::new(true);
+    let mut shard = Shard::new(Order::Use);
     for number in 0..10_000 {
-        shard.insert(sid(number), record(10, number));
+        shard.insert(sid(number), record(10, number), Rank::Last);
     }
     while let Some(entry) = shard.next_due(11) {
         shard.remove_by_hash(entry.sid);
     }
-    assert!(shard.peak < SMALL);
+    assert!(shard.records.peak() < SMALL);
     assert!(shard.entries.capacity() <= 4 * SMALL);
 }
 
 #[test]
 fn a_part_whose_size_swings_is_not_rebuilt_again_and_again() {
-    let mut shard = Shard::new(true);
+    let mut shard = Shard::new(Order::Use);
     for number in 0..1000 {
-        shard.insert(sid(number), record(NEVER, number));
+        shard.insert(sid(number), record(NEVER, number), Rank::Last);
     }
     for number in 0..800 {
         shard.remove(&sid(number));
     }
-    assert_eq!(shard.peak, 1000);
+    assert_eq!(shard.records.peak(), 1000);
 }
 
 #[test]
 fn use_moves_a_record_to_the_recent_end_and_a_look_by_hash_does_not() {
-    let mut shard = Shard::new(true);
-    assert_eq!(shard.oldest_use(), None);
+    let mut shard = Shard::new(Order::Use);
+    assert_eq!(shard.oldest_use(Rank::Last), None);
     for number in 1..=3 {
-        shard.insert(sid(number), record(NEVER, number));
+        shard.insert(sid(number), record(NEVER, number), Rank::Last);
     }
     assert_eq!(shard.by_hash(sid(1).hash()).unwrap().last_use, 1);
-    assert_eq!(shard.oldest_use(), Some(1));
+    assert_eq!(shard.oldest_use(Rank::Last), Some(1));
     assert_eq!(shard.use_record(&sid(1), 4).unwrap().last_use, 4);
-    assert_eq!(shard.oldest_use(), Some(2));
+    assert_eq!(shard.oldest_use(Rank::Last), Some(2));
     assert!(shard.use_record(&sid(9), 5).is_none());
     let order: Vec<_> = shard.records().iter().map(|(sid, _)| sid.clone()).collect();
     assert_eq!(order, [sid(1), sid(3), sid(2)]);

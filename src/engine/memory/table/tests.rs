@@ -6,7 +6,7 @@ use crate::engine::memory::removal::ENTRIES_BEFORE_EVICTION;
 use crate::engine::memory::steps::CLEARED_AT_ONCE;
 use crate::engine::rules::{Condition, Touch};
 use crate::engine::types::{NewCookie, Touched};
-use crate::engine::users::Terms;
+use crate::engine::users::{Owner, Terms};
 use crate::session::Encoding;
 use crate::time::NEVER;
 
@@ -44,10 +44,12 @@ impl Table {
         self.tombstones.bytes()
     }
 
+    /// What the record of a sid takes, or took when it was evicted.
     pub(in crate::engine::memory) fn cost_of(&self, sid: &Sid) -> Option<usize> {
-        let shard = self.shards[sid.hash().shard(SHARDS)].as_deref()?;
-        let record = shard.records().peek(sid)?;
-        Some(cost(sid, record.allocated()))
+        let shard = self.shards[sid.hash().shard(SHARDS)].as_deref();
+        let record = shard.and_then(|shard| shard.records().peek(sid));
+        let stored = record.map(|record| cost(sid, record.allocated()));
+        stored.or_else(|| self.evicted.get(sid).copied())
     }
 
     pub(in crate::engine::memory) fn validate(&self) {
@@ -66,7 +68,7 @@ impl Table {
         assert_eq!(len, self.len);
         assert_eq!(bytes, self.bytes);
         self.validate_owners();
-        let records = self.shards.iter().flatten().flat_map(|shard| shard.records());
+        let records = self.shards.iter().flatten().flat_map(|shard| shard.records().iter());
         self.templates.validate(records.filter_map(|(_, record)| record.template()));
     }
 
@@ -942,4 +944,43 @@ fn sids_of_one_group_share_a_part_and_groups_do_not() {
         let shard = sid(number).hash().shard(SHARDS);
         assert_eq!(sid(number + 256 * 77).hash().shard(SHARDS), shard);
     }
+}
+
+#[test]
+fn a_session_of_nobody_goes_at_once_where_all_others_are_of_users() {
+    let mut table = Table::new(Options { max: 2, user: 1, ..Options::default() });
+    let body = BodyRef { bytes: b"{}", encoding: Encoding::Ascii, is_json: true };
+    let removed = &mut Vec::new();
+    for (number, owner) in
+        [(1, Owner::Named(b"ann")), (2, Owner::Named(b"bob")), (3, Owner::Nobody)]
+    {
+        let terms = Terms { owner, ..Terms::NONE };
+        let write = Write { condition: Condition::None, now: 0, expires: NEVER, terms };
+        table.set(sid(number), body, write, removed).unwrap();
+        table.validate();
+    }
+    assert_eq!(removed.iter().map(|one| &one.sid).collect::<Vec<_>>(), [&sid(3)]);
+    assert_eq!(table.stats().counters.evictions_of_users, 0);
+}
+
+#[test]
+fn a_use_moves_a_record_to_the_end_of_its_rank_only() {
+    let mut table = Table::new(Options { max: 4, user: 1, ..Options::default() });
+    let body = BodyRef { bytes: b"{}", encoding: Encoding::Ascii, is_json: true };
+    let removed = &mut Vec::new();
+    let mut set = |table: &mut Table, number, owner| {
+        let terms = Terms { owner, ..Terms::NONE };
+        let write = Write { condition: Condition::None, now: 0, expires: NEVER, terms };
+        table.set(sid(number), body, write, removed).unwrap();
+        removed.drain(..).map(|one| one.sid).collect::<Vec<_>>()
+    };
+    let ann = Owner::Named(b"ann");
+    for (number, owner) in [(1, Owner::Nobody), (2, ann), (3, Owner::Nobody), (4, ann)] {
+        assert_eq!(set(&mut table, number, owner), []);
+    }
+    for number in [1, 2] {
+        table.read(&sid(number), Reading::Get, 0, &mut Vec::new(), |_| ());
+    }
+    let gone: Vec<_> = (5..9).flat_map(|number| set(&mut table, number, ann)).collect();
+    assert_eq!(gone, [3, 1, 4, 2].map(sid));
 }

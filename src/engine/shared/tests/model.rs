@@ -82,6 +82,7 @@ impl Subject for InAFile {
         repeats_tombstones: false,
         forgets_in_clear: false,
         forgotten_at_once: STEP,
+        cost_of_owner: 0,
         tombstone_cost: |sid| PageSize::of_system().tombstone_cost(sid_bytes(sid).len()),
     };
 
