@@ -190,8 +190,10 @@ declare namespace createMemoryStore {
      * one. Anything else means that the session is nobody's; for a plain object a process warning
      * (`MEMORYSTORE_OPTION`) says so once. An error that the function throws goes to the callback.
      *
-     * In memory, with `name` and with `redis`. With `path` or `backing` the constructor throws a
-     * TypeError, as for anything that is neither a path nor a function.
+     * In memory, with `name`, on a `path` and with `redis`. With `backing` the constructor throws a
+     * TypeError, as for anything that is neither a path nor a function. All processes of a `path`
+     * have to give the same; otherwise the constructor throws an error with the code
+     * `ERR_MEMORYSTORE_PATH`.
      *
      * Default: none.
      */
@@ -203,7 +205,7 @@ declare namespace createMemoryStore {
      * means for ever, 0 or less expired at once. Another result is a TypeError, which goes to the
      * callback. A session is created when its sid is first written, and when it gets another user.
      *
-     * In memory, with `name` and with `redis`, as `user`.
+     * In memory, with `name`, on a `path` and with `redis`, as `user`.
      *
      * Default: none.
      */
@@ -231,8 +233,8 @@ declare namespace createMemoryStore {
 
     /**
      * Whether, where `user` is given and `max` or `maxBytes` bind, sessions of nobody are evicted
-     * before those of users; both in the order of their use. So a flood of sessions that are never
-     * used again logs nobody out. With `false` the least recently used session goes, whosever it
+     * before those of users; both in the order of their use, or on a `path` of their expiry. So a flood of sessions that are never
+     * used again logs nobody out. With `false` the first in that order goes, whosever it
      * is. Without `user`, and with `redis`, it has no effect.
      *
      * Default: `true`.

@@ -30,13 +30,12 @@ function assertUserOptions(values) {
       'memorystore-rs: the option `maxPerUser` needs the option `user`, which tells whose a session is',
     )
   }
-  for (const place of ['path', 'backing']) {
-    for (const option of ['user', 'lifetime', 'maxPerUser']) {
-      if (values[place] === undefined || values[option] === undefined) continue
-      throw new TypeError(
-        `memorystore-rs: the options \`${option}\` and \`${place}\` cannot be combined; \`${option}\` is for stores in memory and on \`redis\` so far`,
-      )
-    }
+  if (values.backing === undefined) return
+  for (const option of ['user', 'lifetime', 'maxPerUser']) {
+    if (values[option] === undefined) continue
+    throw new TypeError(
+      `memorystore-rs: the options \`${option}\` and \`backing\` cannot be combined; \`${option}\` is for stores in memory, on a \`path\` and on \`redis\` so far`,
+    )
   }
 }
 

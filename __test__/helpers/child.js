@@ -42,6 +42,11 @@ async function writeAndWatch({ prefix, count, figure, session }) {
   return most
 }
 
+/** Writes sessions, after each other; those from `modulo` on in place of the first. */
+async function writeMany({ prefix, count, session, modulo = count }) {
+  for (let n = 0; n < count; n++) await store.set(`${prefix}${n % modulo}`, session)
+}
+
 /** Begins to read all sessions over and over. */
 async function readOn() {
   for (;;) {
@@ -91,6 +96,7 @@ async function standBy({ name, others }) {
 const TASKS = {
   addKeys,
   writeAndWatch,
+  writeMany,
   standBy,
   /** Calls a method of the store. */
   call: ({ method, args }) => store[method](...args),

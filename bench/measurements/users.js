@@ -3,8 +3,12 @@
 /**
  * Users: what the option `user` costs, and what the calls take that need it. A store with the option
  * and one without it take turns, so that both see the same machine. Times are microseconds of a
- * call, medians.
+ * call, medians. With `file`, both are on a path, and bytes are those that the store counts.
  */
+
+const { mkdtempSync, rmSync } = require('node:fs')
+const { tmpdir } = require('node:os')
+const { join } = require('node:path')
 
 const harness = require('../harness.js')
 const { sessionMaker, sidOf } = require('../sessions.js')
@@ -14,17 +18,29 @@ const EACH = 5
 
 harness.runAsChild(module, measure)
 
-async function measure({ count = 1_000_000, size = 400, rounds = 20, calls = 5000 }, tell) {
+async function measure({ file = false, ...numbers }, tell) {
+  const folder = file && mkdtempSync(join(tmpdir(), 'memorystore-rs-users-'))
+  const placed = (name, options) => (file ? { ...options, path: join(folder, name) } : options)
+  try {
+    return await compare(placed, numbers, tell)
+  } finally {
+    if (file) rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** `placed(name, options)` gives the options where a store is to be. */
+async function compare(placed, numbers, tell) {
+  const { count = 1_000_000, size = 400, rounds = 20, calls = 5000 } = numbers
   const make = ownedMaker(count, size)
-  const without = await filled({}, make, count, tell)
-  const withUser = await filled({ user: 'user' }, make, count, tell)
+  const without = await filled(placed('without', {}), make, count, tell)
+  const withUser = await filled(placed('with', { user: 'user' }), make, count, tell)
   const sets = { without: [], with: [] }
   for (let round = 0; round < rounds; round++) {
     sets.without.push(await timeSets(without.store, make, count, calls))
     sets.with.push(await timeSets(withUser.store, make, count, calls))
   }
   const { store } = withUser
-  return {
+  const figures = {
     setWithout: median(sets.without),
     setWith: median(sets.with),
     bytesWithout: without.resident,
@@ -32,6 +48,8 @@ async function measure({ count = 1_000_000, size = 400, rounds = 20, calls = 500
     sessionsOf: await timeUsers(count, calls, (user) => store.sessionsOf(user)),
     destroyUser: await timeUsers(count, calls, (user) => store.destroyUser(user)),
   }
+  await Promise.all([without.store.close(), store.close()])
+  return figures
 }
 
 /** Makes sessions of which each `EACH` are one user's. */
@@ -48,8 +66,10 @@ async function filled(options, make, count, tell) {
   await harness.warmUp(opened.store, make)
   const before = await memoryNow(opened)
   await harness.load(opened.store, make, 0, count, tell)
+  const { store } = opened
+  if (options.path !== undefined) return { store, resident: store.stats().bytes / count }
   const { resident } = await memoryNow(opened)
-  return { store: opened.store, resident: (resident - before.resident) / count }
+  return { store, resident: (resident - before.resident) / count }
 }
 
 async function timeSets(store, make, count, calls) {

@@ -81,6 +81,14 @@ impl Rules {
         }
     }
 
+    /// The path to the user of a session, if the option is one.
+    pub(super) fn user_path(&self) -> Option<&UserPath> {
+        match &self.user {
+            User::At(path, _) => Some(path),
+            User::Nobody | User::Told => None,
+        }
+    }
+
     /// How long the session may live that one call touches; argument `index` has it if it is told.
     pub(super) fn lifetime(&self, call: &Call, index: usize) -> Result<Millis, Failure> {
         Ok(whole(self.lifetime.of(call, index)?))

@@ -100,7 +100,11 @@ impl Store {
                 Arc::clone(lease.engine()) as _
             }
             Place::Path(path, map_size) => {
-                let opened = SharedEngine::open(Path::new(&path), map_size, options)?;
+                let path = Path::new(&path);
+                let opened = match rules.user_path() {
+                    Some(user) => SharedEngine::open_by(path, map_size, options, user)?,
+                    None => SharedEngine::open(path, map_size, options)?,
+                };
                 set_aside = opened.set_aside.map(|path| path.to_string_lossy().into_owned());
                 opened.engine
             }
@@ -121,6 +125,8 @@ impl Store {
             pruned_at_close: Arc::default(),
             _open: BACKGROUND.open(),
         };
+        // A file may have sessions that have yet to be indexed.
+        store.go_on_later().map_err(Refusal::Failed)?;
         Ok((Rc::new(store), set_aside))
     }
 

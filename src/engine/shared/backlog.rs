@@ -26,6 +26,8 @@ pub(super) struct Backlog {
     pub(super) is_sweeping: bool,
     /// Set while there is more to evict: the session that was written last, which must stay.
     pub(super) kept: Option<Vec<u8>>,
+    /// Whether there are sessions to index.
+    pub(super) is_indexing: bool,
     /// How many steps are under way, on the background thread or a caller's. What they remove is
     /// in `pruned` when they end.
     pub(super) steps_under_way: usize,
@@ -98,6 +100,6 @@ impl Backlog {
     }
 
     pub(super) fn has_steps(&self) -> bool {
-        self.prune.is_some() || self.is_sweeping || self.kept.is_some()
+        self.prune.is_some() || self.is_sweeping || self.kept.is_some() || self.is_indexing
     }
 }

@@ -1,6 +1,5 @@
 //! Clearing the store: at once for whoever looks, and bit by bit in the file.
 
-use super::layout;
 use super::lmdb::{Lmdb, count_of};
 use super::schema::{Session, Sessions, view};
 use super::writing::Writing;
@@ -68,7 +67,10 @@ impl Writing<'_> {
         let has_sessions = !swept.heads.is_empty(&self.transaction)?;
         let pieces = if has_sessions { None } else { Some(swept.pieces) };
         let mut is_found = false;
-        for database in [swept.heads, swept.bodies, swept.expiry].into_iter().chain(pieces) {
+        for database in [swept.heads, swept.bodies, swept.expiry, swept.owned, swept.users]
+            .into_iter()
+            .chain(pieces)
+        {
             let mut keys = Vec::new();
             for entry in database.iter(&self.transaction)?.take(limit) {
                 keys.push(entry?.0.to_vec());
@@ -107,10 +109,9 @@ impl Writing<'_> {
             return Ok(());
         }
         let mut found = Vec::new();
-        for entry in self.sessions.expiry.rev_iter(&self.transaction)? {
-            if let Some((_, sid)) = layout::read_expiry(entry?) {
-                found.push((sid.to_vec(), self.body(sid)?));
-            }
+        for sid in self.sessions.latest_first(&self.transaction)? {
+            let sid = sid?;
+            found.push((sid.to_vec(), self.body(sid)?));
         }
         for (key, body) in found {
             self.note_removed(&key, body, Reason::Cleared);

@@ -15,12 +15,14 @@ use super::lmdb::{Environment, Lmdb, count_of};
 use super::open::NOTICING;
 use super::schema::{Session, view};
 use super::session::NewBody;
+use super::space::Noted;
+use super::users::{facts_of, user_named};
 use super::writing::Writing;
 use crate::engine::contract::{Durable, Engine, Listing};
 use crate::engine::error::Result;
 use crate::engine::rules::{Condition, Refused, Touch, Write};
 use crate::engine::types::{Merged, NewCookie, Reading, Reason, Removed, Stats, Touched, Version};
-use crate::engine::users::{Ended, Facts, Terms, User, Which};
+use crate::engine::users::{Ended, Facts, Note, Terms, User, Which};
 use crate::session::{Base, Body, BodyRef, BodyView, TemplateHandle};
 use crate::sid::Sid;
 use crate::time::{Millis, has_expired};
@@ -106,6 +108,7 @@ impl SharedEngine {
         sid: &Sid,
         cookie: NewCookie<'_>,
         touch: Touch,
+        lifetime: Millis,
         removed: &mut Vec<Removed>,
     ) -> error::Result<Touched> {
         let NewCookie::Text(cookie) = cookie else {
@@ -115,10 +118,11 @@ impl SharedEngine {
         let Some(key) = layout::key_of(sid) else {
             return Ok(Touched::Missing);
         };
-        if self.options.touch_after > 0 && self.is_too_soon(key, touch.now, touch.expires)? {
+        if self.options.touch_after > 0 && self.is_too_soon(key, touch, lifetime)? {
             return Ok(Touched::Renewed);
         }
-        self.writing(key, cookie.bytes.len(), removed, |writing| writing.touch(key, cookie, touch))
+        let touches = |writing: &mut Writing<'_>| writing.touch(key, cookie, touch, lifetime);
+        self.writing(key, cookie.bytes.len(), removed, touches)
     }
 
     /// The length of the stored body: one merged with it may need as much more room.
@@ -131,23 +135,27 @@ impl SharedEngine {
     }
 
     /// Whether to skip a touch, decided without waiting for writers.
-    fn is_too_soon(&self, key: &[u8], now: Millis, expires: Millis) -> error::Result<bool> {
-        let alive_until = self.alive_until(key, now)?;
-        Ok(alive_until.is_some_and(|stored| self.options.is_too_soon(stored, expires)))
+    fn is_too_soon(&self, key: &[u8], touch: Touch, lifetime: Millis) -> error::Result<bool> {
+        let alive = self.alive(key, touch.now)?;
+        Ok(alive.is_some_and(|(stored, note)| {
+            let touch = note.map_or(touch, |note| touch.within(note, lifetime));
+            self.options.is_too_soon(stored, touch.expires)
+        }))
     }
 
-    /// When a session expires; `None` if there is none, or if it has expired.
-    fn alive_until(&self, key: &[u8], now: Millis) -> error::Result<Option<Millis>> {
+    /// When a session expires, and its note; `None` if there is none, or if it has expired.
+    fn alive(&self, key: &[u8], now: Millis) -> error::Result<Option<(Millis, Option<Note>)>> {
         self.reading(|snapshot| {
             let head = snapshot.sessions.heads.get(snapshot.transaction, key)?;
             let head = head.and_then(|head| Head::read(key, head));
-            Ok(head.map(|head| head.due.expires).filter(|expires| !has_expired(*expires, now)))
+            let head = head.filter(|head| !has_expired(head.due.expires, now));
+            Ok(head.map(|head| (head.due.expires, head.note)))
         })
     }
 
-    /// How many sessions there are, and the state.
-    fn sums(&self) -> error::Result<(usize, State)> {
-        self.reading(|snapshot| Ok((snapshot.len()?, snapshot.state)))
+    /// How many sessions there are, how many of them belong to somebody, and the state.
+    fn sums(&self) -> error::Result<([usize; 2], State)> {
+        self.reading(|snapshot| Ok(([snapshot.len()?, snapshot.owned()?], snapshot.state)))
     }
 
     /// Removes those of the sessions that have expired or are damaged.
@@ -216,7 +224,7 @@ impl Engine for SharedEngine {
 
     fn is_alive(&self, sid: &Sid, now: Millis) -> Result<bool> {
         match layout::key_of(sid) {
-            Some(key) => Ok(self.alive_until(key, now)?.is_some()),
+            Some(key) => Ok(self.alive(key, now)?.is_some()),
             None => Ok(false),
         }
     }
@@ -236,8 +244,11 @@ impl Engine for SharedEngine {
         };
         let write = Write { condition, now: times.0, expires: times.1, terms };
         let new = NewBody::new(body);
-        if !new.fits(key, &self.limits()?) {
+        if !new.fits(key, &self.limits()?, Noted::at_most(&self.options)) {
             return Ok(Err(Refused::TooLarge));
+        }
+        if terms.most < usize::MAX {
+            self.finish_index()?;
         }
         Ok(self.writing(key, new.len(), removed, |writing| writing.set(key, &new, write))?)
     }
@@ -248,15 +259,19 @@ impl Engine for SharedEngine {
         body: BodyRef<'_>,
         base: (Base<'_>, Version),
         times: (Millis, Millis),
-        _terms: Terms<'_>,
+        terms: Terms<'_>,
         removed: &mut Vec<Removed>,
     ) -> Result<Result<Merged, Refused>> {
         self.backlog.lock().note_time(times.0);
         let Some(key) = layout::key_of(&sid) else {
             return Ok(Err(Refused::Sid));
         };
+        if terms.most < usize::MAX {
+            self.finish_index()?;
+        }
         let size = body.bytes.len() + self.stored_length(key)?;
-        Ok(self.writing(key, size, removed, |writing| writing.merge(key, body, base, times))?)
+        let merge = |writing: &mut Writing<'_>| writing.merge(key, body, base, times, terms);
+        Ok(self.writing(key, size, removed, merge)?)
     }
 
     fn merge_cookie_within(
@@ -265,7 +280,7 @@ impl Engine for SharedEngine {
         cookie: BodyRef<'_>,
         base: Base<'_>,
         times: (Millis, Millis),
-        _lifetime: Millis,
+        lifetime: Millis,
         removed: &mut Vec<Removed>,
     ) -> Result<Touched> {
         self.backlog.lock().note_time(times.0);
@@ -273,7 +288,8 @@ impl Engine for SharedEngine {
             return Ok(Touched::Missing);
         };
         let size = cookie.bytes.len() + self.stored_length(key)?;
-        let merge = |writing: &mut Writing<'_>| writing.merge_cookie(key, cookie, base, times);
+        let merge =
+            |writing: &mut Writing<'_>| writing.merge_cookie(key, cookie, base, times, lifetime);
         Ok(self.writing(key, size, removed, merge)?)
     }
 
@@ -286,10 +302,10 @@ impl Engine for SharedEngine {
         sid: &Sid,
         cookie: NewCookie<'_>,
         touch: Touch,
-        _lifetime: Millis,
+        lifetime: Millis,
         removed: &mut Vec<Removed>,
     ) -> Result<Touched> {
-        Ok(self.touch_session(sid, cookie, touch, removed)?)
+        Ok(self.touch_session(sid, cookie, touch, lifetime, removed)?)
     }
 
     fn info(
@@ -312,39 +328,45 @@ impl Engine for SharedEngine {
             let Some(view) = alive else {
                 return Ok(false);
             };
-            let bytes = page.cost(key.len(), head.cookie.len(), head.body as usize);
-            read(
-                &Facts { times: None, expires: head.due.expires, bytes, order: head.due.sequence },
-                view,
-            );
+            read(&facts_of(key, head, page), view);
             Ok(true)
         })?)
     }
 
-    fn user(&self, _: &[u8]) -> User {
-        User::NOBODY
+    fn user(&self, text: &[u8]) -> User {
+        user_named(text)
     }
 
-    /// It has no index of users yet.
     fn sessions_of(
         &self,
-        _: User,
-        _: Option<&Sid>,
-        _: Millis,
-        _: &mut dyn FnMut(&Sid, &Facts, BodyView<'_>),
+        user: User,
+        after: Option<&Sid>,
+        now: Millis,
+        read: &mut dyn FnMut(&Sid, &Facts, BodyView<'_>),
     ) -> Result<Option<Sid>> {
-        Ok(None)
+        self.finish_index()?;
+        let page = self.limits()?.page;
+        let after = after.and_then(layout::key_of);
+        let mut read = |key: &[u8], facts: &Facts, view: BodyView<'_>| {
+            read(&self.sid(key), facts, view);
+        };
+        let after =
+            self.reading(|snapshot| snapshot.sessions_of(user, after, (now, page), &mut read))?;
+        Ok(after.map(|key| self.sid(&key)))
     }
 
     fn destroy_user(
         &self,
-        _: User,
-        _: Which<'_>,
-        _: Option<&Sid>,
-        _: Millis,
-        _: &mut Vec<Removed>,
+        user: User,
+        which: Which<'_>,
+        after: Option<&Sid>,
+        now: Millis,
+        removed: &mut Vec<Removed>,
     ) -> Result<Ended> {
-        Ok(Ended::default())
+        self.finish_index()?;
+        let after = after.and_then(layout::key_of);
+        let destroys = |writing: &mut Writing<'_>| writing.destroy_user(user, which, after, now);
+        Ok(self.writing(&[], 0, removed, destroys)?)
     }
 
     /// None: a template would have to be known to all processes.
@@ -367,13 +389,14 @@ impl Engine for SharedEngine {
     }
 
     fn length(&self) -> Result<usize> {
-        Ok(self.sums()?.0)
+        Ok(self.sums()?.0[0])
     }
 
     fn stats(&self) -> Result<Stats> {
-        let (sessions, state) = self.sums()?;
+        let ([sessions, owned], state) = self.sums()?;
         let bytes = count_of(state.bytes.saturating_add(state.tombstone_bytes));
-        Ok(Stats { sessions, bytes, anonymous: None, counters: *self.counters.lock() })
+        let anonymous = (self.options.user != 0).then(|| sessions.saturating_sub(owned));
+        Ok(Stats { sessions, bytes, anonymous, counters: *self.counters.lock() })
     }
 
     fn ids(&self) -> Result<Vec<Sid>> {

@@ -45,6 +45,8 @@ pub(super) enum Cause {
     Network(String),
     /// The file is not one of this version, and other processes have it open.
     Format,
+    /// Other processes have it open and find the user of a session in another way.
+    User,
     /// A store of this process has the path with another value of the option.
     Option(&'static str),
     /// Another copy of this library, in the same process, has the file open.
@@ -226,6 +228,10 @@ impl Display for Error {
                  has it open; end the processes of that version first, or give this version a path \
                  of its own",
             ),
+            Cause::User => text.write_str(
+                "another process has it open with another option `user`, or without it; give it to \
+                 all of them alike, and end those that have another one first",
+            ),
             Cause::Option(option) => write!(
                 text,
                 "a store of this process has the same path, but another {option}; close it first"
@@ -272,7 +278,7 @@ impl Failure for Error {
             Cause::SamePid => Some("ERR_MEMORYSTORE_SAME_PID"),
             Cause::Network(_) => Some("ERR_MEMORYSTORE_NETWORK"),
             Cause::Format => Some("ERR_MEMORYSTORE_FORMAT"),
-            Cause::Option(_) => Some("ERR_MEMORYSTORE_PATH"),
+            Cause::Option(_) | Cause::User => Some("ERR_MEMORYSTORE_PATH"),
             Cause::SecondCopy => Some("ERR_MEMORYSTORE_SECOND_COPY"),
             Cause::Unsafe(..) => Some("ERR_MEMORYSTORE_UNSAFE"),
             Cause::StillOpen | Cause::Gone(_) => Some("ERR_MEMORYSTORE_REPLACED"),

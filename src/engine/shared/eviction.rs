@@ -1,15 +1,20 @@
 //! Automatic removal: expiry and eviction.
 
 use super::layout::{self, Due};
-use super::lmdb::Lmdb;
+use super::lmdb::{Entries, Lmdb};
+use super::schema::Sessions;
 use super::writing::{STEP, Stored, Writing};
 use crate::engine::types::Reason;
+use crate::engine::users::User;
 use crate::time::Millis;
 
 /// How many sessions one transaction evicts because the file's pages run out. A page is freed only
 /// when all of its sessions are gone, so this is not done all at once. No more are removed, either,
 /// if the disk is full and a transaction has to use freed pages.
 pub(super) const STEP_FOR_PAGES: usize = 8;
+
+/// An expiry and the sid of its session.
+type Entry = (Vec<u8>, Vec<u8>);
 
 /// A limit that is exceeded.
 enum Limit {
@@ -25,24 +30,29 @@ impl Writing<'_> {
             return Ok(true);
         }
         let end = Due::first_at(now).key();
-        let mut entries = Vec::new();
-        for entry in self.sessions.expiry.iter(&self.transaction)?.take(self.step) {
-            let (key, sid) = entry?;
-            if key >= &end[..] {
-                break;
+        let mut left = self.step;
+        for database in [self.sessions.expiry, self.sessions.owned] {
+            let mut entries = Vec::new();
+            for entry in database.iter(&self.transaction)?.take(left) {
+                let (key, sid) = entry?;
+                if key >= &end[..] {
+                    break;
+                }
+                entries.push((key.to_vec(), sid.to_vec()));
             }
-            entries.push((key.to_vec(), sid.to_vec()));
+            for (key, sid) in &entries {
+                self.take_due(database, (key, sid), Self::expire)?;
+            }
+            left -= entries.len();
         }
-        for (key, sid) in &entries {
-            self.take_due((key, sid), Self::expire)?;
-        }
-        Ok(entries.len() == self.step)
+        Ok(left == 0)
     }
 
-    /// Takes out an entry of `expiry` and its session. An entry without a session is damage, and is
-    /// deleted.
+    /// Takes out an entry of a database of expiries and its session. An entry without a session is
+    /// damage, and is deleted.
     fn take_due(
         &mut self,
+        database: Entries,
         entry: (&[u8], &[u8]),
         remove: impl FnOnce(&mut Self, &[u8], &Stored) -> Lmdb<()>,
     ) -> Lmdb<bool> {
@@ -52,7 +62,7 @@ impl Writing<'_> {
             remove(self, sid, &stored)?;
             return Ok(true);
         }
-        self.sessions.expiry.delete(&mut self.transaction, entry.0)?;
+        database.delete(&mut self.transaction, entry.0)?;
         Ok(false)
     }
 
@@ -72,7 +82,7 @@ impl Writing<'_> {
                     continue;
                 }
             }
-            let is_found = self.evict_first(kept)?;
+            let is_found = self.evict_first(kept, self.options.evicts_anonymous_first())?;
             match exceeded {
                 _ if !is_found => return self.forget_for_room(),
                 Limit::Sessions => self.counters.evictions_by_count += 1,
@@ -112,26 +122,50 @@ impl Writing<'_> {
         self.state.bytes.saturating_add(self.state.tombstone_bytes)
     }
 
-    /// Removes the session that expires soonest, other than `kept`. Returns whether there was one.
-    pub(super) fn evict_first(&mut self, kept: &[u8]) -> Lmdb<bool> {
+    /// Removes the session that is next in the order, other than `kept`. With `for_users`, `kept`
+    /// goes before those of users if it is nobody's. Returns whether there was one.
+    pub(super) fn evict_first(&mut self, kept: &[u8], for_users: bool) -> Lmdb<bool> {
         loop {
-            let mut first = None;
-            for entry in self.sessions.expiry.iter(&self.transaction)?.take(2) {
-                let (key, sid) = entry?;
-                if sid != kept {
-                    first = Some((key.to_vec(), sid.to_vec()));
-                    break;
-                }
-            }
-            let Some((key, sid)) = first else {
+            let Some((database, (key, sid))) = self.next_to_evict(kept, for_users)? else {
                 return Ok(false);
             };
             let evict = |writing: &mut Self, sid: &[u8], stored: &Stored| {
+                let is_of_user = writing.options.user != 0 && stored.owner() != User::NOBODY;
+                writing.counters.evictions_of_users += u64::from(is_of_user);
                 writing.remove(sid, stored, Reason::Evicted)
             };
-            if self.take_due((&key, &sid), evict)? {
+            if self.take_due(database, (&key, &sid), evict)? {
                 return Ok(true);
             }
         }
+    }
+
+    /// What expires soonest, other than the session `kept`. Sessions of users come last, or where
+    /// the options say so, among the others.
+    fn next_to_evict(&self, kept: &[u8], for_users: bool) -> Lmdb<Option<(Entries, Entry)>> {
+        let Sessions { expiry, owned, .. } = self.sessions;
+        let of_nobody = self.first_but(kept, expiry)?;
+        if of_nobody.is_some() && self.options.evicts_anonymous_first() {
+            return Ok(of_nobody);
+        }
+        if for_users && let Some(kept) = self.first_but(&[], expiry)? {
+            return Ok(Some(kept));
+        }
+        let of_users = self.first_but(kept, owned)?;
+        Ok([of_nobody, of_users]
+            .into_iter()
+            .flatten()
+            .min_by(|(_, one), (_, other)| one.cmp(other)))
+    }
+
+    /// The first entry of a database of expiries that is not the one of the session `kept`.
+    fn first_but(&self, kept: &[u8], database: Entries) -> Lmdb<Option<(Entries, Entry)>> {
+        for entry in database.iter(&self.transaction)?.take(2) {
+            let (key, sid) = entry?;
+            if sid != kept {
+                return Ok(Some((database, (key.to_vec(), sid.to_vec()))));
+            }
+        }
+        Ok(None)
     }
 }

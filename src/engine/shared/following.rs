@@ -61,6 +61,7 @@ impl SharedEngine {
         match open::open_files(&request) {
             Ok((opened, set_aside)) => {
                 *files = Ok(opened);
+                drop(files);
                 let was_damaged = set_aside
                     .map(|name| format!(" That was damaged, and is now {}.", name.display()));
                 self.note(&format!(
@@ -68,7 +69,7 @@ impl SharedEngine {
                      what is there now.{}",
                     was_damaged.unwrap_or_default()
                 ));
-                Ok(())
+                self.index_later()
             }
             Err(error) => {
                 *files = Err(error.to_string());

@@ -15,6 +15,7 @@ use super::backlog::Backlog;
 use super::open::Files;
 use super::writing::Buffers;
 use crate::engine::types::{Counters, Options};
+use crate::session::UserPath;
 
 /// A store of sessions in a file. See the [module's description](crate::engine::shared).
 ///
@@ -38,6 +39,10 @@ pub struct SharedEngine {
     /// Whether a writer has waited in vain for readers to release pages.
     pub(super) is_held: AtomicBool,
     pub(super) buffers: Mutex<Buffers>,
+    /// The path to the user of a session, if the option is one.
+    pub(super) user_path: Option<UserPath>,
+    /// Whether the index of users is known to be complete.
+    pub(super) is_indexed: AtomicBool,
     /// What happened to the files, until it is reported.
     pub(super) notices: Mutex<VecDeque<String>>,
 }

@@ -6,11 +6,14 @@
 //! | `bodies`    | sid                         | checksum, then the body without its cookie   |
 //! | `pieces`    | sid, then a number          | what of that does not fit into a page        |
 //! | `expiry`    | expiry, then sequence       | sid                                          |
+//! | `owned`     | as `expiry`                 | as `expiry`, of sessions of users            |
+//! | `users`     | user, then sid              | nothing                                      |
 //! | `destroyed` | sid                         | version at which, and time when              |
 //! | `deaths`    | version at which, then sid  | nothing                                      |
-//! | `state`     | one                         | [`State`]: counts, and the format's version  |
+//! | `state`     | `state`                     | [`State`]: counts, and the format's version  |
+//! |             | `users`                     | `Index`: what `users` is an index of         |
 //!
-//! There are two of each of the first four: `clear` makes all processes use the other ones, and
+//! There are two of each of the first six: `clear` makes all processes use the other ones, and
 //! what is in the former ones is removed bit by bit.
 //!
 //! The fixed part of a head ends with a checksum, and so does the state: a flipped bit would give a
@@ -18,23 +21,34 @@
 //! over the sid and the version. So what belongs to another session, or to an earlier time, counts
 //! as damaged: after a power failure a leaf may name pages that have the content of another body.
 //!
+//! A session has a [`Note`] in its head, and an entry in `users`, only if the options ask for it. In
+//! `users`, a sid that is too long for a key is represented by its handle, and is the value.
+//!
 //! No value is longer than a page. LMDB puts a longer one on pages side by side, and in a file that
 //! is nearly full there may be none, however many are free.
 //!
 //! A touch writes a head and an expiry, whatever the size of the body. Numbers in values are
 //! little-endian; in keys big-endian, so that the order of the bytes is theirs.
 
+use super::notes::{note_bytes, read_note};
 use crate::engine::tombstones::Tombstone;
 use crate::engine::types::Version;
+use crate::engine::users::{Note, User};
 use crate::session::Encoding;
 use crate::sid::Sid;
 use crate::time::Millis;
 
 /// The version of all of this. `CONTRIBUTING.md` tells what a change of it means.
-pub(super) const FORMAT: u64 = 2;
+pub(super) const FORMAT: u64 = 3;
 
-/// LMDB's keys have at most 511 bytes, of which in `deaths` the version takes eight.
-const MAX_KEY: usize = 511 - 8;
+/// The same but for what the option `user` adds, so such a file needs no conversion.
+pub(super) const FORMAT_WITHOUT_USERS: u64 = 2;
+
+/// LMDB's keys have at most this many bytes.
+pub(super) const LMDB_KEY: usize = 511;
+
+/// In `deaths` the version takes eight.
+pub(super) const MAX_KEY: usize = LMDB_KEY - 8;
 
 /// The key of a sid. `None` if it is empty or too long.
 pub(super) fn key_of(sid: &Sid) -> Option<&[u8]> {
@@ -46,6 +60,9 @@ pub(super) fn key_of(sid: &Sid) -> Option<&[u8]> {
 pub(super) const HEAD: usize = 38;
 pub(super) const CHECKSUM: usize = 4;
 pub(super) const TOMBSTONE: usize = 16;
+
+/// Set in the byte of a head that tells where the cookie is, if the head has a note.
+const NOTED: u8 = 1 << 7;
 
 /// The length of the key of an expiry.
 pub(super) const DUE: usize = 16;
@@ -77,6 +94,7 @@ pub(super) struct Head<'a> {
     pub(super) cookie_at: u32,
     pub(super) place: Cookie,
     pub(super) encoding: Encoding,
+    pub(super) note: Option<Note>,
     /// The text that was cut out.
     pub(super) cookie: &'a [u8],
 }
@@ -94,13 +112,25 @@ impl<'a> Head<'a> {
         }
     }
 
+    /// Whose the session is, if it is somebody's.
+    pub(super) fn owner(&self) -> Option<User> {
+        self.note.map(|note| note.owner).filter(|owner| *owner != User::NOBODY)
+    }
+
     /// `None` if the bytes are not what was written for the sid.
     pub(super) fn read(sid: &[u8], bytes: &'a [u8]) -> Option<Self> {
-        let (fixed, cookie) = bytes.split_at_checked(HEAD)?;
+        let (fixed, rest) = bytes.split_at_checked(HEAD)?;
         let (fixed, sum) = fixed.split_at(HEAD - CHECKSUM);
-        if checksum([sid, fixed, cookie]) != sum {
+        if checksum([sid, fixed, rest]) != sum {
             return None;
         }
+        let place = fixed[32];
+        let (note, cookie) = if place & NOTED == 0 {
+            (None, rest)
+        } else {
+            let (note, cookie) = rest.split_first_chunk()?;
+            (Some(read_note(note)), cookie)
+        };
         Some(Self {
             version: number_at(fixed, 0)?,
             due: Due {
@@ -109,8 +139,9 @@ impl<'a> Head<'a> {
             },
             body: u32::from_le_bytes(fixed.get(24..28)?.try_into().ok()?),
             cookie_at: u32::from_le_bytes(fixed.get(28..32)?.try_into().ok()?),
-            place: *PLACES.get(usize::from(fixed[32]))?,
+            place: *PLACES.get(usize::from(place & !NOTED))?,
             encoding: *ENCODINGS.get(usize::from(fixed[33]))?,
+            note,
             cookie,
         })
     }
@@ -124,16 +155,20 @@ impl<'a> Head<'a> {
         bytes.extend_from_slice(&self.cookie_at.to_le_bytes());
         let place = PLACES.iter().position(|place| *place == self.place).unwrap_or(0);
         let encoding = ENCODINGS.iter().position(|known| *known == self.encoding).unwrap_or(0);
+        let noted = if self.note.is_some() { NOTED } else { 0 };
         #[expect(clippy::cast_possible_truncation, reason = "there are five at the most")]
-        bytes.extend_from_slice(&[place as u8, encoding as u8]);
-        let sum = checksum([sid, bytes, self.cookie]);
+        bytes.extend_from_slice(&[place as u8 | noted, encoding as u8]);
+        let note = self.note.map(note_bytes);
+        let note = note.as_ref().map_or(&[][..], |note| &note[..]);
+        let sum = checksum([sid, bytes, note, self.cookie]);
         bytes.extend_from_slice(&sum);
+        bytes.extend_from_slice(note);
         bytes.extend_from_slice(self.cookie);
     }
 }
 
 /// Detects a flipped bit that breaks nothing else.
-fn checksum<const N: usize>(parts: [&[u8]; N]) -> [u8; CHECKSUM] {
+pub(super) fn checksum<const N: usize>(parts: [&[u8]; N]) -> [u8; CHECKSUM] {
     let mut sum = crc32fast::Hasher::new();
     for part in parts {
         sum.update(part);
@@ -288,7 +323,7 @@ impl State {
     /// `None` if the bytes are not what was written.
     pub(super) fn read(bytes: &[u8]) -> Option<Self> {
         let (bytes, sum) = bytes.split_at_checked(Self::LENGTH - CHECKSUM)?;
-        if checksum([bytes, &[]]) != sum {
+        if checksum([bytes]) != sum {
             return None;
         }
         Some(Self {
@@ -319,12 +354,12 @@ impl State {
             place.copy_from_slice(&number.to_le_bytes());
         }
         let (numbers, sum) = bytes.split_at_mut(Self::LENGTH - CHECKSUM);
-        sum.copy_from_slice(&checksum([numbers, &[]]));
+        sum.copy_from_slice(&checksum([numbers]));
         bytes
     }
 }
 
-fn number_at(bytes: &[u8], at: usize) -> Option<u64> {
+pub(super) fn number_at(bytes: &[u8], at: usize) -> Option<u64> {
     Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?))
 }
 

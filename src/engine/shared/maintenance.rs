@@ -25,8 +25,14 @@ impl Snapshot<'_> {
                 return Ok(true);
             }
         }
-        let first = self.sessions.expiry.first(self.transaction)?;
-        Ok(first.is_some_and(|(key, _)| key < &Due::first_at(now).key()[..]))
+        let end = Due::first_at(now).key();
+        for database in [self.sessions.expiry, self.sessions.owned] {
+            let first = database.first(self.transaction)?;
+            if first.is_some_and(|(key, _)| key < &end[..]) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 
@@ -104,6 +110,14 @@ impl SharedEngine {
         }
     }
 
+    /// If it fails, the next call that needs the index goes on with it, and tells the error.
+    fn index_in_background(&self) {
+        if self.backlog.lock().is_indexing {
+            let more = self.index_a_little();
+            self.backlog.lock().is_indexing = matches!(more, Ok(true));
+        }
+    }
+
     /// What the caller wants of it: all or nothing.
     fn wanted(&self, removed: Vec<Removed>) -> Vec<Removed> {
         if self.options.keep_removed { removed } else { Vec::new() }
@@ -120,6 +134,7 @@ impl Maintenance for SharedEngine {
     fn maintenance_step(&self) -> bool {
         self.evict_a_little();
         self.sweep_a_little();
+        self.index_in_background();
         let pruned = self.prune_a_little();
         let mut backlog = self.backlog.lock();
         if let Err(error) = pruned {

@@ -13,7 +13,7 @@ use super::blocks::{self, Need};
 use super::closing::{self, InUse};
 use super::error::{Attempt as Attempted, Cause, Error, Result};
 use super::folder::{self, DATA, IN_USE, Identity, LOCK, OPENING};
-use super::layout::{self, State};
+use super::layout::{FORMAT, FORMAT_WITHOUT_USERS, State};
 use super::lmdb::{Entries, Environment, Lmdb};
 use super::network::network_type;
 use super::schema::{Databases, STATE, Sessions};
@@ -21,6 +21,7 @@ use super::space::{Limits, MAP_UNIT, PageSize};
 use super::verify::{Fault, check};
 use super::writer_lock::WriterLock;
 use crate::engine::types::Options;
+use crate::engine::users::Mark;
 use crate::time::{iso, stopwatch, wall_clock};
 
 /// Processes and threads that may read at the same time.
@@ -128,7 +129,8 @@ fn attempt(request: &Request<'_>) -> Result<Attempt, Cause> {
     let writer_lock = WriterLock::open(folder, locks, request.writer_patience)?;
     let is_known = closing::take_mark(folder)?;
     let others = if is_alone { Others::None { is_known } } else { Others::Some };
-    let Some((env, databases)) = try_open(folder, map_size, others, &writer_lock)? else {
+    let Some((env, databases)) = try_open(folder, map_size, others, options.user, &writer_lock)?
+    else {
         // Those who have it open must not lose what they write from here on.
         if !is_alone {
             return Err(Cause::Format);
@@ -164,6 +166,7 @@ fn try_open(
     folder: &Path,
     map_size: usize,
     others: Others,
+    user: Mark,
     writer_lock: &WriterLock,
 ) -> Result<Option<(Environment, Databases)>, Cause> {
     let data = folder.join(DATA);
@@ -187,16 +190,17 @@ fn try_open(
         opened => opened?,
     };
     let writing = writer_lock.lock()?;
-    let opened = open_databases(&env, others);
+    let opened = open_databases(&env, others, user);
     drop(writing);
-    match opened {
-        Ok(Some(databases)) => return Ok(Some((env, databases))),
-        Ok(None) => {}
-        Err(heed::Error::Mdb(error)) if is_damage(error) => {}
+    let is_of_other_user = match opened {
+        Ok(Contents::Usable(databases)) => return Ok(Some((env, databases))),
+        Ok(Contents::OfOtherUser) => true,
+        Ok(Contents::Unusable) => false,
+        Err(heed::Error::Mdb(error)) if is_damage(error) => false,
         Err(error) => return Err(error.into()),
-    }
+    };
     env.prepare_for_closing().wait();
-    Ok(None)
+    if is_of_other_user { Err(Cause::User) } else { Ok(None) }
 }
 
 fn is_damage(error: MdbError) -> bool {
@@ -225,7 +229,7 @@ fn looks_right(data: &Path) -> io::Result<bool> {
 #[expect(unsafe_code, reason = "a file that is mapped is the one thing that Rust cannot watch")]
 fn open_env(folder: &Path, map_size: usize) -> Lmdb<Environment> {
     let mut options = EnvOpenOptions::new().read_txn_without_tls();
-    options.map_size(map_size).max_dbs(11).max_readers(READERS);
+    options.map_size(map_size).max_dbs(15).max_readers(READERS);
     let mut flags = EnvFlags::NO_SYNC | EnvFlags::NO_META_SYNC;
     if cfg!(not(windows)) {
         flags |= EnvFlags::WRITE_MAP;
@@ -246,12 +250,16 @@ fn create_databases(env: &Environment, transaction: &mut RwTxn<'_>) -> Lmdb<Data
         bodies: create("bodies")?,
         pieces: create("pieces")?,
         expiry: create("expiry")?,
+        owned: create("owned")?,
+        users: create("users")?,
     };
     let odd = Sessions {
         heads: create("heads-odd")?,
         bodies: create("bodies-odd")?,
         pieces: create("pieces-odd")?,
         expiry: create("expiry-odd")?,
+        owned: create("owned-odd")?,
+        users: create("users-odd")?,
     };
     Ok(Databases {
         sessions: [even, odd],
@@ -261,8 +269,16 @@ fn create_databases(env: &Environment, transaction: &mut RwTxn<'_>) -> Lmdb<Data
     })
 }
 
-/// `None` if the file is of another version of this store, or not one of this store.
-fn open_databases(env: &Environment, others: Others) -> Lmdb<Option<Databases>> {
+/// What is in a file.
+enum Contents {
+    Usable(Databases),
+    /// It is of another version of this store, or not one of this store.
+    Unusable,
+    /// Those who have it open find the user of a session in another way.
+    OfOtherUser,
+}
+
+fn open_databases(env: &Environment, others: Others, user: Mark) -> Lmdb<Contents> {
     let mut transaction = env.write_txn()?;
     let need = Need { pages: env.info().last_page_number + 1, size: 0 };
     // What the state says of blocks and sums holds as long as somebody has the file open, and if it
@@ -275,23 +291,46 @@ fn open_databases(env: &Environment, others: Others) -> Lmdb<Option<Databases>> 
         Some(blocks::allocate(env, need, 0, || Ok(0))?.end)
     };
     let databases = create_databases(env, &mut transaction)?;
-    let state = match databases.state.get(&transaction, STATE)? {
-        Some(state) => State::read(state).filter(|state| state.format == layout::FORMAT),
-        None if databases.are_empty(&transaction)? => {
-            Some(State { format: layout::FORMAT, ..State::default() })
-        }
-        None => None,
+    let Some(before) = usable_state(&databases, &transaction, others)? else {
+        return Ok(Contents::Unusable);
     };
-    let Some(state) = state else {
-        return Ok(None);
-    };
+    let has_index = databases.has_index_of(&transaction, user)?;
+    if matches!(others, Others::Some) && !has_index {
+        return Ok(Contents::OfOtherUser);
+    }
+    let mut state = State { format: FORMAT, ..before };
     if let Some(allocated) = allocated {
         let page = PageSize::of(env);
-        let state = databases.recounted(&transaction, State { allocated, ..state }, page)?;
+        databases.mend_index(&mut transaction, &state)?;
+        state = databases.recounted(&transaction, State { allocated, ..state }, page)?;
+    }
+    if !has_index {
+        databases.begin_index(&mut transaction, &state, user)?;
+    }
+    if state != before {
         databases.state.put(&mut transaction, STATE, &state.bytes())?;
     }
     transaction.commit()?;
-    Ok(Some(databases))
+    Ok(Contents::Usable(databases))
+}
+
+/// The state of a file that this version can use, as it is stored. `None` if it is not one.
+fn usable_state(
+    databases: &Databases,
+    transaction: &RwTxn<'_>,
+    others: Others,
+) -> Lmdb<Option<State>> {
+    let Some(bytes) = databases.state.get(transaction, STATE)? else {
+        let is_new = databases.are_empty(transaction)?;
+        return Ok(is_new.then(|| State { format: FORMAT, ..State::default() }));
+    };
+    let is_usable = |format| match format {
+        FORMAT => true,
+        // Processes of that version would take a session with a note for a damaged one.
+        FORMAT_WITHOUT_USERS => matches!(others, Others::None { .. }),
+        _ => false,
+    };
+    Ok(State::read(bytes).filter(|state| is_usable(state.format)))
 }
 
 /// Gives the file a name that says when it was found damaged. Nobody has it open.

@@ -17,6 +17,7 @@ use super::open::{NOTICING, Request, open_files};
 use super::space;
 use super::writer_lock::PATIENCE;
 use crate::engine::types::{Counters, Options};
+use crate::session::UserPath;
 
 static OPEN: Mutex<Vec<Weak<SharedEngine>>> = Mutex::new(Vec::new());
 
@@ -39,7 +40,21 @@ impl SharedEngine {
     /// # Errors
     /// What is wrong with the path, or in which option the engine of this path differs.
     pub fn open(path: &Path, map_size: usize, options: Options) -> Result<Opened> {
-        open(path, map_size, options)
+        open(path, map_size, options, None)
+    }
+
+    /// As [`Self::open`], if `user` is the path to the user of a session: what was stored without
+    /// this option is indexed by it.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_by(
+        path: &Path,
+        map_size: usize,
+        options: Options,
+        user: &UserPath,
+    ) -> Result<Opened> {
+        open(path, map_size, options, Some(user))
     }
 
     /// Whether `lock` is the lock file of the open files.
@@ -48,7 +63,7 @@ impl SharedEngine {
     }
 }
 
-fn open(path: &Path, map_size: usize, options: Options) -> Result<Opened> {
+fn open(path: &Path, map_size: usize, options: Options, user: Option<&UserPath>) -> Result<Opened> {
     let folder =
         folder::make_folder(path).map_err(|cause| Error::new(Attempted::Open, path, cause))?;
     let map_size = space::map_size(map_size);
@@ -92,8 +107,11 @@ fn open(path: &Path, map_size: usize, options: Options) -> Result<Opened> {
         is_dirty: AtomicBool::new(false),
         is_held: AtomicBool::new(false),
         buffers: Mutex::default(),
+        user_path: user.cloned(),
+        is_indexed: AtomicBool::new(true),
         notices: Mutex::default(),
     });
+    engine.index_later()?;
     open.retain(|engine| engine.strong_count() > 0);
     open.push(Arc::downgrade(&engine));
     Ok(Opened { engine, set_aside })

@@ -10,6 +10,7 @@ use super::layout::{self, Head, Owner, PieceKeys, State};
 use super::lmdb::{Entries, Lmdb, count_of};
 use super::space::PageSize;
 use crate::engine::types::Version;
+use crate::engine::users::User;
 use crate::session::BodyView;
 
 /// The databases of the file; see [`layout`].
@@ -29,7 +30,11 @@ pub(super) struct Sessions {
     pub(super) heads: Entries,
     pub(super) bodies: Entries,
     pub(super) pieces: Entries,
+    /// Of sessions of nobody.
     pub(super) expiry: Entries,
+    /// Of those of users, which are evicted later.
+    pub(super) owned: Entries,
+    pub(super) users: Entries,
 }
 
 /// The one key in `state`.
@@ -86,7 +91,7 @@ impl Databases {
         for entry in self.sessions(&state).heads.iter(transaction)? {
             let (sid, head) = entry?;
             if let Some(head) = Head::read(sid, head) {
-                bytes += page.cost(sid.len(), head.cookie.len(), head.body as usize) as u64;
+                bytes += page.cost_of(sid.len(), &head) as u64;
             }
         }
         let mut tombstone_bytes = 0;
@@ -112,8 +117,33 @@ impl Databases {
 }
 
 impl Sessions {
-    pub(super) fn all(&self) -> [Entries; 4] {
-        [self.heads, self.bodies, self.pieces, self.expiry]
+    pub(super) fn all(&self) -> [Entries; 6] {
+        [self.heads, self.bodies, self.pieces, self.expiry, self.owned, self.users]
+    }
+
+    /// The entries by which sessions of `owner` are found when they expire.
+    pub(super) fn expiry_of(&self, owner: User) -> Entries {
+        if owner == User::NOBODY { self.expiry } else { self.owned }
+    }
+
+    /// The sids, the latest expiry first.
+    pub(super) fn latest_first<'t>(
+        &self,
+        transaction: &'t RoTxn<'_>,
+    ) -> Lmdb<impl Iterator<Item = Lmdb<&'t [u8]>> + use<'t>> {
+        let mut expiry = self.expiry.rev_iter(transaction)?.peekable();
+        let mut owned = self.owned.rev_iter(transaction)?.peekable();
+        let next = move || {
+            let is_owned = match (expiry.peek(), owned.peek()) {
+                (Some(Ok((one, _))), Some(Ok((other, _)))) => other > one,
+                (first, _) => first.is_none(),
+            };
+            if is_owned { owned.next() } else { expiry.next() }
+        };
+        Ok(std::iter::from_fn(next).filter_map(|entry| match entry {
+            Ok(entry) => layout::read_expiry(entry).map(|(_, sid)| Ok(sid)),
+            Err(error) => Some(Err(error)),
+        }))
     }
 
     pub(super) fn get<'t>(&self, transaction: &'t RoTxn<'_>, key: &[u8]) -> Lmdb<Session<'t>> {
@@ -164,13 +194,14 @@ impl Snapshot<'_> {
         Ok(count_of(self.sessions.heads.len(self.transaction)?))
     }
 
+    /// How many of them belong to somebody.
+    pub(super) fn owned(&self) -> Lmdb<usize> {
+        Ok(count_of(self.sessions.users.len(self.transaction)?))
+    }
+
     /// The sids, the latest expiry first.
     pub(super) fn latest_first(&self) -> Lmdb<impl Iterator<Item = Lmdb<&[u8]>> + use<'_>> {
-        let entries = self.sessions.expiry.rev_iter(self.transaction)?;
-        Ok(entries.filter_map(|entry| match entry {
-            Ok(entry) => layout::read_expiry(entry).map(|(_, sid)| Ok(sid)),
-            Err(error) => Some(Err(error)),
-        }))
+        self.sessions.latest_first(self.transaction)
     }
 }
 

@@ -3,11 +3,11 @@
 use super::layout::{self, Cookie, Due, Head, MAX_COOKIE, Owner};
 use super::lmdb::Lmdb;
 use super::schema::{Session, view};
-use super::space::Limits;
+use super::space::{Limits, Noted};
 use super::writing::{Stored, Writing};
 use crate::engine::rules::{Alive, Condition, Refused, Touch, Write};
 use crate::engine::types::{Merged, Reason, Touched, Version};
-use crate::engine::users::Terms;
+use crate::engine::users::{Claim, Note, Terms, User};
 use crate::session::cookie::{cut_text, is_renewal};
 use crate::session::{Base, Body, BodyRef, Encoding};
 use crate::session::{json, merge};
@@ -38,9 +38,14 @@ impl<'a> NewBody<'a> {
         Self { before, cookie, after, place, encoding, given }
     }
 
-    pub(super) fn cost(&self, key: &[u8], limits: &Limits) -> usize {
+    fn cost(&self, key: &[u8], limits: &Limits, noted: Noted) -> usize {
         let body = self.before.len() + self.after.len();
-        limits.page.cost(key.len(), self.cookie.len(), body)
+        limits.page.cost(key.len(), self.cookie.len(), body, noted)
+    }
+
+    /// What the serializer returned.
+    pub(super) fn given(&self) -> BodyRef<'a> {
+        self.given
     }
 
     pub(super) fn len(&self) -> usize {
@@ -48,8 +53,8 @@ impl<'a> NewBody<'a> {
     }
 
     /// Whether there is room for it, if for nothing else.
-    pub(super) fn fits(&self, key: &[u8], limits: &Limits) -> bool {
-        self.len() <= limits.max_session && self.cost(key, limits) <= limits.max_bytes
+    pub(super) fn fits(&self, key: &[u8], limits: &Limits, noted: Noted) -> bool {
+        self.len() <= limits.max_session && self.cost(key, limits, noted) <= limits.max_bytes
     }
 
     fn cookie_at(&self) -> u32 {
@@ -68,16 +73,22 @@ impl Writing<'_> {
         new: &NewBody<'_>,
         write: Write,
     ) -> Lmdb<Result<Version, Refused>> {
-        let done = self.set_checked(key, new, write)?;
+        let done = if self.options.has_notes() {
+            self.set_noted(key, new, write)?
+        } else {
+            self.set_checked(key, new, write, None)?
+        };
         write.count(&done, &mut self.counters);
         Ok(done)
     }
 
-    fn set_checked(
+    /// Writes, with a `claim` if sessions have notes.
+    pub(super) fn set_checked(
         &mut self,
         key: &[u8],
         new: &NewBody<'_>,
         write: Write,
+        claim: Option<&Claim>,
     ) -> Lmdb<Result<Version, Refused>> {
         let Write { condition, now, expires, .. } = write;
         self.forget_old(now)?;
@@ -89,6 +100,9 @@ impl Writing<'_> {
         let checked = write.check(&self.options, stored.map(alive), history, shortens_cookie)?;
         if let Err(refused) = checked {
             return Ok(Err(refused));
+        }
+        if claim.is_some_and(|claim| claim.is_refused) {
+            return Ok(Err(Refused::UserFull));
         }
         let next = self.next_version();
         if self.options.max == 0 {
@@ -102,7 +116,8 @@ impl Writing<'_> {
         }
         let version = found.filter(|_| !condition.is_change()).map_or(next, |found| found.version);
         let due = Due { expires, sequence: next };
-        self.write(key, new, (version, due), found.as_ref())?;
+        let note = claim.map(|claim| claim.note);
+        self.write(key, new, (version, due, note), found.as_ref())?;
         if found.is_some() && expires < now {
             self.remove_if_expired(key, now)?;
         }
@@ -117,15 +132,16 @@ impl Writing<'_> {
         body: BodyRef<'_>,
         (base, read): (Base<'_>, Version),
         (now, expires): (Millis, Millis),
+        terms: Terms<'_>,
     ) -> Lmdb<Result<Merged, Refused>> {
         let stored = self.alive(key, now)?;
         let resolved = merge::resolve(&base, stored.as_ref(), body.bytes, expires);
         let new = NewBody::new(resolved.body());
-        if !new.fits(key, &self.limits) {
+        if !new.fits(key, &self.limits, Noted::at_most(&self.options)) {
             return Ok(Err(Refused::TooLarge));
         }
         let condition = Condition::NotDestroyed { read };
-        let write = Write { condition, now, expires: resolved.expires, terms: Terms::NONE };
+        let write = Write { condition, now, expires: resolved.expires, terms };
         let written = self.set(key, &new, write)?;
         let is_merged = resolved.is_merged;
         self.counters.merges += u64::from(is_merged && written.is_ok());
@@ -139,6 +155,7 @@ impl Writing<'_> {
         cookie: BodyRef<'_>,
         base: Base<'_>,
         (now, expires): (Millis, Millis),
+        lifetime: Millis,
     ) -> Lmdb<Touched> {
         let stored = self.alive(key, now)?;
         let merged = stored.and_then(|it| merge::resolve_cookie(&base, &it, cookie.bytes, expires));
@@ -146,7 +163,7 @@ impl Writing<'_> {
             return Ok(Touched::NeedsRewrite);
         };
         let touch = Touch { now, expires: merged.expires, is_renewal: false };
-        self.touch(key, merged.body(), touch)
+        self.touch(key, merged.body(), touch, lifetime)
     }
 
     fn alive(&self, key: &[u8], now: Millis) -> Lmdb<Option<merge::Stored>> {
@@ -172,7 +189,7 @@ impl Writing<'_> {
         &mut self,
         key: &[u8],
         new: &NewBody<'_>,
-        (version, due): (Version, Due),
+        (version, due, note): (Version, Due, Option<Note>),
         old: Option<&Stored>,
     ) -> Lmdb<()> {
         let head = Head {
@@ -182,6 +199,7 @@ impl Writing<'_> {
             cookie_at: new.cookie_at(),
             place: new.place,
             encoding: new.encoding,
+            note,
             cookie: new.cookie,
         };
         head.write_to(key, &mut self.buffers.head);
@@ -190,13 +208,19 @@ impl Writing<'_> {
         self.sessions.heads.put(&mut self.transaction, key, &self.buffers.head)?;
         self.put_body(key, old.is_some_and(|old| old.has_pieces))?;
         self.give_back(old.map_or(0, |old| old.cost));
-        self.state.bytes += new.cost(key, &self.limits) as u64;
-        self.move_expiry(key, old, due)
+        self.state.bytes += new.cost(key, &self.limits, Noted::by(note)) as u64;
+        self.change_owner(key, old.map_or(User::NOBODY, Stored::owner), owner_in(note))?;
+        self.move_expiry(key, old, (due, owner_in(note)))
     }
 
-    fn move_expiry(&mut self, key: &[u8], old: Option<&Stored>, due: Due) -> Lmdb<()> {
+    pub(super) fn move_expiry(
+        &mut self,
+        key: &[u8],
+        old: Option<&Stored>,
+        due: (Due, User),
+    ) -> Lmdb<()> {
         if let Some(old) = old {
-            self.delete_expiry(old.due)?;
+            self.delete_expiry(old)?;
         }
         self.put_expiry(due, key)
     }
@@ -210,10 +234,18 @@ impl Writing<'_> {
     }
 
     /// Gives a session another cookie, if that can be done in place.
-    pub(super) fn touch(&mut self, key: &[u8], cookie: BodyRef<'_>, touch: Touch) -> Lmdb<Touched> {
-        let Some(stored) = self.find(key)? else {
+    pub(super) fn touch(
+        &mut self,
+        key: &[u8],
+        cookie: BodyRef<'_>,
+        touch: Touch,
+        lifetime: Millis,
+    ) -> Lmdb<Touched> {
+        let Some(mut stored) = self.find(key)? else {
             return Ok(Touched::Missing);
         };
+        stored.note = stored.note_at(touch.now, &self.options);
+        let touch = stored.note.map_or(touch, |note| touch.within(note, lifetime));
         if let Some(answer) = touch.answer(&self.options, stored.due.expires) {
             if answer == Touched::Missing {
                 self.expire(key, &stored)?;
@@ -284,14 +316,16 @@ impl Writing<'_> {
         else {
             return Ok(false);
         };
-        let cost = self.limits.page.cost(key.len(), cookie.len(), length as usize);
+        let note = old.note.map(|note| Note { used: touch.now, ..note });
+        let page = self.limits.page;
+        let cost = page.cost(key.len(), cookie.len(), length as usize, Noted::by(note));
         let is_too_large = cookie.len() + length as usize > self.limits.max_session;
         if is_too_large || cost > self.limits.max_bytes {
             return Ok(false);
         }
         let version = if is_renewed { head.version } else { due.sequence };
         let place = Cookie::Cut;
-        let head = Head { version, due, body: length, cookie_at, place, encoding, cookie };
+        let head = Head { version, due, body: length, cookie_at, place, encoding, note, cookie };
         head.write_to(key, &mut self.buffers.head);
         if let Some(parts) = rest {
             layout::write_body(Owner { sid: key, version }, parts, &mut self.buffers.body);
@@ -301,9 +335,13 @@ impl Writing<'_> {
         self.give_back(old.cost);
         self.state.bytes += cost as u64;
         self.state.version = due.sequence;
-        self.move_expiry(key, Some(old), due)?;
+        self.move_expiry(key, Some(old), (due, old.owner()))?;
         Ok(true)
     }
+}
+
+fn owner_in(note: Option<Note>) -> User {
+    note.map_or(User::NOBODY, |note| note.owner)
 }
 
 /// `None` if it is longer than LMDB can store.

@@ -1,9 +1,12 @@
 //! What there is room for: the size of the file's pages, what sessions take of them, and the limits
 //! that follow from the size of the map.
 
-use super::layout::{CHECKSUM, DUE, HEAD, TOMBSTONE};
+use super::index;
+use super::layout::{CHECKSUM, DUE, HEAD, Head, TOMBSTONE};
 use super::lmdb::Environment;
+use super::notes::NOTE;
 use crate::engine::types::Options;
+use crate::engine::users::{Note, User};
 
 /// `PAGEHDRSZ` of LMDB.
 const PAGE_HEADER: usize = 16;
@@ -31,6 +34,32 @@ const LARGEST_SESSION: usize = 256 << 20;
 /// How many pages have to be left for a transaction that evicts: those that another has freed can
 /// only be used by the second one after it.
 pub(super) const RESERVE: u32 = 32;
+
+/// What is noted of a session, as far as it takes room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Noted {
+    No,
+    Nobody,
+    Somebody,
+}
+
+impl Noted {
+    pub(super) fn by(note: Option<Note>) -> Self {
+        note.map_or(Self::No, |note| match note.owner {
+            User::NOBODY => Self::Nobody,
+            _ => Self::Somebody,
+        })
+    }
+
+    /// The most that a session may need.
+    pub(super) fn at_most(options: &Options) -> Self {
+        match (options.user, options.has_notes()) {
+            (0, false) => Self::No,
+            (0, true) => Self::Nobody,
+            _ => Self::Somebody,
+        }
+    }
+}
 
 /// The size of the file's pages. It is that of the system that made the file, wherever it is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,9 +121,25 @@ impl PageSize {
     }
 
     /// What a session of these lengths takes of the file: a node in each of three trees, and the
-    /// pieces of its body.
-    pub(super) const fn cost(self, key: usize, cookie: usize, body: usize) -> usize {
-        self.node_cost(key, HEAD + cookie) + self.body_cost(key, body) + self.node_cost(DUE, key)
+    /// pieces of its body. If it belongs to somebody, a node in a fourth tree.
+    pub(super) const fn cost(self, key: usize, cookie: usize, body: usize, noted: Noted) -> usize {
+        let (note, entry) = match noted {
+            Noted::No => (0, 0),
+            Noted::Nobody => (NOTE, 0),
+            Noted::Somebody => (NOTE, self.user_cost(key)),
+        };
+        let head = self.node_cost(key, HEAD + note + cookie);
+        head + self.body_cost(key, body) + self.node_cost(DUE, key) + entry
+    }
+
+    /// What the session with this head takes, whose sid has this length.
+    pub(super) fn cost_of(self, key: usize, head: &Head<'_>) -> usize {
+        self.cost(key, head.cookie.len(), head.body as usize, Noted::by(head.note))
+    }
+
+    const fn user_cost(self, key: usize) -> usize {
+        let (key, value) = index::lengths(key);
+        self.node_cost(key, value)
     }
 
     /// What a destroyed sid takes while it is remembered.

@@ -21,6 +21,17 @@ impl Writing<'_> {
 
     /// Removes a session, and makes a tombstone. Returns whether it was there.
     pub(super) fn destroy(&mut self, key: &[u8], now: Millis) -> Lmdb<bool> {
+        self.destroy_for(Reason::Destroyed, key, now, &[])
+    }
+
+    /// As [`Self::destroy`], for another reason, and without evicting the session `kept`.
+    pub(super) fn destroy_for(
+        &mut self,
+        reason: Reason,
+        key: &[u8],
+        now: Millis,
+        kept: &[u8],
+    ) -> Lmdb<bool> {
         let version = self.next_version();
         self.remember(key, Tombstone { version, at: now })?;
         self.forget_old(now)?;
@@ -30,9 +41,9 @@ impl Writing<'_> {
         }
         let found = self.find(key)?;
         if let Some(stored) = &found {
-            self.remove(key, stored, Reason::Destroyed)?;
+            self.remove(key, stored, reason)?;
         }
-        self.evict(&[])?;
+        self.evict(kept)?;
         Ok(found.is_some())
     }
 

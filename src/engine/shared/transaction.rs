@@ -119,7 +119,7 @@ impl SharedEngine {
                 if writing.sweep(STEP_FOR_PAGES)? {
                     return Ok(true);
                 }
-                let is_found = writing.evict_first(kept)?;
+                let is_found = writing.evict_first(kept, false)?;
                 writing.counters.evictions_by_bytes += u64::from(is_found);
                 Ok(is_found)
             });

@@ -5,11 +5,13 @@ use std::hash::RandomState;
 
 use heed::RwTxn;
 
+use super::index;
 use super::layout::{Due, Head, PieceKeys, State};
 use super::lmdb::Lmdb;
 use super::schema::{Databases, STATE, Session, Sessions, view};
 use super::space::{Limits, RESERVE};
 use crate::engine::types::{Counters, Options, Reason, Removed, Version};
+use crate::engine::users::{Note, User};
 use crate::session::Body;
 use crate::sid::Sid;
 use crate::time::{Millis, has_expired};
@@ -73,11 +75,22 @@ pub(super) struct Stored {
     pub(super) due: Due,
     pub(super) cost: u64,
     pub(super) has_pieces: bool,
+    pub(super) note: Option<Note>,
 }
 
 impl Stored {
     pub(super) fn is_expired(&self, now: Millis) -> bool {
         has_expired(self.due.expires, now)
+    }
+
+    pub(super) fn owner(&self) -> User {
+        self.note.map_or(User::NOBODY, |note| note.owner)
+    }
+
+    /// Its note. One that was written before the options asked for notes counts as new.
+    pub(super) fn note_at(&self, now: Millis, options: &Options) -> Option<Note> {
+        let first = Note { created: now, used: now, owner: User::NOBODY };
+        self.note.or_else(|| options.has_notes().then_some(first))
     }
 }
 
@@ -94,13 +107,14 @@ impl Writing<'_> {
         Ok(Some(self.stored(key, &head)))
     }
 
-    fn stored(&self, key: &[u8], head: &Head<'_>) -> Stored {
+    pub(super) fn stored(&self, key: &[u8], head: &Head<'_>) -> Stored {
         let (page, body) = (self.limits.page, head.body as usize);
         Stored {
             version: head.version,
             due: head.due,
-            cost: page.cost(key.len(), head.cookie.len(), body) as u64,
+            cost: page.cost_of(key.len(), head) as u64,
             has_pieces: page.needs_pieces(body),
+            note: head.note,
         }
     }
 
@@ -111,7 +125,8 @@ impl Writing<'_> {
         let known = head.and_then(|head| Head::read(key, head)).map(|head| self.stored(key, &head));
         self.delete(key, true)?;
         if let Some(stored) = known {
-            self.delete_expiry(stored.due)?;
+            self.delete_expiry(&stored)?;
+            self.change_owner(key, stored.owner(), User::NOBODY)?;
             self.give_back(stored.cost);
         }
         Ok(())
@@ -164,13 +179,31 @@ impl Writing<'_> {
         self.state.bytes = self.state.bytes.saturating_sub(cost);
     }
 
-    pub(super) fn delete_expiry(&mut self, due: Due) -> Lmdb<()> {
-        self.sessions.expiry.delete(&mut self.transaction, &due.key())?;
+    pub(super) fn delete_expiry(&mut self, stored: &Stored) -> Lmdb<()> {
+        let database = self.sessions.expiry_of(stored.owner());
+        database.delete(&mut self.transaction, &stored.due.key())?;
         Ok(())
     }
 
-    pub(super) fn put_expiry(&mut self, due: Due, key: &[u8]) -> Lmdb<()> {
-        self.sessions.expiry.put(&mut self.transaction, &due.key(), key)
+    pub(super) fn put_expiry(&mut self, (due, owner): (Due, User), key: &[u8]) -> Lmdb<()> {
+        self.sessions.expiry_of(owner).put(&mut self.transaction, &due.key(), key)
+    }
+
+    /// Keeps the index in step with a session that has another owner now, or is gone.
+    pub(super) fn change_owner(&mut self, key: &[u8], from: User, to: User) -> Lmdb<()> {
+        if from == to {
+            return Ok(());
+        }
+        let users = self.sessions.users;
+        if from != User::NOBODY {
+            index::user_key(from, key, &mut self.buffers.key);
+            users.delete(&mut self.transaction, &self.buffers.key)?;
+        }
+        if to != User::NOBODY {
+            index::user_key(to, key, &mut self.buffers.key);
+            users.put(&mut self.transaction, &self.buffers.key, index::user_value(key))?;
+        }
+        Ok(())
     }
 
     /// The body of `key`, for whoever disposes of it.
@@ -196,7 +229,8 @@ impl Writing<'_> {
         let body = self.body(key)?;
         self.delete(key, stored.has_pieces)?;
         self.copied_pages += PAGES_TO_REMOVE;
-        self.delete_expiry(stored.due)?;
+        self.delete_expiry(stored)?;
+        self.change_owner(key, stored.owner(), User::NOBODY)?;
         self.give_back(stored.cost);
         self.note_removed(key, body, reason);
         Ok(())

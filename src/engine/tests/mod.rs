@@ -36,8 +36,8 @@ impl Store {
     }
 
     /// Of each kind that has an index of users.
-    fn with_users(options: Options) -> [Self; 1] {
-        [Self::in_memory(options)]
+    fn with_users(options: Options) -> [Self; 2] {
+        Self::of_each_kind(options)
     }
 
     fn of_each_kind(options: Options) -> [Self; 2] {

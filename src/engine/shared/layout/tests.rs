@@ -1,20 +1,27 @@
 use super::*;
 use proptest::prelude::*;
 
+fn notes() -> impl Strategy<Value = Option<Note>> {
+    let note = (any::<i64>(), any::<i64>(), any::<[u8; 16]>());
+    let note = note.prop_map(|(created, used, owner)| Note { created, used, owner: User(owner) });
+    proptest::option::of(note)
+}
+
 proptest! {
     #[test]
     fn what_is_written_is_read_again(
         version in any::<u64>(), expires in any::<i64>(), sequence in any::<u64>(),
         cookie_at in any::<u32>(), body in any::<u32>(),
-        place in 0..3_usize, encoding in 0..5_usize, text in any::<Vec<u8>>(),
+        place in 0..3_usize, encoding in 0..5_usize, note in notes(), text in any::<Vec<u8>>(),
     ) {
         let head = Head {
             version, due: Due { expires, sequence }, cookie_at, body,
-            place: PLACES[place], encoding: ENCODINGS[encoding], cookie: &text,
+            place: PLACES[place], encoding: ENCODINGS[encoding], note, cookie: &text,
         };
         let bytes = &mut Vec::new();
         head.write_to(b"sid", bytes);
         prop_assert_eq!(Head::read(b"sid", bytes), Some(head));
+        prop_assert_eq!(bytes.len(), HEAD + if note.is_some() { 32 } else { 0 } + text.len());
         let tombstone = Tombstone { version, at: expires };
         prop_assert_eq!(read_tombstone(&tombstone_value(tombstone)), Some(tombstone));
         let state = State {
@@ -39,7 +46,9 @@ proptest! {
     }
 
     #[test]
-    fn what_has_a_flipped_bit_is_not_read(text in any::<Vec<u8>>(), bit in any::<usize>()) {
+    fn what_has_a_flipped_bit_is_not_read(
+        text in any::<Vec<u8>>(), note in notes(), bit in any::<usize>(),
+    ) {
         let flip = |bytes: &mut [u8]| {
             let bit = bit % (8 * bytes.len());
             bytes[bit / 8] ^= 1 << (bit % 8);
@@ -51,7 +60,7 @@ proptest! {
         prop_assert_eq!(read_body(owner, bytes), None);
         let head = Head {
             version: 1, due: Due { expires: 2, sequence: 3 }, body: 3, cookie_at: 4, place: Cookie::Cut,
-            encoding: Encoding::Ascii, cookie: &text,
+            encoding: Encoding::Ascii, note, cookie: &text,
         };
         head.write_to(owner.sid, bytes);
         flip(bytes);
@@ -74,7 +83,7 @@ proptest! {
         prop_assert_eq!(read_body(Owner { version: version ^ 1, ..owner }, bytes), None);
         let head = Head {
             version, due: Due { expires: 2, sequence: 3 }, body: 3, cookie_at: 4, place: Cookie::Cut,
-            encoding: Encoding::Ascii, cookie: &text,
+            encoding: Encoding::Ascii, note: None, cookie: &text,
         };
         head.write_to(&sid, bytes);
         prop_assert_eq!(Head::read(&other_sid, bytes), None);

@@ -4,11 +4,17 @@ use super::*;
 fn what_a_session_takes_goes_by_the_size_of_the_pages() {
     let [small, large] = [4096, 16384].map(PageSize::new);
     // 29 heads, 9 bodies and 70 expiries fit into a page.
-    assert_eq!(small.cost(32, 60, 400), 6144 / 29 + 6144 / 9 + 6144 / 70);
-    assert_eq!(large.cost(32, 60, 400), 24576 / 116 + 24576 / 36 + 24576 / 282);
+    assert_eq!(small.cost(32, 60, 400, Noted::No), 6144 / 29 + 6144 / 9 + 6144 / 70);
+    assert_eq!(large.cost(32, 60, 400, Noted::No), 24576 / 116 + 24576 / 36 + 24576 / 282);
     // A body that has a page of its own takes all of it.
-    assert!(small.cost(32, 60, 3000) > 4096 && large.cost(32, 60, 3000) < 6000);
-    assert!(large.cost(32, 60, 9000) > 16384);
+    assert!(
+        small.cost(32, 60, 3000, Noted::No) > 4096 && large.cost(32, 60, 3000, Noted::No) < 6000
+    );
+    assert!(large.cost(32, 60, 9000, Noted::No) > 16384);
+    // 23 heads with a note, 70 entries of users.
+    let of_nobody = 6144 / 23 + 6144 / 9 + 6144 / 70;
+    assert_eq!(small.cost(32, 60, 400, Noted::Nobody), of_nobody);
+    assert_eq!(small.cost(32, 60, 400, Noted::Somebody), of_nobody + 6144 / 70);
 }
 
 #[test]

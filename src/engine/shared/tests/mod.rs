@@ -12,6 +12,7 @@ mod model;
 mod pages;
 mod processes;
 mod steps;
+mod users;
 #[cfg(unix)]
 mod writers;
 
@@ -20,11 +21,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::SharedEngine;
+use super::index;
 use super::layout::{self, State};
 use super::schema::{Session, view};
 use crate::background::Maintenance;
 use crate::engine::tests::sessions::{START, body_ref, read};
-use crate::engine::{Engine, Options, Reading, Removed};
+use crate::engine::{Engine, Options, Reading, Removed, User};
 use crate::session::BodyView;
 use crate::sid::Sid;
 use crate::time::Millis;
@@ -118,23 +120,33 @@ impl SharedEngine {
             let databases = snapshot.databases;
             let (transaction, sessions) = (snapshot.transaction, snapshot.sessions);
             let page = self.limits().unwrap().page;
-            let (mut bytes, mut pieces) = (0, 0);
+            let (mut bytes, mut pieces, mut owned) = (0, 0, 0);
             for entry in sessions.heads.iter(transaction)? {
                 let (key, _) = entry?;
                 let Session::Found(head, body) = sessions.get(transaction, key)? else {
                     panic!("half a session");
                 };
                 assert!(view(key, &head, &body, 0).is_some());
-                assert_eq!(sessions.expiry.get(transaction, &head.due.key())?, Some(key));
+                let expiry = sessions.expiry_of(head.owner().unwrap_or(User::NOBODY));
+                assert_eq!(expiry.get(transaction, &head.due.key())?, Some(key));
+                if let Some(owner) = head.owner() {
+                    let mut entry = Vec::new();
+                    index::user_key(owner, key, &mut entry);
+                    let value = sessions.users.get(transaction, &entry)?;
+                    assert_eq!(value, Some(index::user_value(key)));
+                    owned += 1;
+                }
                 let body = body.len() - layout::CHECKSUM;
                 assert_eq!(head.body as usize, body);
                 pieces += (layout::CHECKSUM + body).div_ceil(page.room()) as u64 - 1;
-                bytes += page.cost(key.len(), head.cookie.len(), body) as u64;
+                bytes += page.cost_of(key.len(), &head) as u64;
             }
             let heads = sessions.heads.len(transaction)?;
             assert_eq!(sessions.bodies.len(transaction)?, heads);
-            assert_eq!(sessions.expiry.len(transaction)?, heads);
+            assert_eq!(sessions.expiry.len(transaction)? + owned, heads);
+            assert_eq!(sessions.owned.len(transaction)?, owned);
             assert_eq!(sessions.pieces.len(transaction)?, pieces);
+            assert_eq!(sessions.users.len(transaction)?, owned);
 
             let mut tombstone_bytes = 0;
             for entry in databases.tombstone_order.iter(transaction)? {

@@ -7,7 +7,7 @@ use proptest::test_runner::Config;
 
 use super::super::SharedEngine;
 use super::super::layout::MAX_COOKIE;
-use super::super::space::PageSize;
+use super::super::space::{Noted, PageSize};
 use super::super::writing::STEP;
 use super::Folder;
 use crate::background::Maintenance;
@@ -43,7 +43,7 @@ fn sid_bytes(number: u32) -> Vec<u8> {
 impl Sizes for InAFile {
     fn cost(&self, sid: u32, body: &str, is_cut: bool) -> usize {
         let cookie = if is_cut { cookie_of(body).len() } else { 0 };
-        PageSize::of_system().cost(sid_bytes(sid).len(), cookie, body.len() - cookie)
+        PageSize::of_system().cost(sid_bytes(sid).len(), cookie, body.len() - cookie, Noted::No)
     }
 
     fn alone(&self, sid: u32, body: &str) -> usize {

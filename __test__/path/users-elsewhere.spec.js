@@ -1,0 +1,158 @@
+'use strict'
+
+/**
+ * The sessions of a user in several processes on one path: complete, limited and ended, whoever has
+ * written them, and whoever was killed meanwhile. A file of before the option `user`.
+ */
+
+const { mkdir, readFile, writeFile } = require('node:fs/promises')
+const { join } = require('node:path')
+const { promisify } = require('node:util')
+const { gunzip } = require('node:zlib')
+const test = require('ava')
+const session = require('express-session')
+const MemoryStore = require('../..')(session)
+const { newFolder, randomOf, startChild } = require('../helpers/processes.js')
+
+const PROCESSES = 4
+const LOGINS = 1000
+
+const of = (user, more) => ({ cookie: {}, user, ...more })
+
+const times = (count, make) => Array.from({ length: count }, (_, i) => make(i))
+
+function open(t, options) {
+  const store = new MemoryStore({ user: 'user', ...options })
+  t.teardown(() => store.close())
+  return store
+}
+
+const startChildren = (t, options) =>
+  Promise.all(times(PROCESSES, () => startChild(t, { user: 'user', ...options })))
+
+/** Has each of the processes log the user in, many times. */
+const logIn = (children, user, count) =>
+  Promise.all(
+    children.map((child, n) =>
+      child.run('writeMany', { prefix: `${n}-`, count, session: of(user) }),
+    ),
+  )
+
+test.serial(
+  'no login is lost of many at once, and none comes back once they are ended',
+  async (t) => {
+    const path = await newFolder(t)
+    const children = await startChildren(t, { path })
+    const store = open(t, { path })
+    await logIn(children, 'ann', LOGINS)
+    t.is((await store.sessionsOf('ann')).length, PROCESSES * LOGINS)
+
+    // These requests have read their sessions before the end.
+    const late = times(PROCESSES, (n) => `${n}-7`)
+    const read = await Promise.all(late.map((sid) => store.get(sid)))
+    t.is(await children[0].call('destroyUser', 'ann', { except: '0-0' }), PROCESSES * LOGINS - 1)
+    for (const [n, sid] of late.entries()) {
+      const writing = store.createSession({ sessionID: sid, sessionStore: store }, read[n])
+      writing.n = 1
+      await store.set(sid, writing)
+    }
+    const [left, ...others] = await store.sessionsOf('ann', { current: '0-0' })
+    t.deepEqual(others, [])
+    t.true(left.current)
+    t.is(await store.length(), 1)
+  },
+)
+
+test.serial('a user never has more sessions than the limit, in any look', async (t) => {
+  const path = await newFolder(t)
+  const children = await startChildren(t, { path, maxPerUser: 3 })
+  const store = open(t, { path, maxPerUser: 3 })
+  let isOver = false
+  const done = logIn(children, 'ann', LOGINS / 4).then(() => (isOver = true))
+  let [most, looks] = [0, 0]
+  while (!isOver) {
+    most = Math.max(most, (await store.sessionsOf('ann')).length)
+    looks++
+  }
+  await done
+  t.log(`${looks} looks`)
+  t.true(looks > 0)
+  t.is(most, 3)
+  t.is((await store.sessionsOf('ann')).length, 3)
+  t.is(await store.length(), 3)
+})
+
+test.serial(
+  'sessions and their index agree though writers are killed again and again',
+  async (t) => {
+    const path = await newFolder(t)
+    const random = randomOf(t)
+    const store = open(t, { path })
+    for (let round = 0; round < 10; round++) {
+      const child = await startChild(t, { user: 'user', path })
+      child.run('writeMany', { prefix: 'ann-', count: 1e6, session: of('ann'), modulo: 40 })
+      child.run('writeMany', { prefix: 'bob-', count: 1e6, session: of('bob'), modulo: 40 })
+      const written = 50 + random.below(300)
+      for (let n = 0; n < written; n++) {
+        const sid = `${n % 2 ? 'ann' : 'bob'}-${random.below(40)}`
+        // Whose it is changes between the processes.
+        if (n % 3 === 0) await store.destroy(sid)
+        else await store.set(sid, of(n % 2 ? 'bob' : 'ann'))
+      }
+      await child.kill()
+      const stored = Object.values(await store.all())
+      for (const user of ['ann', 'bob']) {
+        const owned = stored.filter((session) => session.user === user)
+        t.is((await store.sessionsOf(user)).length, owned.length)
+      }
+      t.is(store.stats().anonymous, 0)
+    }
+    const ended = (await store.destroyUser('ann')) + (await store.destroyUser('bob'))
+    t.true(ended > 0)
+    t.is(await store.length(), 0)
+  },
+)
+
+test.serial(
+  'who finds users in another way is refused while another process is there',
+  async (t) => {
+    const path = await newFolder(t)
+    const child = await startChild(t, { path, user: 'user' })
+    for (const user of ['id', undefined]) {
+      const error = t.throws(() => new MemoryStore({ path, user }))
+      t.is(error.code, 'ERR_MEMORYSTORE_PATH')
+      t.true(error.message.includes('`user`'), error.message)
+    }
+    await child.call('set', 'a', of('ann'))
+    const store = open(t, { path })
+    t.is((await store.sessionsOf('ann')).length, 1)
+  },
+)
+
+/** A folder with a file that the release before the option `user` on a path has written. */
+async function folderOfBefore(t) {
+  const path = await newFolder(t)
+  await mkdir(path, { mode: 0o700 })
+  const packed = await readFile(join(__dirname, '../helpers/format-2.mdb.gz'))
+  await writeFile(join(path, 'data.mdb'), await promisify(gunzip)(packed), { mode: 0o600 })
+  return path
+}
+
+test.serial('a file of the format before is carried over, and nobody is logged out', async (t) => {
+  for (const user of [undefined, 'passport.user', (session) => session.passport?.user]) {
+    const store = open(t, { path: await folderOfBefore(t), mapSize: 2 ** 20, user })
+    t.deepEqual((await store.ids()).sort(), ['ann-1', 'ann-2', 'bob-1', 'visitor'])
+    t.is((await store.get('ann-2')).text, 'x'.repeat(6000))
+    t.is(await store.get('ended'), undefined)
+    if (typeof user === 'string') {
+      t.is((await store.sessionsOf('ann')).length, 2)
+      t.is(await store.destroyUser('ann'), 2)
+      t.is(store.stats().anonymous, 1)
+    } else if (user) {
+      // A function is asked when a session is written.
+      t.is((await store.sessionsOf('ann')).length, 0)
+      await store.set('ann-1', await store.get('ann-1'))
+      t.is((await store.sessionsOf('ann')).length, 1)
+    }
+  }
+})
