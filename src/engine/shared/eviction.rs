@@ -30,22 +30,22 @@ impl Writing<'_> {
             return Ok(true);
         }
         let end = Due::first_at(now).key();
-        let mut left = self.step;
+        let mut entries = Vec::new();
         for database in [self.sessions.expiry, self.sessions.owned] {
-            let mut entries = Vec::new();
-            for entry in database.iter(&self.transaction)?.take(left) {
+            for entry in database.iter(&self.transaction)?.take(self.step) {
                 let (key, sid) = entry?;
                 if key >= &end[..] {
                     break;
                 }
-                entries.push((key.to_vec(), sid.to_vec()));
+                entries.push((key.to_vec(), sid.to_vec(), database));
             }
-            for (key, sid) in &entries {
-                self.take_due(database, (key, sid), Self::expire)?;
-            }
-            left -= entries.len();
         }
-        Ok(left == 0)
+        entries.sort_by(|(one, ..), (other, ..)| one.cmp(other));
+        entries.truncate(self.step);
+        for (key, sid, database) in &entries {
+            self.take_due(*database, (key, sid), Self::expire)?;
+        }
+        Ok(entries.len() == self.step)
     }
 
     /// Takes out an entry of a database of expiries and its session. An entry without a session is
@@ -148,10 +148,13 @@ impl Writing<'_> {
         if of_nobody.is_some() && self.options.evicts_anonymous_first() {
             return Ok(of_nobody);
         }
-        if for_users && let Some(kept) = self.first_but(&[], expiry)? {
+        let of_users = self.first_but(kept, owned)?;
+        if for_users
+            && of_users.is_some()
+            && let Some(kept) = self.first_but(&[], expiry)?
+        {
             return Ok(Some(kept));
         }
-        let of_users = self.first_but(kept, owned)?;
         Ok([of_nobody, of_users]
             .into_iter()
             .flatten()

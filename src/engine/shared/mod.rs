@@ -6,7 +6,8 @@
 //! - The order is that of expiry, and of writes and touches where sessions expire in the same
 //!   millisecond, not of use: what expires soonest is evicted first, though never the session that
 //!   is being written, and listed last. If all have one lifetime and are touched when they are
-//!   used, that is the same.
+//!   used, that is the same. Where sessions of nobody go first, one of them that is being written
+//!   goes before those of users too.
 //! - Reading writes nothing, unless the session that it reads has expired.
 //! - A sid has to have between 1 and 503 bytes. Another is never found, and refused by `set`.
 //! - A prune also removes what is written while it goes on and has expired by then.
@@ -20,8 +21,9 @@
 //! - `folder`, `network`, `blocks`, `closing`, `writer_lock`: whether the folder and its disk are
 //!   safe to use, which blocks the file has, which files need not be verified, who may write.
 //! - `verify`: whether a data file is valid. `open`: opens the files of a folder.
-//! - `writing`: a transaction that writes, and `tombstones`, `eviction`, `session`, `clearing`: what
-//!   is done in one.
+//! - `notes`, `index`: whose a session is, in bytes.
+//! - `writing`: a transaction that writes, and `tombstones`, `eviction`, `session`, `users`,
+//!   `clearing`: what is done in one. `indexing` makes the index of users and mends it.
 //! - `handle`: the engine, as its threads share it. `following` opens other files if they are
 //!   replaced, `transaction` begins, ends and repeats transactions, `maintenance` does in steps
 //!   what is in the `backlog`, `listing` lists.

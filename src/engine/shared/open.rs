@@ -193,7 +193,7 @@ fn try_open(
     let opened = open_databases(&env, others, user);
     drop(writing);
     let is_of_other_user = match opened {
-        Ok(Contents::Usable(databases)) => return Ok(Some((env, databases))),
+        Ok(Contents::Usable(databases)) => return Ok(Some((env, *databases))),
         Ok(Contents::OfOtherUser) => true,
         Ok(Contents::Unusable) => false,
         Err(heed::Error::Mdb(error)) if is_damage(error) => false,
@@ -271,7 +271,7 @@ fn create_databases(env: &Environment, transaction: &mut RwTxn<'_>) -> Lmdb<Data
 
 /// What is in a file.
 enum Contents {
-    Usable(Databases),
+    Usable(Box<Databases>),
     /// It is of another version of this store, or not one of this store.
     Unusable,
     /// Those who have it open find the user of a session in another way.
@@ -311,7 +311,7 @@ fn open_databases(env: &Environment, others: Others, user: Mark) -> Lmdb<Content
         databases.state.put(&mut transaction, STATE, &state.bytes())?;
     }
     transaction.commit()?;
-    Ok(Contents::Usable(databases))
+    Ok(Contents::Usable(Box::new(databases)))
 }
 
 /// The state of a file that this version can use, as it is stored. `None` if it is not one.

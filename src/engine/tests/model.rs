@@ -531,7 +531,12 @@ impl Model {
                 return;
             }
             let others = self.entries.iter().filter(|entry| Some(entry.sid) != kept);
-            let Some(last) = others.min_by_key(|entry| self.eviction_key(entry)) else {
+            let mut last = others.min_by_key(|entry| self.eviction_key(entry));
+            if self.options.evicts_anonymous_first() && last.is_some_and(|it| it.owner.is_some()) {
+                let written = self.entries.iter().find(|entry| Some(entry.sid) == kept);
+                last = written.filter(|written| written.owner.is_none()).or(last);
+            }
+            let Some(last) = last else {
                 while self.bytes() > self.options.max_bytes && self.forget_first() {}
                 return;
             };

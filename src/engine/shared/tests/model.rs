@@ -12,21 +12,23 @@ use super::super::writing::STEP;
 use super::Folder;
 use crate::background::Maintenance;
 use crate::engine::tests::model::{Cookie, Model, Order, Sizes, Ways, cookie_of};
-use crate::engine::tests::ops::{ops, options, overlapping};
+use crate::engine::tests::ops::{ops, options, options_with_users, overlapping};
 use crate::engine::tests::pair::{Subject, assert_keeps_the_rules, assert_keeps_the_rules_of_many};
+use crate::engine::tests::sessions::user_of;
 use crate::engine::{Engine, Options, REMOVED_AT_ONCE};
 use crate::sid::Sid;
 
 /// An engine and its file.
 struct InAFile {
     folder: Folder,
+    options: Options,
     engine: Arc<SharedEngine>,
 }
 
 impl InAFile {
     fn new(options: Options) -> Self {
         let folder = Folder::new();
-        Self { engine: folder.open(options), folder }
+        Self { engine: folder.open(options), folder, options }
     }
 }
 
@@ -40,14 +42,26 @@ fn sid_bytes(number: u32) -> Vec<u8> {
     bytes
 }
 
+impl InAFile {
+    fn cost_with(sid: u32, body: &str, is_cut: bool, noted: Noted) -> usize {
+        let cookie = if is_cut { cookie_of(body).len() } else { 0 };
+        PageSize::of_system().cost(sid_bytes(sid).len(), cookie, body.len() - cookie, noted)
+    }
+}
+
 impl Sizes for InAFile {
     fn cost(&self, sid: u32, body: &str, is_cut: bool) -> usize {
-        let cookie = if is_cut { cookie_of(body).len() } else { 0 };
-        PageSize::of_system().cost(sid_bytes(sid).len(), cookie, body.len() - cookie, Noted::No)
+        let noted = match Noted::at_most(&self.options) {
+            Noted::Somebody if user_of(body).is_none() => Noted::Nobody,
+            noted => noted,
+        };
+        Self::cost_with(sid, body, is_cut, noted)
     }
 
+    /// Whose it is, is not known yet.
     fn alone(&self, sid: u32, body: &str) -> usize {
-        self.cost(sid, body, body.starts_with(r#"{"cookie":{"#))
+        let is_cut = body.starts_with(r#"{"cookie":{"#);
+        Self::cost_with(sid, body, is_cut, Noted::at_most(&self.options))
     }
 
     fn fits_in_place(&self, model: &Model, (sid, body): (u32, &str), cookie: Cookie<'_>) -> bool {
@@ -128,6 +142,15 @@ proptest! {
 
     #[test]
     fn an_engine_keeps_the_rules(options in options(), ops in ops()) {
+        assert_keeps_the_rules(InAFile::new(options), options, &ops);
+    }
+}
+
+proptest! {
+    #![proptest_config(Config { cases: 150, ..Config::default() })]
+
+    #[test]
+    fn an_engine_keeps_the_rules_of_users(options in options_with_users(), ops in ops()) {
         assert_keeps_the_rules(InAFile::new(options), options, &ops);
     }
 }
