@@ -186,6 +186,21 @@ function watchTurns() {
   }
 }
 
+/**
+ * Begins to time what this thread does. The function that it returns gives the milliseconds since:
+ * those on the clock, or fewer if the processors had less than that to do for this process, as when
+ * the system lets another one have them.
+ */
+function startWork() {
+  const { user, system } = process.cpuUsage()
+  const began = performance.now()
+  return () => {
+    const clock = performance.now() - began
+    const now = process.cpuUsage()
+    return Math.min(clock, (now.user + now.system - user - system) / 1000)
+  }
+}
+
 /** The value below which the share `p` of the values, sorted in place, lies. */
 function percentile(values, p) {
   if (values.length === 0) return 0
@@ -206,6 +221,7 @@ module.exports = {
   pause,
   settle,
   watchTurns,
+  startWork,
   percentile,
   WINDOW,
 }

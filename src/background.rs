@@ -28,6 +28,9 @@ const REST: Duration = Duration::from_micros(150);
 /// After so many steps the thread has freed enough for the allocator to give memory back.
 const WORTH_TIDYING: usize = 300;
 
+/// After so many stores were dropped, the allocator has enough of theirs to give back.
+const STORES_WORTH_TIDYING: usize = 50;
+
 /// Something that is maintained step by step: pruned, swept, evicted from.
 pub trait Maintenance: Send + Sync {
     /// Does a small part of what is left to be done. Returns whether there is more.
@@ -50,6 +53,8 @@ struct State {
     /// JavaScript environments that have the addon loaded.
     environments: usize,
     stores: usize,
+    /// Stores that were dropped since the last time that this was worth tidying.
+    dropped: usize,
     /// Whether the thread takes jobs. One that has ended may still have to be joined.
     running: bool,
     thread: Option<JoinHandle<()>>,
@@ -75,6 +80,7 @@ impl Worker {
                 jobs: VecDeque::new(),
                 environments: 0,
                 stores: 0,
+                dropped: 0,
                 running: false,
                 thread: None,
                 tidy: None,
@@ -227,8 +233,17 @@ impl Drop for OpenStore {
     fn drop(&mut self) {
         let mut state = self.worker.state.lock();
         state.stores -= 1;
+        state.dropped += 1;
+        let is_worth_tidying = state.dropped >= STORES_WORTH_TIDYING;
+        if is_worth_tidying {
+            state.dropped = 0;
+        }
         if state.stores == 0 {
             self.worker.wake.notify_one();
+        }
+        drop(state);
+        if is_worth_tidying {
+            self.worker.free(Box::new(()));
         }
     }
 }

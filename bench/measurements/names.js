@@ -3,13 +3,12 @@
 /**
  * Names: what V8 takes to let its tables grow while one object gets a million properties, which is
  * what `all` returns. Each step adds one name, and there are few steps in a turn; the longest are
- * those in which a table is doubled. In milliseconds, of the processor where the system tells.
+ * those in which a table is doubled. In milliseconds of work.
  *
  * A property's name is in two tables: in the one of all names, which V8 has for each thread, and in
  * that of the object. A `Map`, which is in neither, is measured beside them.
  */
 
-const { threadClock } = require('../../__test__/helpers/cpu-time.js')
 const harness = require('../harness.js')
 const { sidOf } = require('../sessions.js')
 
@@ -20,8 +19,6 @@ const A_TURN = 200
 
 /** How many of the longest steps are told. */
 const LONGEST = 4
-
-const clock = threadClock() ?? (() => performance.now())
 
 async function measure({ count = 1_000_000 } = {}) {
   const names = []
@@ -44,9 +41,9 @@ async function longestSteps(count, step) {
   for (let i = 0; i < count;) {
     await harness.turn()
     for (const end = Math.min(count, i + A_TURN); i < end; i++) {
-      const began = clock()
+      const work = harness.startWork()
       step(i)
-      steps.push({ at: i, ms: clock() - began })
+      steps.push({ at: i, ms: work() })
     }
     steps.sort((a, b) => b.ms - a.ms)
     steps.length = Math.min(steps.length, LONGEST)

@@ -146,4 +146,20 @@ function libc() {
   return header.glibcVersionRuntime ? ` (glibc ${header.glibcVersionRuntime})` : ' (musl)'
 }
 
-module.exports = load()
+const binding = load()
+
+/** The methods of a native store that have one native function in common. */
+const COMMON = {}
+for (const [index, name] of binding.commonOperations().entries()) {
+  COMMON[name] = function (...args) {
+    return this.operate(index, ...args)
+  }
+}
+
+/** Gives `target` the methods of a native store. Returns how that was opened, or why it was not. */
+function createStore(target, options) {
+  Object.setPrototypeOf(target, COMMON)
+  return binding.createStore(target, options)
+}
+
+module.exports = { createStore }

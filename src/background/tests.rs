@@ -465,6 +465,34 @@ fn a_job_that_panics_ends_and_nothing_else() {
 }
 
 #[test]
+fn the_thread_tidies_when_many_stores_were_dropped() {
+    static TIDIED: AtomicUsize = AtomicUsize::new(0);
+    let worker = Worker::leaked();
+    worker.tidy_with(|| {
+        TIDIED.fetch_add(1, Ordering::SeqCst);
+    });
+    worker.attach();
+    let drop_stores = |count| {
+        let open = worker.open();
+        let gate = Gate::hold(worker);
+        for _ in 1..count {
+            drop(worker.open());
+        }
+        gate.open();
+        drop(open);
+        await_end(worker);
+    };
+
+    drop_stores(STORES_WORTH_TIDYING - 1);
+    assert_eq!(TIDIED.load(Ordering::SeqCst), 0, "too few");
+    drop_stores(1);
+    assert_eq!(TIDIED.load(Ordering::SeqCst), 1, "as many as that, one by one");
+    drop_stores(STORES_WORTH_TIDYING - 1);
+    assert_eq!(TIDIED.load(Ordering::SeqCst), 1, "too few since");
+    worker.detach();
+}
+
+#[test]
 fn garbage_may_close_a_store_on_the_thread() {
     let (worker, _open) = worker_of_a_store();
     let inner = worker.open();

@@ -72,6 +72,12 @@ pub(crate) struct Opening {
     pub set_aside: Option<String>,
 }
 
+/// The names of the operations that a store's function `operate` does, in the order of their indices.
+#[napi]
+pub(crate) fn common_operations() -> Vec<&'static str> {
+    ops::common_operations()
+}
+
 /// Fills `target` with the functions of a store: a new one, or that of the name or the path.
 #[napi]
 pub(crate) fn create_store(env: Env, target: Object, options: StoreOptions) -> Result<Opening> {

@@ -25,6 +25,13 @@ pub(in crate::node) struct Call<'scope> {
 }
 
 impl Call<'_> {
+    /// The same call without its first argument. It has room for one argument less.
+    pub(in crate::node) fn without_first(&self) -> Self {
+        let mut arguments = self.arguments;
+        arguments.copy_within(1.., 0);
+        Self { arguments, ..*self }
+    }
+
     /// The argument `index`, a number.
     pub(in crate::node) fn number(&self, index: usize) -> std::result::Result<f64, Failure> {
         let mut number = 0.0;

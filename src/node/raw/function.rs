@@ -13,10 +13,10 @@ use super::call::{Call, MAX_ARGUMENTS};
 use super::failure::{Failure, node};
 use super::value::Value;
 
-/// What V8 is told that a bound function takes outside of its heap. It is about three times what a
-/// function and its share of an empty store really take, so that dropped stores are collected
-/// before thousands of them have piled up.
-const FUNCTION_WEIGHT: i64 = 4096;
+/// What V8 is told that a bound function takes outside of its heap. A store has about fourteen, so
+/// this is about three times what a function and its share of a store with a session really take:
+/// dropped stores are collected before thousands of them have piled up.
+const FUNCTION_WEIGHT: i64 = 16384;
 
 /// A native function and the store it belongs to.
 struct Bound<T> {
