@@ -141,6 +141,16 @@ for (const [platform, arch] of [
   })
 }
 
+test('the error needs no process.report: WebContainers and other runtimes may have none', async (t) => {
+  const file = join(scratch, 'no-report.js')
+  await writeFile(file, `Object.defineProperty(process, 'report', { value: undefined })`)
+  const { code, message } = await load(bare, '', { args: ['--require', file] })
+
+  t.is(code, 'ERR_MEMORYSTORE_NO_BINARY')
+  t.true(message.includes(`This is ${process.platform}-${process.arch}, Node.js`), message)
+  t.regex(message, WAY_OUT)
+})
+
 test('a platform is called published if and only if npm/ has its package', async (t) => {
   const names = await readdir(join(ROOT, 'npm'))
   const published = new Set(names.map((name) => name.split('-').slice(0, 2).join('-')))

@@ -137,7 +137,8 @@ const WAY_OUT = [
 ]
 
 function libc() {
-  if (process.platform !== 'linux') return ''
+  // Not every runtime has reports.
+  if (process.platform !== 'linux' || !process.report) return ''
   // Otherwise the report looks up the host names of open connections, which can take minutes.
   const { excludeNetwork } = process.report
   process.report.excludeNetwork = true

@@ -16,7 +16,7 @@ function createStore(options) {
 }
 
 test('a session expires and is pruned by fake timers', async () => {
-  jest.useFakeTimers({ now: 1_700_000_000_000, doNotFake: ['nextTick', 'setImmediate'] })
+  jest.useFakeTimers({ now: 1_700_000_000_000 })
   const store = createStore()
   await store.set('sid', { cookie: { maxAge: 5000 } })
   jest.advanceTimersByTime(4000)
