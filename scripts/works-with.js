@@ -58,12 +58,14 @@ async function runAll(rows) {
 async function run(packed, row) {
   const { group, title, note } = row
   const result = { group, title, note, date: new Date().toISOString().slice(0, 10) }
+  const app = new App(packed, row.name, row)
   try {
-    const app = new App(packed, row.name, row)
     if (row.packages) await app.install(row.packages)
     const version = await row.check(app)
     return { ...result, version: version ?? app.versionOf(row.version) }
   } catch (error) {
     return { ...result, error }
+  } finally {
+    app.remove()
   }
 }

@@ -85,6 +85,11 @@ class App {
     return join(this.folder, ...parts)
   }
 
+  /** At once: together the apps take gigabytes. */
+  remove() {
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 10 })
+  }
+
   /** The program of an installed package. */
   bin(name) {
     return this.path('node_modules/.bin', name)
