@@ -4,7 +4,7 @@ const js = require('@eslint/js')
 const globals = require('globals')
 
 module.exports = [
-  { ignores: ['binding.js', 'target/', 'node_modules/'] },
+  { ignores: ['binding.js', 'target/', 'node_modules/', 'example/*/dist/'] },
   js.configs.recommended,
   {
     languageOptions: { ecmaVersion: 2023, sourceType: 'commonjs', globals: globals.node },

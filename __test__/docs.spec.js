@@ -16,6 +16,9 @@ const PAGES = [
   'CHANGELOG.md',
   'SECURITY.md',
   'bench/README.md',
+  ...readdirSync(join(ROOT, 'example'), { recursive: true })
+    .filter((name) => name.endsWith('README.md') && !name.includes('node_modules'))
+    .map((name) => `example/${name}`),
   ...markdownIn('docs'),
 ]
 

@@ -3,7 +3,7 @@
 // Loading the native binary: what a user reads where there is none, and MEMORYSTORE_RS_BINARY,
 // which names one.
 
-const { cp, mkdir, mkdtemp, readFile, rm, writeFile } = require('node:fs/promises')
+const { cp, mkdir, mkdtemp, readFile, readdir, rm, writeFile } = require('node:fs/promises')
 const { tmpdir } = require('node:os')
 const { basename, join, parse } = require('node:path')
 const test = require('ava')
@@ -11,6 +11,9 @@ const { ROOT, runScript } = require('./helpers/process.js')
 
 /** The package as it is without a platform package: the JavaScript, and debug. */
 let bare
+
+/** What to use where no binary can be loaded. */
+const WAY_OUT = /memorystore keeps sessions in memory[^]*require\('memorystore'\)\(session\)/
 
 /** For binaries that do not load. */
 let scratch
@@ -46,6 +49,12 @@ test('without a binary, require says what to do', async (t) => {
   t.regex(message, /https:\/\/github\.com\/npm\/cli\/issues\/4828/)
   t.regex(message, /deleting node_modules and\s+package-lock\.json and running `npm install`/)
   t.regex(message, /MEMORYSTORE_RS_BINARY/)
+})
+
+test('without a binary, require names memorystore as the way out', async (t) => {
+  const { message } = await load(bare)
+
+  t.regex(message, WAY_OUT)
 })
 
 test('without a binary, the cause names what was looked for', async (t) => {
@@ -98,6 +107,89 @@ for (const [what, { name, content }] of Object.entries(WRONG)) {
   })
 }
 
+// ---- platforms without a binary
+
+/** Preloaded: another platform, as far as JavaScript can tell. */
+async function disguise(platform, arch) {
+  const folder = await mkdtemp(join(scratch, 'disguise-'))
+  const file = join(folder, 'disguise.js')
+  const lines = Object.entries({ platform, arch }).map(
+    ([name, value]) => `Object.defineProperty(process, '${name}', { value: '${value}' })`,
+  )
+  await writeFile(file, lines.join('\n'))
+  return { args: ['--require', file] }
+}
+
+for (const [platform, arch] of [
+  ['linux', 'riscv64'],
+  ['linux', 'arm'],
+  ['win32', 'ia32'],
+  ['freebsd', 'x64'],
+  ['sunos', 'x64'],
+]) {
+  test(`on ${platform}-${arch}, require says that no binary is published, and the way out`, async (t) => {
+    const { code, message } = await load(bare, '', await disguise(platform, arch))
+
+    t.is(code, 'ERR_MEMORYSTORE_NO_BINARY')
+    const [first, second] = message.split('\n')
+    t.regex(first, /there is no native binary for this platform: none is published, so build it/)
+    t.true(second.startsWith(`This is ${platform}-${arch}`), second)
+    t.true(second.includes(process.version), second)
+    t.regex(message, /set MEMORYSTORE_RS_BINARY to the\s+path of the \.node file/)
+    t.regex(message, WAY_OUT)
+    t.notRegex(message, /npm install|omit=optional/)
+  })
+}
+
+test('the error needs no process.report: WebContainers and other runtimes may have none', async (t) => {
+  const file = join(scratch, 'no-report.js')
+  await writeFile(file, `Object.defineProperty(process, 'report', { value: undefined })`)
+  const { code, message } = await load(bare, '', { args: ['--require', file] })
+
+  t.is(code, 'ERR_MEMORYSTORE_NO_BINARY')
+  t.true(message.includes(`This is ${process.platform}-${process.arch}, Node.js`), message)
+  t.regex(message, WAY_OUT)
+})
+
+test('a platform is called published if and only if npm/ has its package', async (t) => {
+  const names = await readdir(join(ROOT, 'npm'))
+  const published = new Set(names.map((name) => name.split('-').slice(0, 2).join('-')))
+  t.true(published.size >= 6)
+  const { stdout, stderr } = await runScript(
+    `const set = (name, value) => Object.defineProperty(process, name, { value, configurable: true })
+     const called = []
+     for (const platform of ['linux', 'darwin', 'win32', 'android', 'freebsd']) {
+       for (const arch of ['x64', 'arm64', 'ia32', 'arm', 'ppc64', 's390x', 'loong64']) {
+         set('platform', platform)
+         set('arch', arch)
+         try {
+           new (require(${JSON.stringify(bare)})())()
+         } catch (error) {
+           if (/npm install/.test(error.message)) called.push(platform + '-' + arch)
+         }
+       }
+     }
+     console.log(JSON.stringify(called))`,
+    { env: { MEMORYSTORE_RS_BINARY: '' } },
+  )
+  t.is(stderr, '')
+  t.deepEqual(JSON.parse(stdout).sort(), [...published].sort())
+})
+
+test('the way out has the same API: memorystore runs where this package cannot be loaded', async (t) => {
+  const { stdout, stderr } = await runScript(
+    `const session = require('express-session')
+     const store = new (require('memorystore')(session))({ checkPeriod: 86400000 })
+     store.set('sid', { cookie: {}, views: 1 }, () =>
+       store.get('sid', (err, { views }) => {
+         console.log(views)
+         store.stopInterval()
+       }))`,
+    { args: ['--no-addons'] },
+  )
+  t.is(stdout.trim(), '1', stderr)
+})
+
 // ---- a binary that is there
 
 /** A copy of the built binary, changed, in a folder of its own: tests run at the same time. */
@@ -134,6 +226,7 @@ const UNLOADABLE = {
   'is for a later glibc': {
     file: () => changedBinary('glibc.node', withLaterGlibc),
     reason: /needs GLIBC_9\.99, which this system does not have: use a system/,
+    isLasting: true,
   },
   'is another addon': {
     file: () => changedBinary('other.js', () => 'module.exports = {}'),
@@ -143,12 +236,13 @@ const UNLOADABLE = {
     file: builtBinary,
     flags: ['--no-addons'],
     reason: /this process must not load addons: start Node\.js without --no-addons/,
+    isLasting: true,
   },
 }
 
 const isGlibc = process.platform === 'linux' && libc() !== 'musl'
 
-for (const [what, { file, flags, reason, isReplaced }] of Object.entries(UNLOADABLE)) {
+for (const [what, { file, flags, reason, isReplaced, isLasting }] of Object.entries(UNLOADABLE)) {
   const testHere = isGlibc ? test : test.skip
 
   testHere(`a MEMORYSTORE_RS_BINARY that ${what} is told so in the first line`, async (t) => {
@@ -168,7 +262,8 @@ for (const [what, { file, flags, reason, isReplaced }] of Object.entries(UNLOADA
     t.is(second, path)
     t.true(third.includes(process.version))
     t.true(fourth.startsWith('The system says: '))
-    t.notRegex(message, /omit=optional|no native binary/)
+    t.notRegex(message, /omit=optional|there is no native binary/)
+    t.is(WAY_OUT.test(message), isLasting === true)
   })
 
   testHere(`an installed binary that ${what} is not reported as missing`, async (t) => {
@@ -191,7 +286,8 @@ for (const [what, { file, flags, reason, isReplaced }] of Object.entries(UNLOADA
     t.true(first.startsWith('memorystore-rs: the native binary '), first)
     t.regex(first, reason)
     if (isReplaced) t.true(first.endsWith(': install the package again on this system.'), first)
-    t.notRegex(message, /omit=optional|no native binary/)
+    t.notRegex(message, /omit=optional|there is no native binary/)
+    t.is(WAY_OUT.test(message), isLasting === true)
   })
 }
 

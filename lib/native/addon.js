@@ -29,7 +29,8 @@ function loadError(file, cause) {
     ...(file ? [file] : []),
     `This is ${process.platform}-${process.arch}${libc()}, Node.js ${process.version}.`,
     ...(failure ? [`The system says: ${failure.message}`] : []),
-    ...(failure || file ? [] : HELP_FOR_MISSING),
+    ...(failure || file ? [] : helpForMissing()),
+    ...(isLasting(failure, file) ? WAY_OUT : []),
   ]
   const error = new Error(`memorystore-rs: ${lines.join('\n')}`, { cause })
   error.code = 'ERR_MEMORYSTORE_NO_BINARY'
@@ -53,7 +54,7 @@ const REASONS = [
   [
     /addons is disabled/,
     () =>
-      'was not loaded, because this process must not load addons: start Node.js without --no-addons, and with --allow-addons if you use --permission.',
+      'was not loaded, because this process must not load addons: start Node.js without --no-addons, and with --allow-addons if you use --permission. A WebContainer, such as StackBlitz, never loads any.',
   ],
   [
     /(GLIBC(?:XX)?_[\d.]+)'? not found/,
@@ -98,18 +99,46 @@ function reasonOfMissing(file) {
   if (file) {
     return 'the file that MEMORYSTORE_RS_BINARY names is not there: unset the variable to load the binary that was installed, or name one built for this platform.'
   }
+  if (!isPublished()) {
+    return 'there is no native binary for this platform: none is published, so build it or use another store.'
+  }
   return 'there is no native binary for this platform: install its package, by deleting node_modules and package-lock.json and running `npm install`.'
 }
 
-const HELP_FOR_MISSING = [
+/** The platforms with a package in npm/. */
+const PUBLISHED = ['linux', 'darwin', 'win32'].flatMap((name) => [`${name}-x64`, `${name}-arm64`])
+
+function isPublished() {
+  return PUBLISHED.includes(`${process.platform}-${process.arch}`)
+}
+
+function helpForMissing() {
+  return isPublished() ? [...HELP_TO_INSTALL, ...HELP_TO_BUILD] : HELP_TO_BUILD
+}
+
+const HELP_TO_INSTALL = [
   'npm skips optional dependencies with --omit=optional, and forgets them where package-lock.json',
-  'was made on another platform (https://github.com/npm/cli/issues/4828). If the README does not',
-  'list this platform, build the binary from the source (see CONTRIBUTING.md), and set',
-  'MEMORYSTORE_RS_BINARY to the path of the .node file.',
+  'was made on another platform (https://github.com/npm/cli/issues/4828).',
+]
+
+const HELP_TO_BUILD = [
+  'To build the binary from the source, see CONTRIBUTING.md, and set MEMORYSTORE_RS_BINARY to the',
+  'path of the .node file.',
+]
+
+/** Whether installing again cannot help, or may not. */
+function isLasting(failure, file) {
+  return failure ? /addons is disabled|GLIBC(?:XX)?_/.test(failure.message) : !file
+}
+
+const WAY_OUT = [
+  'Where no native binary can be loaded, the package memorystore keeps sessions in memory with the',
+  "same API, in plain JavaScript: require('memorystore')(session).",
 ]
 
 function libc() {
-  if (process.platform !== 'linux') return ''
+  // Not every runtime has reports.
+  if (process.platform !== 'linux' || !process.report) return ''
   // Otherwise the report looks up the host names of open connections, which can take minutes.
   const { excludeNetwork } = process.report
   process.report.excludeNetwork = true

@@ -1,0 +1,2 @@
+export function announce(port: number): void
+export function slow(): Promise<void>

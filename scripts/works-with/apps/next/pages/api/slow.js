@@ -1,0 +1,7 @@
+'use strict'
+
+module.exports = async (req, res) => {
+  req.session.views += 1
+  await req.slow()
+  res.json({})
+}
