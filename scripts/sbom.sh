@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Writes the software bills of materials (CycloneDX) into target/sbom/: of each platform's binary,
+# and of the npm package. Needs cargo-cyclonedx: cargo install --locked cargo-cyclonedx
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+out=$PWD/target/sbom
+rm -rf "$out" && mkdir -p "$out"
+
+for target in $(node -p 'require("./package.json").napi.targets.join(" ")'); do
+  cargo cyclonedx --format json --spec-version 1.5 --target "$target" \
+    --no-build-deps --override-filename "memorystore-rs-$target" --quiet
+  mv "memorystore-rs-$target.json" "$out/memorystore-rs-$target.cdx.json"
+done
+
+# npm takes what is installed; only the manifest goes there, so that only what users get is listed.
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cp package.json "$folder"
+(cd "$folder" && npm install --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error >&2)
+(cd "$folder" && npm sbom --sbom-format cyclonedx --omit dev) >"$out/memorystore-rs-npm.cdx.json"
+ls -l "$out"
