@@ -13,10 +13,11 @@ for target in $(node -p 'require("./package.json").napi.targets.join(" ")'); do
   mv "memorystore-rs-$target.json" "$out/memorystore-rs-$target.cdx.json"
 done
 
-# npm takes what is installed; only the manifest goes there, so that only what users get is listed.
+# npm lists what is installed, and wants all of it: so install what users get, and ask for no more.
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cp package.json "$folder"
-(cd "$folder" && npm install --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error >&2)
-(cd "$folder" && npm sbom --sbom-format cyclonedx --omit dev) >"$out/memorystore-rs-npm.cdx.json"
+(cd "$folder" && npm pkg delete devDependencies scripts)
+(cd "$folder" && npm install --ignore-scripts --no-audit --no-fund --loglevel=error >&2)
+(cd "$folder" && npm sbom --sbom-format cyclonedx) >"$out/memorystore-rs-npm.cdx.json"
 ls -l "$out"
