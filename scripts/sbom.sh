@@ -14,8 +14,9 @@ for target in $(node -p 'require("./package.json").napi.targets.join(" ")'); do
 done
 
 # npm lists what is installed, and wants all of it: so install what users get, and ask for no more.
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+folder=$scratch/memorystore-rs && mkdir "$folder"
 cp package.json "$folder"
 (cd "$folder" && npm pkg delete devDependencies scripts)
 (cd "$folder" && npm install --ignore-scripts --no-audit --no-fund --loglevel=error >&2)
