@@ -5,9 +5,10 @@
  */
 
 const { isSharedArrayBuffer, isUint8Array } = require('node:util/types')
+const { PackedBody } = require('./native/builders.js')
 const { kindOf } = require('./options.js')
 
-module.exports = { bodyCopy, bodyKind, isSameBody, parse, toBody, toKey, toSerialized }
+module.exports = { bodyCopy, bodyKind, isSameBody, parse, toBody, toKey, toSerialized, toText }
 
 // The kinds of a native body; see src/node/codes.rs.
 const [TEXT, JSON_TEXT, BUFFER, BYTES] = [0, 1, 2, 3]
@@ -52,6 +53,7 @@ function toSerialized(data) {
 
 /** Parses what the native store gave back. */
 function parse(serializer, data) {
+  if (data instanceof PackedBody) return data.session()
   if (serializer !== JSON) return serializer.parse(toSerialized(data))
   try {
     return JSON.parse(toSerialized(data))
@@ -65,6 +67,11 @@ function parse(serializer, data) {
 function bodyCopy(body) {
   if (typeof body === 'string') return body
   return Buffer.isBuffer(body) ? Buffer.from(body) : new Uint8Array(body)
+}
+
+/** A body as the serializer returned it. */
+function toText(body) {
+  return body instanceof PackedBody ? body.text() : body
 }
 
 function isSameBody(one, other) {

@@ -14,7 +14,7 @@ const { bodyCopy } = require('./body.js')
  * @typedef {object} Tie
  * @property {object} owner the ties of the store that it belongs to
  * @property {string} key under which it is stored
- * @property {string | Uint8Array} body as the serializer returned it
+ * @property {string | Uint8Array | PackedBody} body as the serializer returned it, or packed
  * @property {number | object} version at which it was read or written, in the terms of the engine
  * @property {boolean} isWhole whether exactly this was stored then, with nothing merged into it
  * @property {boolean} isTaken whether a session has this tie

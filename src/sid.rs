@@ -96,6 +96,11 @@ impl SidHash {
     pub(crate) const FIRST: Self = Self(0);
     pub(crate) const LAST: Self = Self(u64::MAX);
 
+    /// As a number that hardly any other sid has.
+    pub(crate) fn number(self) -> u64 {
+        self.0
+    }
+
     /// The shard, of `shards`, that holds the sid. Taken from the middle of the hash: the map
     /// inside the shard uses the lowest and the highest bits.
     pub(crate) fn shard(self, shards: usize) -> usize {

@@ -15,6 +15,7 @@ const { whenOver } = require('../turns.js')
 const { lifetimeOf } = require('../users.js')
 const { warnOfDamage, warnOfReplacement, warnOfSync } = require('../warnings.js')
 const { createStore } = require('./addon.js')
+const { Builders, isPacked, versionOf } = require('./builders.js')
 const { Cookies } = require('./cookie.js')
 const { Disposal } = require('./disposal.js')
 const { AT_ONCE, collectIds, eachSid } = require('./listing.js')
@@ -52,6 +53,7 @@ class NativeEngine {
 
     this.state = state
     this.native = native
+    this.builders = new Builders(native)
     this.cookies = new Cookies(native)
     const { user, maxPerUser, lifetime } = state.options
     this.termsOf = termsReader(state)
@@ -62,14 +64,26 @@ class NativeEngine {
   }
 
   get(key, serializer, fn) {
-    const { native, disposal, state } = this
-    let data
+    const { native, disposal, state, builders } = this
+    const isForBuilder = serializer === JSON && builders.areAllowed
+    let data, version
     try {
-      data = native.get(key, Date.now())
+      data = native.get(key, Date.now(), isForBuilder ? 1 : 0)
+      if (isForBuilder && isPacked(data)) {
+        const body = builders.read(data)
+        if (body) {
+          version = versionOf(data)
+          data = body
+        } else {
+          data = native.fetch(key, Date.now())
+          version = native.version()
+        }
+      } else if (state.isTelling && data) {
+        version = native.version()
+      }
     } catch (err) {
       return fail(fn, err)
     }
-    const version = state.isTelling && data ? native.version() : undefined
     if (disposal) disposal.ofRemoved()
     if (!data) return giveNothing(fn)
 

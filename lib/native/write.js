@@ -5,10 +5,11 @@
  * and written in one native step, and merged with what other requests wrote meanwhile.
  */
 
-const { bodyKind, isSameBody, parse, toBody } = require('../body.js')
+const { bodyKind, isSameBody, parse, toBody, toText } = require('../body.js')
 const { hasFixedTtl, merged, renewal, ttlOfMerge, withCookie } = require('../conflict.js')
 const { refusalError } = require('../errors.js')
 const { debug, tag } = require('../log.js')
+const { PackedBody } = require('./builders.js')
 const { isDone } = require('./cookie.js')
 
 // What a native write answers; see src/node/codes.rs.
@@ -55,7 +56,7 @@ function writeTied(engine, serializer, tie, session, data, ttl) {
   const { ties, options } = engine.state
   const { conflict } = options
   const areMerged = conflict !== 'overwrite' && typeof conflict !== 'function'
-  const isJson = serializer === JSON && typeof tie.body === 'string'
+  const isJson = serializer === JSON && isText(tie.body)
   const { written, isMerge } =
     areMerged && isJson && !engine.hasOwnerFunction
       ? writeJson(engine, tie, session, data, ttl)
@@ -66,6 +67,10 @@ function writeTied(engine, serializer, tie, session, data, ttl) {
   }
   ties.noteWritten(tie, data, written, !isMerge)
   if (debug.enabled && isMerge) debug('MERGE %s', tag(tie.key))
+}
+
+function isText(body) {
+  return typeof body === 'string' || body instanceof PackedBody
 }
 
 function debugRefused(key) {
@@ -83,19 +88,11 @@ function writeJson({ native, state, termsOf }, tie, session, data, ttl) {
   const now = timeOfOpen(state, 'set')
   const expected = isWhole ? version : NO_VERSION
   const isFixed = Number(hasFixedTtl(options))
-  const answer = native.merge(
-    key,
-    data,
-    now,
-    ttl,
-    version,
-    expected,
-    body,
-    isFixed,
-    user,
-    most,
-    lifetime,
-  )
+  const write = (base) =>
+    native.merge(key, data, now, ttl, version, expected, base, isFixed, user, most, lifetime)
+  // Nearly always nobody else has written, and the base is not looked at.
+  let answer = write(typeof body === 'string' ? body : undefined)
+  if (answer === CHANGED) answer = write(toText(body))
   const refusal = refusalError(answer, key, options)
   if (refusal) throw refusal
   // An added half stands for a merge.
@@ -127,7 +124,7 @@ function writeCompared({ native, state, termsOf }, serializer, tie, session, dat
     if (attempt === MAX_ATTEMPTS) expected = ANY_VERSION
     // If the bodies are equal, nobody else changed the session: only its lifetime was in question.
     write = given
-    if (!stored || isSameBody(stored, tie.body)) continue
+    if (!stored || isSameBody(stored, toText(tie.body))) continue
     const theirs = parse(serializer, stored)
     write = merged(options, serializer, tie.body, session, given, theirs, life) ?? given
   }
@@ -138,14 +135,14 @@ function writeCompared({ native, state, termsOf }, serializer, tie, session, dat
  * Returns false if `rewrite` is needed.
  */
 function mergeCookie({ native, state }, key, session, now, ttl, tie, lifetime) {
-  if (typeof tie.body !== 'string') return false
+  if (!isText(tie.body)) return false
   const holder = JSON.stringify({ cookie: session.cookie })
   const touched = native.mergeCookie(
     key,
     holder,
     now,
     ttl,
-    tie.body,
+    toText(tie.body),
     Number(hasFixedTtl(state.options)),
     lifetime,
   )

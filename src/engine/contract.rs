@@ -10,7 +10,7 @@ use super::rules::{Condition, Refused, Touch};
 use super::types::{Merged, NewCookie, Reading, Reason, Removed, SortKey, Stats, Touched, Version};
 use super::users::{Ended, Facts, Terms, User, Which};
 use crate::background::Maintenance;
-use crate::session::{Base, Body, BodyRef, BodyView, TemplateHandle};
+use crate::session::{Base, Body, BodyRef, BodyView, ShapeHandle, TemplateHandle};
 use crate::sid::Sid;
 use crate::time::{Millis, NEVER};
 
@@ -229,6 +229,17 @@ pub trait Engine: Maintenance {
     /// [`Self::touch`] takes it in place of their text. `None` if the engine takes cookies as text
     /// only.
     fn template(&self, cookie: &[u8]) -> Option<TemplateHandle>;
+
+    /// The definition of a template, as JSON text, for sessions that were
+    /// [read for a builder](BodyView::write_for_builder).
+    fn template_definition(&self, _handle: TemplateHandle) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// The definition of a shape, as [`Self::template_definition`].
+    fn shape_definition(&self, _handle: ShapeHandle) -> Option<Vec<u8>> {
+        None
+    }
 
     /// Removes the record of `sid`. Returns whether there was one. Requests that read it before can
     /// no longer write it.

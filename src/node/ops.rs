@@ -17,7 +17,7 @@ use super::store::{Done, Store};
 use crate::engine::{
     Base, Condition, NewCookie, Reading, Reason, Refused, Removed, Touch, Touched,
 };
-use crate::session::{Body, BodyRef, BodyView, Encoding};
+use crate::session::{Body, BodyRef, BodyView, Encoding, FOR_BUILDER};
 use crate::sid::Sid;
 use crate::time::{Millis, NEVER, expires_at, whole};
 
@@ -45,10 +45,12 @@ const BOUND: [(&str, Operation); 13] = [
 ];
 
 /// The others: they have one function in common, `operate(index, ...arguments)`.
-const COMMON: [(&str, Operation); 20] = [
+const COMMON: [(&str, Operation); 22] = [
     ("fetch", Store::fetch),
     ("peek", Store::peek),
     ("template", Store::template),
+    ("cookieOf", Store::cookie_of),
+    ("shape", Store::shape),
     ("length", Store::length),
     ("ids", Store::ids),
     ("list", Store::list),
@@ -92,7 +94,8 @@ impl Store {
         operation(self, &call.without_first())
     }
 
-    /// `get(sid, now)`: the body or undefined.
+    /// `get(sid, now, isForBuilder)`: the body or undefined. If `isForBuilder` is 1, a session with a
+    /// shape comes as a builder takes it.
     fn get(&self, call: &Call) -> Done {
         self.read(call, Reading::Get)
     }
@@ -111,20 +114,32 @@ impl Store {
         let buffers = &mut *self.buffers.borrow_mut();
         let sid = self.sid(call, &mut buffers.sid)?;
         let now = whole(call.number(1)?);
+        let is_for_builder = call.is_one(2);
         let body = &mut buffers.body;
-        let mut encoding = Encoding::Ascii;
+        // None for what a builder takes.
+        let mut encoding = None;
         let mut copy = |read: BodyView<'_>| {
             self.version.set(read.read());
             self.expires.set(read.expires());
             body.clear();
+            if is_for_builder && read.write_for_builder(body) {
+                return;
+            }
             read.write_to(body);
-            encoding = read.encoding();
+            if is_for_builder && body.first() == Some(&FOR_BUILDER) {
+                // Another serializer wrote it. With a blank it is no JSON either, and for no builder.
+                body.insert(0, b' ');
+            }
+            encoding = Some(read.encoding());
         };
         let engine = self.engine();
         let is_found =
             self.removing(|removed| engine.read(&sid, reading, now, removed, &mut copy))?;
-        let value =
-            if is_found { call.body(&buffers.body, encoding) } else { Ok(Value::UNDEFINED) };
+        let value = match encoding {
+            _ if !is_found => Ok(Value::UNDEFINED),
+            Some(encoding) => call.body(&buffers.body, encoding),
+            None => call.latin1(&buffers.body),
+        };
         buffers.trim();
         value
     }
@@ -159,7 +174,7 @@ impl Store {
 
     /// `merge(sid, body, now, ttl, read, expected, base, hasFixedLifetime, user, most, lifetime)`: as
     /// `set` with JSON, for a session that was `base` at the version `read`. If what is stored is later than the
-    /// version `expected`, the two are merged. `hasFixedLifetime` is 1 if all sessions have one
+    /// version `expected`, the two are merged; without `base` the answer is that it has changed. `hasFixedLifetime` is 1 if all sessions have one
     /// lifetime, else 0. Gives the version, plus a half if it was merged, or why it was not
     /// written.
     fn merge(&self, call: &Call) -> Done {
@@ -175,7 +190,7 @@ impl Store {
         let written = self.removing(|removed| {
             engine.set_by(sid.clone(), body, condition, times, terms, removed)
         })?;
-        let result = if written == Err(Refused::Changed) {
+        let result = if written == Err(Refused::Changed) && call.is_given(6) {
             call.string(6, &mut buffers.base)?;
             let has_fixed_lifetime = call.number(7)? > 0.0;
             let base = Base { text: buffers.base.as_bytes(), has_fixed_lifetime };
@@ -321,6 +336,18 @@ impl Store {
         call.double(template.unwrap_or(0) as f64)
     }
 
+    /// `cookieOf(handle)`: the definition of a template, for a builder; undefined if it is gone.
+    fn cookie_of(&self, call: &Call) -> Done {
+        let handle = whole_count(call.number(0)?) as u64;
+        call.text(self.engine().template_definition(handle))
+    }
+
+    /// `shape(handle)`: the definition of a shape, for a builder; undefined if it is gone.
+    fn shape(&self, call: &Call) -> Done {
+        let handle = whole_count(call.number(0)?) as u64;
+        call.text(self.engine().shape_definition(handle))
+    }
+
     /// `destroy(sid, now)`.
     fn destroy(&self, call: &Call) -> Done {
         let sid = self.sid(call, &mut self.buffers.borrow_mut().sid)?;
@@ -412,6 +439,11 @@ fn times(call: &Call, at: usize) -> std::result::Result<(Millis, Millis), Failur
 }
 
 impl Call<'_> {
+    /// JSON text or undefined.
+    fn text(&self, text: Option<Vec<u8>>) -> Done {
+        text.map_or(Ok(Value::UNDEFINED), |text| self.body(&text, Encoding::Utf8))
+    }
+
     fn append_pairs<'a>(
         &self,
         pairs: impl Iterator<Item = (&'a Sid, &'a Body)>,

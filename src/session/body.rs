@@ -3,7 +3,14 @@
 //! A body knows neither its sid nor where it is stored.
 
 use super::cookie::CookieText;
+use super::shape::Packed;
 use crate::time::Millis;
+
+/// How what a builder takes begins, as no JSON text does: this byte, then the version at which it
+/// was read, the handle of the shape, and that of the cookie's template (6 bytes each, the least
+/// significant one first). The time of the cookie follows if there is one, then the values. See
+/// lib/native/builders.js.
+pub const FOR_BUILDER: u8 = 1;
 
 /// How a body's bytes stand for the value that the serializer returned, so that what is
 /// handed out is what came in.
@@ -78,10 +85,17 @@ impl Body {
 pub struct BodyView<'a> {
     pub(super) head: &'a [u8],
     pub(super) cookie: Option<CookieText<'a>>,
-    pub(super) tail: &'a [u8],
+    pub(super) tail: Tail<'a>,
     pub(super) encoding: Encoding,
     pub(super) read: u64,
     pub(super) expires: Millis,
+}
+
+/// What is behind the cookie.
+#[derive(Clone, Copy)]
+pub(super) enum Tail<'a> {
+    Text(&'a [u8]),
+    Packed(Packed<'a>),
 }
 
 impl<'a> BodyView<'a> {
@@ -96,7 +110,7 @@ impl<'a> BodyView<'a> {
     ) -> Option<Self> {
         let (head, tail) = bytes.split_at_checked(cookie.map_or(bytes.len(), |(at, _)| at))?;
         let cookie = cookie.map(|(_, text)| CookieText::whole(text));
-        Some(Self { head, cookie, tail, encoding, read, expires })
+        Some(Self { head, cookie, tail: Tail::Text(tail), encoding, read, expires })
     }
 
     /// The version at which the body was read.
@@ -117,7 +131,28 @@ impl<'a> BodyView<'a> {
         if let Some(cookie) = self.cookie {
             cookie.write_to(bytes);
         }
-        bytes.extend_from_slice(self.tail);
+        match self.tail {
+            Tail::Text(tail) => bytes.extend_from_slice(tail),
+            Tail::Packed(packed) => packed.write_text(self.encoding == Encoding::Ascii, bytes),
+        }
+    }
+
+    /// Appends the session as a builder in JavaScript takes it, if it has a shape that is read
+    /// often; see [`FOR_BUILDER`]. Returns whether it did.
+    pub fn write_for_builder(&self, bytes: &mut Vec<u8>) -> bool {
+        let (Tail::Packed(packed), Some(cookie)) = (self.tail, self.cookie) else {
+            return false;
+        };
+        let Some(shape) = packed.handle_to_build() else {
+            return false;
+        };
+        bytes.push(FOR_BUILDER);
+        for number in [self.read, shape, cookie.handle()] {
+            bytes.extend_from_slice(&number.to_le_bytes()[..6]);
+        }
+        cookie.write_time_to(bytes);
+        packed.write_values(bytes);
+        true
     }
 
     /// What the bytes stand for.
@@ -130,7 +165,11 @@ impl<'a> BodyView<'a> {
     #[must_use]
     pub fn to_body(&self) -> Body {
         let cookie = self.cookie.map_or(0, |cookie| cookie.len());
-        let mut bytes = Vec::with_capacity(self.head.len() + cookie + self.tail.len());
+        let tail = match self.tail {
+            Tail::Text(tail) => tail.len(),
+            Tail::Packed(packed) => 2 * packed.len(),
+        };
+        let mut bytes = Vec::with_capacity(self.head.len() + cookie + tail);
         self.write_to(&mut bytes);
         Body { bytes, encoding: self.encoding }
     }

@@ -27,7 +27,7 @@ const MAX_TEMPLATES: usize = 1 << 16;
 const MAX_LENGTH: usize = 1000;
 
 /// How `JSON.stringify` begins a session of express-session, where the cookie comes first.
-const BEFORE_COOKIE: &[u8] = br#"{"cookie":"#;
+pub(super) const BEFORE_COOKIE: &[u8] = br#"{"cookie":"#;
 
 /// The number of a template that is in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -192,6 +192,18 @@ impl Templates {
         Some(CutCookie { template: id_of(slot), time: time.unwrap_or(0) })
     }
 
+    /// The definition from which the cookies of a template are built, if it still is there: JSON
+    /// text of whether there is a time, and of the cookie with 1970 as its time.
+    pub(crate) fn definition(&self, handle: TemplateHandle) -> Option<Vec<u8>> {
+        let slot = usize::try_from(handle % MAX_TEMPLATES as u64).ok()?;
+        let template = self.slots.get(slot).filter(|template| template.handle == handle)?;
+        let cookie = CutCookie { template: id_of(slot), time: 0 };
+        let mut text = format!(r#"{{"hasTime":{},"cookie":"#, template.hole.is_some()).into_bytes();
+        self.text(cookie).write_to(&mut text);
+        text.push(b'}');
+        Some(text)
+    }
+
     /// Notes that a record has the template.
     pub(crate) fn hold(&mut self, template: TemplateId) {
         self.slots[template.slot()].uses += 1;
@@ -213,7 +225,7 @@ impl Templates {
         let template = &self.slots[cookie.template.slot()];
         let (before, after) = template.parts();
         let time = template.hole.and_then(|_| iso(cookie.time));
-        CookieText { before, time, after }
+        CookieText { before, time, after, handle: template.handle }
     }
 
     /// Whether `new` is the cookie `stored`, JSON text, with the same or a later time.
@@ -383,18 +395,29 @@ pub(crate) struct CookieText<'a> {
     before: &'a [u8],
     time: Option<[u8; ISO_LENGTH]>,
     after: &'a [u8],
+    /// 0 if it has no template.
+    handle: TemplateHandle,
 }
 
 impl<'a> CookieText<'a> {
     /// A text in one piece.
     pub(crate) fn whole(text: &'a [u8]) -> Self {
-        Self { before: text, time: None, after: &[] }
+        Self { before: text, time: None, after: &[], handle: 0 }
     }
 
     pub(crate) fn write_to(&self, text: &mut Vec<u8>) {
         text.extend_from_slice(self.before);
-        text.extend_from_slice(self.time.as_ref().map_or(&[], |time| &time[..]));
+        self.write_time_to(text);
         text.extend_from_slice(self.after);
+    }
+
+    pub(crate) fn write_time_to(&self, text: &mut Vec<u8>) {
+        text.extend_from_slice(self.time.as_ref().map_or(&[], |time| &time[..]));
+    }
+
+    /// The handle of its template.
+    pub(crate) fn handle(&self) -> TemplateHandle {
+        self.handle
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -5,16 +5,21 @@
 
 use std::ops::Range;
 
-use super::body::{Body, BodyRef, BodyView, Encoding};
-use super::cookie::{CutBody, CutCookie, TemplateId, Templates, is_renewal};
+use super::body::{Body, BodyRef, BodyView, Encoding, Tail};
+use super::cookie::{BEFORE_COOKIE, CutCookie, TemplateId, is_renewal};
+use super::forms::{FormedBody, Forms, Used};
 use super::json;
+use super::shape::ShapeId;
 use crate::allocation::allocated;
 use crate::time::{Millis, NEVER, has_expired};
 
-/// A body that is to be kept: in one piece, or with its cookie cut out.
+/// A body that is to be kept: in one piece, or with its cookie cut out and perhaps packed.
 pub(crate) struct NewBody<'a> {
     head: &'a [u8],
+    /// What is behind the cookie, as text.
     tail: &'a [u8],
+    /// If it has a shape, what is behind the cookie is kept as the forms have packed it.
+    shape: Option<(ShapeId, usize)>,
     cookie: Option<CutCookie>,
     encoding: Encoding,
     is_json: bool,
@@ -25,19 +30,29 @@ pub(crate) struct NewBody<'a> {
 impl<'a> NewBody<'a> {
     /// A body for a record without a note.
     #[cfg(test)]
-    pub(crate) fn new(body: BodyRef<'a>, templates: &mut Templates) -> Self {
-        Self::noted(body, templates, 0)
+    pub(crate) fn new(body: BodyRef<'a>, forms: &mut Forms) -> Self {
+        Self::noted(body, forms, 0, 0)
     }
 
-    /// A body for a record with so much room for a note.
-    pub(crate) fn noted(body: BodyRef<'a>, templates: &mut Templates, note: usize) -> Self {
+    /// A body for a record with so much room for a note. `session` is a number that other sessions
+    /// do not have. Until the body is kept, the forms must not get another one.
+    pub(crate) fn noted(
+        body: BodyRef<'a>,
+        forms: &mut Forms,
+        session: u64,
+        note: usize,
+    ) -> Self {
         let BodyRef { bytes, encoding, .. } = body;
         let is_json = body.is_json_text();
-        match is_json.then(|| templates.cut(bytes)).flatten() {
-            Some(CutBody { head, tail, cookie }) => {
-                Self { head, tail, cookie: Some(cookie), encoding, is_json, note }
+        match forms.form(body, session) {
+            Some(FormedBody { head, tail, cookie, shape }) => {
+                let shape = shape.map(|shape| (shape, forms.shapes.packed().len()));
+                Self { head, tail, shape, cookie: Some(cookie), encoding, is_json, note }
             }
-            None => Self { head: bytes, tail: &[], cookie: None, encoding, is_json, note },
+            None => {
+                let (head, tail) = bytes.split_at(bytes.len());
+                Self { head, tail, shape: None, cookie: None, encoding, is_json, note }
+            }
         }
     }
 
@@ -46,9 +61,10 @@ impl<'a> NewBody<'a> {
         allocated(self.len() + self.note)
     }
 
-    /// The template that the body's record will have.
-    pub(crate) fn template(&self) -> Option<TemplateId> {
-        self.cookie.map(|cookie| cookie.template)
+    /// What the body's record will use of the forms.
+    pub(crate) fn used(&self) -> Option<Used> {
+        let shape = self.shape.map(|(shape, _)| shape);
+        self.cookie.map(|cookie| Used { template: cookie.template, shape })
     }
 
     /// Whether a record could hold it. V8's strings have half a gigabyte at the most.
@@ -56,14 +72,21 @@ impl<'a> NewBody<'a> {
         u32::try_from(self.len()).is_ok()
     }
 
+    /// How many bytes are kept of it.
     fn len(&self) -> usize {
-        self.head.len() + self.tail.len()
+        self.shape.map_or(self.head.len() + self.tail.len(), |(_, packed)| packed)
+    }
+
+    /// What is kept of it, in two pieces.
+    fn kept<'b>(&'b self, forms: &'b Forms) -> [&'b [u8]; 2] {
+        if self.shape.is_some() { [forms.shapes.packed(), &[]] } else { [self.head, self.tail] }
     }
 
     fn place(&self) -> Place {
         match (self.cookie, self.is_json) {
             (None, false) => Place::Nowhere,
             (None, true) => Place::NotLookedFor,
+            (Some(cookie), _) if self.shape.is_some() => Place::Packed { template: cookie.template },
             (Some(cookie), _) => Place::Cut { template: cookie.template },
         }
     }
@@ -73,7 +96,10 @@ impl<'a> NewBody<'a> {
         reason = "where a cookie was cut out, what is before it is short"
     )]
     fn cookie_at(&self) -> u16 {
-        self.cookie.map_or(0, |_| self.head.len() as u16)
+        match self.shape {
+            Some((shape, _)) => shape.0,
+            None => self.cookie.map_or(0, |_| self.head.len() as u16),
+        }
     }
 }
 
@@ -94,6 +120,8 @@ enum Place {
     Known { length: u8 },
     /// Cut out of the text.
     Cut { template: TemplateId },
+    /// Cut out of a text of which the rest is packed: `cookie_at` is the number of its shape.
+    Packed { template: TemplateId },
 }
 
 /// A session as an engine keeps it.
@@ -127,8 +155,8 @@ pub(crate) struct Record {
 const _: () = assert!(size_of::<Record>() == 64);
 
 impl Record {
-    /// A record of `body`. The caller counts the use of its template.
-    pub(crate) fn new(body: &NewBody<'_>, expires: Millis, last_use: u64) -> Self {
+    /// A record of `body`. The caller counts the use of the forms.
+    pub(crate) fn new(body: &NewBody<'_>, forms: &Forms, expires: Millis, last_use: u64) -> Self {
         let mut record = Self {
             bytes: Box::default(),
             length: 0,
@@ -142,7 +170,7 @@ impl Record {
             version: [0; 6],
         };
         record.set_version(last_use);
-        record.set_bytes(body);
+        record.set_bytes(body, forms);
         record
     }
 
@@ -157,33 +185,42 @@ impl Record {
         self.version.copy_from_slice(&version.to_le_bytes()[..6]);
     }
 
-    /// The body, without a cookie that was cut out.
+    /// The body, without a cookie that was cut out, and packed if it has a shape.
     fn text(&self) -> &[u8] {
         &self.bytes[..self.length as usize]
     }
 
     /// Copies the body into the present allocation if it fits and does not waste more than it uses,
     /// else into a new one.
-    fn set_bytes(&mut self, body: &NewBody<'_>) {
+    fn set_bytes(&mut self, body: &NewBody<'_>, forms: &Forms) {
         let (capacity, wanted) = (self.bytes.len(), body.allocated());
         if capacity < body.len() + body.note || capacity / 2 > wanted {
             self.bytes = vec![0; wanted].into_boxed_slice();
         }
-        let (head, rest) = self.bytes.split_at_mut(body.head.len());
-        head.copy_from_slice(body.head);
-        rest[..body.tail.len()].copy_from_slice(body.tail);
+        let [head, tail] = body.kept(forms);
+        let (to, rest) = self.bytes.split_at_mut(head.len());
+        to.copy_from_slice(head);
+        rest[..tail.len()].copy_from_slice(tail);
         self.length = length_of(body.len());
     }
 
     /// What the serializer returned, read at the version `read`.
-    pub(crate) fn body<'a>(&'a self, templates: &'a Templates, read: u64) -> BodyView<'a> {
+    pub(crate) fn body<'a>(&'a self, forms: &'a Forms, read: u64) -> BodyView<'a> {
         let (head, tail) = match self.place {
-            Place::Cut { .. } => self.text().split_at(usize::from(self.cookie_at)),
-            _ => (self.text(), &[][..]),
+            Place::Cut { .. } => {
+                let (head, tail) = self.text().split_at(usize::from(self.cookie_at));
+                (head, Tail::Text(tail))
+            }
+            Place::Packed { .. } => match forms.shapes.view(ShapeId(self.cookie_at), self.text()) {
+                Some(packed) => (BEFORE_COOKIE, Tail::Packed(packed)),
+                // No record's shape is ever forgotten.
+                None => (self.text(), Tail::Text(&[])),
+            },
+            _ => (self.text(), Tail::Text(&[])),
         };
         BodyView {
             head,
-            cookie: self.cut_cookie().map(|cookie| templates.text(cookie)),
+            cookie: self.cut_cookie().map(|cookie| forms.templates.text(cookie)),
             tail,
             encoding: self.encoding,
             read,
@@ -208,16 +245,46 @@ impl Record {
         Body::of_parts(self.bytes.into_vec(), self.encoding)
     }
 
-    /// The template of the record's cookie.
-    pub(crate) fn template(&self) -> Option<TemplateId> {
-        self.cut_cookie().map(|cookie| cookie.template)
+    /// What the record uses of the forms.
+    pub(crate) fn used(&self) -> Option<Used> {
+        match self.place {
+            Place::Cut { template } => Some(Used { template, shape: None }),
+            Place::Packed { template } => {
+                Some(Used { template, shape: Some(ShapeId(self.cookie_at)) })
+            }
+            _ => None,
+        }
     }
 
     fn cut_cookie(&self) -> Option<CutCookie> {
         match self.place {
-            Place::Cut { template } => Some(CutCookie { template, time: self.cookie_time }),
+            Place::Cut { template } | Place::Packed { template } => {
+                Some(CutCookie { template, time: self.cookie_time })
+            }
             _ => None,
         }
+    }
+
+    /// Keeps a packed body as text from now on, with its cookie cut out. The caller counts the use of
+    /// the forms.
+    fn unpack(&mut self, forms: &Forms, note: usize) {
+        let Place::Packed { template } = self.place else {
+            return;
+        };
+        let Some(packed) = forms.shapes.view(ShapeId(self.cookie_at), self.text()) else {
+            return;
+        };
+        let mut bytes = BEFORE_COOKIE.to_vec();
+        packed.write_text(self.encoding == Encoding::Ascii, &mut bytes);
+        self.length = length_of(bytes.len());
+        bytes.resize(allocated(bytes.len() + note) - note, 0);
+        bytes.extend_from_slice(&self.bytes[self.bytes.len() - note..]);
+        self.bytes = bytes.into_boxed_slice();
+        #[expect(clippy::cast_possible_truncation, reason = "it is a short constant")]
+        {
+            self.cookie_at = BEFORE_COOKIE.len() as u16;
+        }
+        self.place = Place::Cut { template };
     }
 
     /// The last moment at which the record is alive.
@@ -239,21 +306,21 @@ impl Record {
     }
 
     /// Whether `cookie`, text in UTF-8, is the session's with the same or a later time.
-    pub(crate) fn is_renewed_by_text(&mut self, cookie: &[u8], templates: &Templates) -> bool {
+    pub(crate) fn is_renewed_by_text(&mut self, cookie: &[u8], forms: &Forms) -> bool {
         if let Some(cut) = self.cut_cookie() {
             let mut stored = Vec::new();
-            templates.text(cut).write_to(&mut stored);
+            forms.templates.text(cut).write_to(&mut stored);
             return is_renewal(&stored, cookie);
         }
         self.cookie_place().is_some_and(|place| is_renewal(&self.bytes[place], cookie))
     }
 
     /// Whether `cookie` is the session's with the same or a later time.
-    pub(crate) fn is_renewed_by(&mut self, cookie: CutCookie, templates: &Templates) -> bool {
+    pub(crate) fn is_renewed_by(&mut self, cookie: CutCookie, forms: &Forms) -> bool {
         if let Some(stored) = self.cut_cookie() {
             return stored.template == cookie.template && stored.time <= cookie.time;
         }
-        self.cookie_place().is_some_and(|place| templates.is_renewal(&self.bytes[place], cookie))
+        self.cookie_place().is_some_and(|place| forms.templates.is_renewal(&self.bytes[place], cookie))
     }
 
     /// The bytes of memory that the record takes beside the [`Record`] itself.
@@ -261,9 +328,9 @@ impl Record {
         allocated(self.bytes.len())
     }
 
-    /// Takes `body` in place of the old one. The caller sees to the templates and the version.
-    pub(crate) fn overwrite(&mut self, body: &NewBody<'_>, expires: Millis) {
-        self.set_bytes(body);
+    /// Takes `body` in place of the old one. The caller sees to the forms and the version.
+    pub(crate) fn overwrite(&mut self, body: &NewBody<'_>, forms: &Forms, expires: Millis) {
+        self.set_bytes(body, forms);
         self.cookie_at = body.cookie_at();
         self.place = body.place();
         self.encoding = body.encoding;
@@ -273,14 +340,16 @@ impl Record {
 
     /// Gives the session the cookie `cookie`, as text in UTF-8, and renews the expiry.
     ///
-    /// Returns false, having changed nothing, if there is no cookie to replace, or if the body
-    /// would take more than `room` bytes. `note` is the length of the record's note.
+    /// Returns false, having changed nothing that can be read, if there is no cookie to replace, or
+    /// if the body would take more than `room` bytes. `note` is the length of the record's note.
     pub(crate) fn set_cookie_text(
         &mut self,
         cookie: BodyRef<'_>,
+        forms: &Forms,
         expires: Millis,
         (room, note): (usize, usize),
     ) -> bool {
+        self.unpack(forms, note);
         let Some(place) = self.cookie_place() else {
             return false;
         };
@@ -307,6 +376,11 @@ impl Record {
         expires: Millis,
         note: usize,
     ) -> bool {
+        if let Place::Packed { template } = &mut self.place {
+            *template = cookie.template;
+            (self.cookie_time, self.expires) = (cookie.time, expires);
+            return true;
+        }
         let Some(place) = self.cookie_place() else {
             return false;
         };
@@ -328,7 +402,7 @@ impl Record {
     fn cookie_place(&mut self) -> Option<Range<usize>> {
         let at = usize::from(self.cookie_at);
         match self.place {
-            Place::Nowhere => None,
+            Place::Nowhere | Place::Packed { .. } => None,
             Place::Known { length } => Some(at..at + usize::from(length)),
             Place::NotLookedFor => {
                 let found = json::cookie_value(self.text());

@@ -8,11 +8,11 @@ use super::owners::Part;
 use super::shard::Shard;
 use super::shards::Shards;
 use crate::engine::types::{Reason, Removed};
-use crate::session::cookie::Templates;
+use crate::session::forms::Forms;
 
 /// The records of a table that was cleared. Dropping it frees them.
 pub(super) struct Cleared {
-    templates: Templates,
+    forms: Forms,
     shards: Shards,
     /// The parts of the index of users that are still to be freed.
     owners: Vec<Part>,
@@ -27,11 +27,11 @@ impl Cleared {
     pub(super) fn new(
         reason: Reason,
         shards: Shards,
-        templates: Templates,
+        forms: Forms,
         owners: Box<[Part]>,
         len: usize,
     ) -> Self {
-        Self { templates, shards, owners: owners.into_vec(), shard: 0, len, reason }
+        Self { forms, shards, owners: owners.into_vec(), shard: 0, len, reason }
     }
 
     /// How many records there were.
@@ -72,7 +72,7 @@ impl Cleared {
                 self.shard += 1;
                 continue;
             };
-            let body = record.body(&self.templates, 0).to_body();
+            let body = record.body(&self.forms, 0).to_body();
             removed.push(Removed { sid, body, reason: self.reason, last_use: record.last_use });
         }
         removed

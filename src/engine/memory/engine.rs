@@ -19,7 +19,7 @@ use crate::engine::types::{
     Version,
 };
 use crate::engine::users::{Ended, Facts, Terms, User, Which};
-use crate::session::{Base, Body, BodyRef, BodyView, TemplateHandle};
+use crate::session::{Base, Body, BodyRef, BodyView, ShapeHandle, TemplateHandle};
 use crate::sid::Sid;
 use crate::time::Millis;
 
@@ -201,6 +201,14 @@ impl Engine for MemoryEngine {
 
     fn template(&self, cookie: &[u8]) -> Option<TemplateHandle> {
         self.table.lock().template(cookie)
+    }
+
+    fn template_definition(&self, handle: TemplateHandle) -> Option<Vec<u8>> {
+        self.table.lock().forms.templates.definition(handle)
+    }
+
+    fn shape_definition(&self, handle: ShapeHandle) -> Option<Vec<u8>> {
+        self.table.lock().forms.shapes.definition(handle)
     }
 
     fn destroy(&self, sid: &Sid, now: Millis, removed: &mut Vec<Removed>) -> Result<bool> {

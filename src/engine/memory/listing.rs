@@ -38,7 +38,7 @@ impl Table {
                 expired.push(sid.clone());
             }
             if !is_expired || self.options.stale {
-                listed.push((sid.clone(), record.body(&self.templates, 0).to_body()));
+                listed.push((sid.clone(), record.body(&self.forms, 0).to_body()));
             }
         }
         for sid in expired {

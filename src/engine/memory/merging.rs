@@ -55,6 +55,6 @@ impl Table {
         self.note_time(now);
         let shard = self.shards[sid.hash().shard(SHARDS)].as_deref()?;
         let record = shard.records().peek(sid).filter(|record| !record.is_expired(now))?;
-        Some(Stored::new(record.body(&self.templates, 0)))
+        Some(Stored::new(record.body(&self.forms, 0)))
     }
 }

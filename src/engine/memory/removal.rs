@@ -42,18 +42,16 @@ impl Table {
         self.len -= 1;
         self.bytes -= cost(&sid, record.allocated());
         let last_use = record.last_use;
-        let template = record.template();
+        let used = record.used();
         if self.note > 0 {
             self.change_owner(sid.hash(), note_of(&record).owner, User::NOBODY);
         }
         let body = if self.options.keep_removed {
-            record.body(&self.templates, 0).to_body()
+            record.body(&self.forms, 0).to_body()
         } else {
             record.into_garbage()
         };
-        if let Some(template) = template {
-            self.templates.release(template);
-        }
+        self.forms.release(used);
         Removed { sid, body, reason, last_use }
     }
 
@@ -91,9 +89,9 @@ impl Table {
     }
 
     pub(super) fn is_over(&self) -> bool {
-        // The last record may take the whole budget, and its template does not count.
-        let templates = if self.len > 1 { self.templates.bytes() } else { 0 };
-        let taken = self.bytes + self.index_bytes() + self.tombstones.bytes() + templates;
+        // The last record may take the whole budget, and its forms do not count.
+        let forms = if self.len > 1 { self.forms.bytes() } else { 0 };
+        let taken = self.bytes + self.index_bytes() + self.tombstones.bytes() + forms;
         self.len > self.options.max || taken > self.options.max_bytes
     }
 }

@@ -36,7 +36,7 @@ impl Table {
         let shards = std::mem::replace(&mut self.shards, empty_shards());
         let owners = self.owners.as_mut().map(Owners::take).unwrap_or_default();
         let len = std::mem::take(&mut self.len);
-        let cleared = Cleared::new(reason, shards, self.templates.take(), owners, len);
+        let cleared = Cleared::new(reason, shards, self.forms.take(), owners, len);
         if cleared.len() <= CLEARED_AT_ONCE {
             return Some(cleared);
         }

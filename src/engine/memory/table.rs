@@ -24,7 +24,7 @@ use crate::allocation::allocated;
 use crate::engine::rules::{Alive, Refused, Write};
 use crate::engine::types::{Counters, Options, Reading, Reason, Removed, Stats, Version};
 use crate::engine::users::{Claim, User};
-use crate::session::cookie::Templates;
+use crate::session::forms::Forms;
 use crate::session::record::{NewBody, Record};
 use crate::session::{Body, BodyRef, BodyView, TemplateHandle};
 use crate::sid::Sid;
@@ -47,7 +47,7 @@ pub(super) struct Table {
     pub(super) counters: Counters,
     pub(super) options: Options,
     pub(super) order: Order,
-    pub(super) templates: Templates,
+    pub(super) forms: Forms,
     pub(super) eviction_queue: EvictionQueue,
     /// The index of users, if the options ask for one.
     pub(super) owners: Option<Owners>,
@@ -87,7 +87,7 @@ impl Table {
             counters: Counters::default(),
             options,
             order: Order::of(&options),
-            templates: Templates::default(),
+            forms: Forms::new(options.max_bytes),
             eviction_queue: EvictionQueue::default(),
             owners: Owners::for_options(&options),
             note: note_room(&options),
@@ -134,7 +134,7 @@ impl Table {
             if is_use { shard.use_record(sid, version)? } else { shard.records().peek(sid)? };
         let is_expired = record.is_expired(now);
         let is_read = !is_expired || self.options.stale;
-        let value = is_read.then(|| read(record.body(&self.templates, version)));
+        let value = is_read.then(|| read(record.body(&self.forms, version)));
         if is_expired {
             self.expire(sid, removed);
         }
@@ -178,7 +178,7 @@ impl Table {
         let Write { condition, now, expires, .. } = write;
         self.note_time(now);
         let given = body;
-        let body = NewBody::noted(given, &mut self.templates, self.note);
+        let body = NewBody::noted(given, &mut self.forms, sid.hash().number(), self.note);
         let size = cost(&sid, body.allocated());
         if size > self.options.max_bytes || !body.fits() {
             return Err(Refused::TooLarge);
@@ -211,11 +211,9 @@ impl Table {
             // A single session may take the whole budget.
             self.tombstones.forget_all();
         }
-        if let Some(template) = body.template() {
-            self.templates.hold(template);
-        }
+        self.forms.hold(body.used());
         let Some(record) = found else {
-            let mut record = Record::new(&body, expires, version);
+            let mut record = Record::new(&body, &self.forms, expires, version);
             let hash = sid.hash();
             if let Some(claim) = claim {
                 set_note(&mut record, claim.note);
@@ -234,15 +232,13 @@ impl Table {
         };
         self.bytes -= record.allocated();
         if self.options.keep_replaced {
-            let body = record.body(&self.templates, 0).to_body();
+            let body = record.body(&self.forms, 0).to_body();
             let (sid, reason) = (sid.clone(), Reason::Replaced);
             removed.push(Removed { sid, body, reason, last_use: version });
         }
-        if let Some(template) = record.template() {
-            self.templates.release(template);
-        }
+        self.forms.release(record.used());
         let before = claim.map(|_| note_of(record));
-        record.overwrite(&body, expires);
+        record.overwrite(&body, &self.forms, expires);
         if let Some(claim) = claim {
             set_note(record, claim.note);
         }
@@ -262,7 +258,7 @@ impl Table {
 
     /// The handle of the template for `cookie`, JSON text.
     pub(super) fn template(&mut self, cookie: &[u8]) -> Option<TemplateHandle> {
-        self.templates.intern(cookie)
+        self.forms.templates.intern(cookie)
     }
 
     /// Removes the record of `sid`, expired or not, and remembers that it was destroyed.
@@ -299,9 +295,9 @@ impl Table {
         Stats { sessions: self.len, bytes: self.taken(), anonymous, counters: self.counters }
     }
 
-    /// What the records, the tombstones and the templates take.
+    /// What the records, the tombstones and the forms take.
     fn taken(&self) -> usize {
-        self.bytes + self.index_bytes() + self.tombstones.bytes() + self.templates.bytes()
+        self.bytes + self.index_bytes() + self.tombstones.bytes() + self.forms.bytes()
     }
 
     pub(super) fn index_bytes(&self) -> usize {

@@ -22,7 +22,7 @@ impl Table {
         let now = touch.now;
         let cut = match cookie {
             NewCookie::Text(_) => None,
-            NewCookie::Cut { template, time } => match self.templates.lookup(template, time) {
+            NewCookie::Cut { template, time } => match self.forms.templates.lookup(template, time) {
                 None => return Touched::NeedsText,
                 found => found,
             },
@@ -44,24 +44,28 @@ impl Table {
             return answer;
         }
         let is_renewed = match (cookie, cut) {
-            (_, Some(cookie)) => record.is_renewed_by(cookie, &self.templates),
-            (NewCookie::Text(text), _) => record.is_renewed_by_text(text.bytes, &self.templates),
+            (_, Some(cookie)) => record.is_renewed_by(cookie, &self.forms),
+            (NewCookie::Text(text), _) => record.is_renewed_by_text(text.bytes, &self.forms),
             (_, None) => false,
         };
         if !touch.may_replace(is_renewed) {
             return Touched::NeedsRewrite;
         }
         let before = record.allocated();
-        let old = record.template();
+        let old = record.used();
         let is_done = match (cookie, cut) {
             (NewCookie::Text(text), _) => {
                 let taken = cost(sid, 0).saturating_add(self.tombstones.bytes());
                 let room = self.options.max_bytes.saturating_sub(taken);
-                record.set_cookie_text(text, expires, (room, self.note))
+                record.set_cookie_text(text, &self.forms, expires, (room, self.note))
             }
             (_, Some(cookie)) => record.set_cut_cookie(cookie, expires, self.note),
             (_, None) => false,
         };
+        // Even if it is not done, a packed session may be text now.
+        self.forms.hold(record.used());
+        self.forms.release(old);
+        self.bytes = self.bytes - before + record.allocated();
         if !is_done {
             return Touched::NeedsRewrite;
         }
@@ -71,13 +75,6 @@ impl Table {
         if let Some(note) = note {
             set_note(record, Note { used: now, ..note });
         }
-        if let Some(template) = record.template() {
-            self.templates.hold(template);
-        }
-        if let Some(template) = old {
-            self.templates.release(template);
-        }
-        self.bytes = self.bytes - before + record.allocated();
         let written = Written::of(record, now);
         self.counters.touches += 1;
         self.remove_or_schedule(sid, written, removed);

@@ -74,7 +74,7 @@ impl Table {
         let Some(record) = self.alive_record(sid, now) else {
             return false;
         };
-        read(&self.facts(sid, record), record.body(&self.templates, 0));
+        read(&self.facts(sid, record), record.body(&self.forms, 0));
         true
     }
 
@@ -91,7 +91,7 @@ impl Table {
         let mut last = None;
         for (sid, record) in sids.into_iter().filter_map(|hash| self.by_hash(hash)) {
             if !record.is_expired(now) {
-                read(&sid, &self.facts(&sid, record), record.body(&self.templates, 0));
+                read(&sid, &self.facts(&sid, record), record.body(&self.forms, 0));
             }
             last = Some(sid);
         }

@@ -31,11 +31,7 @@ impl Call<'_> {
         let text = bytes.as_ptr().cast::<c_char>();
         let length = bytes.len().cast_signed();
         let status = match encoding {
-            Encoding::Ascii => {
-                // SAFETY: `text` points to `length` bytes, each an ASCII and so a Latin-1
-                // character; the callee copies them.
-                unsafe { sys::napi_create_string_latin1(self.env, text, length, &raw mut value) }
-            }
+            Encoding::Ascii => return self.latin1(bytes),
             Encoding::Utf8 => {
                 // SAFETY: `text` points to `length` bytes of UTF-8; the callee copies them.
                 unsafe { sys::napi_create_string_utf8(self.env, text, length, &raw mut value) }
@@ -57,6 +53,17 @@ impl Call<'_> {
             Encoding::Uint8Array => return self.array_buffer(bytes),
         };
         node(status)?;
+        Ok(Value(value))
+    }
+
+    /// A string of which each byte is a character.
+    pub(in crate::node) fn latin1(&self, bytes: &[u8]) -> std::result::Result<Value, Failure> {
+        let mut value = ptr::null_mut();
+        let text = bytes.as_ptr().cast::<c_char>();
+        let length = bytes.len().cast_signed();
+        // SAFETY: `text` points to `length` bytes, each a character of Latin-1; the callee copies
+        // them.
+        node(unsafe { sys::napi_create_string_latin1(self.env, text, length, &raw mut value) })?;
         Ok(Value(value))
     }
 
