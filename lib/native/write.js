@@ -90,8 +90,8 @@ function writeJson({ native, state, termsOf }, tie, session, data, ttl) {
   const isFixed = Number(hasFixedTtl(options))
   const write = (base) =>
     native.merge(key, data, now, ttl, version, expected, base, isFixed, user, most, lifetime)
-  // Nearly always nobody else has written, and the base is not looked at.
-  let answer = write(typeof body === 'string' ? body : undefined)
+  // Nearly always nobody else has written, and nobody needs what was read.
+  let answer = write(undefined)
   if (answer === CHANGED) answer = write(toText(body))
   const refusal = refusalError(answer, key, options)
   if (refusal) throw refusal

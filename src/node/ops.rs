@@ -14,9 +14,7 @@ use super::codes::{
 use super::listing::Listing;
 use super::raw::{self, Call, Failure, Value};
 use super::store::{Done, Store};
-use crate::engine::{
-    Base, Condition, NewCookie, Reading, Reason, Refused, Removed, Touch, Touched,
-};
+use crate::engine::{Base, Condition, NewCookie, Reading, Reason, Removed, Touch, Touched};
 use crate::session::{Body, BodyRef, BodyView, Encoding, FOR_BUILDER};
 use crate::sid::Sid;
 use crate::time::{Millis, NEVER, expires_at, whole};
@@ -114,7 +112,7 @@ impl Store {
         let buffers = &mut *self.buffers.borrow_mut();
         let sid = self.sid(call, &mut buffers.sid)?;
         let now = whole(call.number(1)?);
-        let is_for_builder = call.is_one(2);
+        let is_for_builder = call.is_set(2);
         let body = &mut buffers.body;
         // None for what a builder takes.
         let mut encoding = None;
@@ -173,24 +171,21 @@ impl Store {
     }
 
     /// `merge(sid, body, now, ttl, read, expected, base, hasFixedLifetime, user, most, lifetime)`: as
-    /// `set` with JSON, for a session that was `base` at the version `read`. If what is stored is later than the
-    /// version `expected`, the two are merged; without `base` the answer is that it has changed. `hasFixedLifetime` is 1 if all sessions have one
-    /// lifetime, else 0. Gives the version, plus a half if it was merged, or why it was not
-    /// written.
+    /// `set` with JSON, for a session that was read at the version `read`. Without `base` it is
+    /// written unless what is stored is later than the version `expected`. With `base`, the session
+    /// as it was read, it is merged with what is stored. `hasFixedLifetime` is 1 if all sessions
+    /// have one lifetime, else 0. Gives the version, plus a half if it was merged, or why it was
+    /// not written.
     fn merge(&self, call: &Call) -> Done {
         let buffers = &mut *self.buffers.borrow_mut();
         let sid = self.sid(call, &mut buffers.sid)?;
         let times = times(call, 2)?;
-        let (read, expected) = (version_of(call, 4)?, version_of(call, 5)?);
+        let read = version_of(call, 4)?;
         let encoding = call.string(1, &mut buffers.text)?;
         let body = BodyRef { bytes: buffers.text.as_bytes(), encoding, is_json: true };
-        let condition = Condition::Unchanged { read, expected };
         let terms = self.rules.terms(call, 8, true, &mut buffers.user)?;
         let engine = self.engine();
-        let written = self.removing(|removed| {
-            engine.set_by(sid.clone(), body, condition, times, terms, removed)
-        })?;
-        let result = if written == Err(Refused::Changed) && call.is_given(6) {
+        let result = if call.is_given(6) {
             call.string(6, &mut buffers.base)?;
             let has_fixed_lifetime = call.number(7)? > 0.0;
             let base = Base { text: buffers.base.as_bytes(), has_fixed_lifetime };
@@ -199,6 +194,9 @@ impl Store {
             })?;
             merged.map(|merged| (merged.version, merged.is_merged))
         } else {
+            let condition = Condition::Unchanged { read, expected: version_of(call, 5)? };
+            let written = self
+                .removing(|removed| engine.set_by(sid, body, condition, times, terms, removed))?;
             written.map(|version| (version, false))
         };
         buffers.trim();

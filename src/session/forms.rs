@@ -33,11 +33,7 @@ impl Forms {
     }
 
     /// Finds or makes the forms for a body. `session` is a number that other sessions do not have.
-    pub(super) fn form<'a>(
-        &mut self,
-        body: BodyRef<'a>,
-        session: u64,
-    ) -> Option<FormedBody<'a>> {
+    pub(super) fn form<'a>(&mut self, body: BodyRef<'a>, session: u64) -> Option<FormedBody<'a>> {
         if !body.is_json_text() {
             return None;
         }

@@ -36,29 +36,25 @@ impl<'a> NewBody<'a> {
 
     /// A body for a record with so much room for a note. `session` is a number that other sessions
     /// do not have. Until the body is kept, the forms must not get another one.
-    pub(crate) fn noted(
-        body: BodyRef<'a>,
-        forms: &mut Forms,
-        session: u64,
-        note: usize,
-    ) -> Self {
+    pub(crate) fn noted(body: BodyRef<'a>, forms: &mut Forms, session: u64, note: usize) -> Self {
         let BodyRef { bytes, encoding, .. } = body;
         let is_json = body.is_json_text();
-        match forms.form(body, session) {
-            Some(FormedBody { head, tail, cookie, shape }) => {
-                let shape = shape.map(|shape| (shape, forms.shapes.packed().len()));
-                Self { head, tail, shape, cookie: Some(cookie), encoding, is_json, note }
-            }
-            None => {
-                let (head, tail) = bytes.split_at(bytes.len());
-                Self { head, tail, shape: None, cookie: None, encoding, is_json, note }
-            }
-        }
+        let Some(FormedBody { head, tail, cookie, shape }) = forms.form(body, session) else {
+            let (head, tail) = bytes.split_at(bytes.len());
+            return Self { head, tail, shape: None, cookie: None, encoding, is_json, note };
+        };
+        let shape = shape.map(|shape| (shape, forms.shapes.packed().len()));
+        Self { head, tail, shape, cookie: Some(cookie), encoding, is_json, note }
     }
 
     /// The bytes of memory that the body takes once it is kept.
     pub(crate) fn allocated(&self) -> usize {
         allocated(self.len() + self.note)
+    }
+
+    /// The same, were it not packed.
+    pub(crate) fn allocated_as_text(&self) -> usize {
+        allocated(self.head.len() + self.tail.len() + self.note)
     }
 
     /// What the body's record will use of the forms.
@@ -86,7 +82,9 @@ impl<'a> NewBody<'a> {
         match (self.cookie, self.is_json) {
             (None, false) => Place::Nowhere,
             (None, true) => Place::NotLookedFor,
-            (Some(cookie), _) if self.shape.is_some() => Place::Packed { template: cookie.template },
+            (Some(cookie), _) if self.shape.is_some() => {
+                Place::Packed { template: cookie.template }
+            }
             (Some(cookie), _) => Place::Cut { template: cookie.template },
         }
     }
@@ -320,7 +318,8 @@ impl Record {
         if let Some(stored) = self.cut_cookie() {
             return stored.template == cookie.template && stored.time <= cookie.time;
         }
-        self.cookie_place().is_some_and(|place| forms.templates.is_renewal(&self.bytes[place], cookie))
+        self.cookie_place()
+            .is_some_and(|place| forms.templates.is_renewal(&self.bytes[place], cookie))
     }
 
     /// The bytes of memory that the record takes beside the [`Record`] itself.

@@ -312,6 +312,11 @@ impl MemoryEngine {
         self.table.lock().cost_of(sid)
     }
 
+    /// What the templates and shapes take.
+    pub(in crate::engine) fn bytes_of_forms(&self) -> usize {
+        self.table.lock().forms.bytes()
+    }
+
     /// As [`Maintenance::maintenance_step`], with another budget.
     pub(in crate::engine) fn step(&self, budget: usize) -> bool {
         self.with_table(|table| {

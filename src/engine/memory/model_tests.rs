@@ -66,6 +66,10 @@ impl Sizes for InMemory {
         self.alone_with(sid, body_ref(body))
     }
 
+    fn forms(&self) -> usize {
+        self.engine.bytes_of_forms()
+    }
+
     /// What is cut out takes no room.
     fn fits_in_place(&self, model: &Model, (sid, body): (u32, &str), cookie: Cookie<'_>) -> bool {
         let whole = || self.alone_with(sid, BodyRef { is_json: false, ..body_ref(body) });

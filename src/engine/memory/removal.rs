@@ -89,9 +89,6 @@ impl Table {
     }
 
     pub(super) fn is_over(&self) -> bool {
-        // The last record may take the whole budget, and its forms do not count.
-        let forms = if self.len > 1 { self.forms.bytes() } else { 0 };
-        let taken = self.bytes + self.index_bytes() + self.tombstones.bytes() + forms;
-        self.len > self.options.max || taken > self.options.max_bytes
+        self.len > self.options.max || self.taken() > self.options.max_bytes
     }
 }

@@ -179,7 +179,8 @@ impl Table {
         self.note_time(now);
         let given = body;
         let body = NewBody::noted(given, &mut self.forms, sid.hash().number(), self.note);
-        let size = cost(&sid, body.allocated());
+        // Whether it fits does not depend on what shapes are known.
+        let size = cost(&sid, body.allocated_as_text());
         if size > self.options.max_bytes || !body.fits() {
             return Err(Refused::TooLarge);
         }
@@ -214,7 +215,7 @@ impl Table {
         self.forms.hold(body.used());
         let Some(record) = found else {
             let mut record = Record::new(&body, &self.forms, expires, version);
-            let hash = sid.hash();
+            let (hash, kept) = (sid.hash(), cost(&sid, body.allocated()));
             if let Some(claim) = claim {
                 set_note(&mut record, claim.note);
             }
@@ -223,7 +224,7 @@ impl Table {
             shard.insert(sid, record, rank);
             self.change_owner(hash, User::NOBODY, owner);
             self.len += 1;
-            self.bytes += size;
+            self.bytes += kept;
             if order != Order::None {
                 self.eviction_queue.track(index, rank, version);
             }
@@ -295,9 +296,11 @@ impl Table {
         Stats { sessions: self.len, bytes: self.taken(), anonymous, counters: self.counters }
     }
 
-    /// What the records, the tombstones and the forms take.
-    fn taken(&self) -> usize {
-        self.bytes + self.index_bytes() + self.tombstones.bytes() + self.forms.bytes()
+    /// What the records, the tombstones and the forms take. A record that is alone may take the
+    /// whole budget, so its forms do not count.
+    pub(super) fn taken(&self) -> usize {
+        let forms = if self.len > 1 { self.forms.bytes() } else { 0 };
+        self.bytes + self.index_bytes() + self.tombstones.bytes() + forms
     }
 
     pub(super) fn index_bytes(&self) -> usize {

@@ -22,10 +22,12 @@ impl Table {
         let now = touch.now;
         let cut = match cookie {
             NewCookie::Text(_) => None,
-            NewCookie::Cut { template, time } => match self.forms.templates.lookup(template, time) {
-                None => return Touched::NeedsText,
-                found => found,
-            },
+            NewCookie::Cut { template, time } => {
+                match self.forms.templates.lookup(template, time) {
+                    None => return Touched::NeedsText,
+                    found => found,
+                }
+            }
         };
         self.note_time(now);
         let last_use = self.next_use();

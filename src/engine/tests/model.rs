@@ -85,6 +85,11 @@ pub(in crate::engine) trait Sizes {
     /// What a session takes that is written to an empty store.
     fn alone(&self, sid: u32, body: &str) -> usize;
 
+    /// What is kept once for many sessions, after the operation.
+    fn forms(&self) -> usize {
+        0
+    }
+
     /// Whether there is room for a session whose cookie a touch has replaced.
     fn fits_in_place(&self, model: &Model, touched: (u32, &str), cookie: Cookie<'_>) -> bool;
 }
@@ -104,6 +109,8 @@ pub(in crate::engine) struct Model {
     pub(in crate::engine) now: Millis,
     /// In no order.
     pub(in crate::engine) entries: Vec<Entry>,
+    /// What is kept once for many of them takes.
+    forms: usize,
     /// How many operations there have been.
     pub(in crate::engine) turns: u64,
     /// The earliest comes first.
@@ -127,6 +134,7 @@ impl Model {
             options,
             now,
             entries: Vec::new(),
+            forms: 0,
             turns: 0,
             tombstones: Vec::new(),
             forgotten: 0,
@@ -178,7 +186,9 @@ impl Model {
     pub(in crate::engine) fn bytes(&self) -> usize {
         let owned = self.entries.iter().filter(|entry| entry.owner.is_some()).count();
         let index = owned * self.ways.cost_of_owner;
-        index + self.tombstone_bytes() + self.entries.iter().map(|one| one.cost).sum::<usize>()
+        let forms = if self.entries.len() > 1 { self.forms } else { 0 };
+        let entries = self.entries.iter().map(|one| one.cost).sum::<usize>();
+        index + self.tombstone_bytes() + forms + entries
     }
 
     /// How many sessions are nobody's, if the engine knows.
@@ -314,6 +324,7 @@ impl Model {
         expires: Millis,
         removed: &mut Vec<Gone>,
     ) -> Result<Version, Refused> {
+        self.forms = sizes.forms();
         let is_limited = self.options.max_bytes < usize::MAX;
         let size = if is_limited { sizes.alone(sid, &body) } else { 0 };
         if size > self.options.max_bytes {
@@ -491,6 +502,7 @@ impl Model {
     /// Returns what was there, in order.
     pub(in crate::engine) fn clear(&mut self) -> Vec<Gone> {
         self.cleared = self.next_turn();
+        self.forms = 0;
         let sids = self.ids();
         if self.options.destroyed_is_final {
             for sid in &sids {

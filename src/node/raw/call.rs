@@ -46,14 +46,13 @@ impl Call<'_> {
     pub(in crate::node) fn is_given(&self, index: usize) -> bool {
         let mut kind = sys::ValueType::napi_undefined;
         // SAFETY: the environment and the argument are valid during the call.
-        let status =
-            unsafe { sys::napi_typeof(self.env, self.arguments[index], &raw mut kind) };
+        let status = unsafe { sys::napi_typeof(self.env, self.arguments[index], &raw mut kind) };
         status == sys::Status::napi_ok && kind != sys::ValueType::napi_undefined
     }
 
-    /// Whether the argument `index` is given and is 1.
-    pub(in crate::node) fn is_one(&self, index: usize) -> bool {
-        self.number(index).is_ok_and(|number| number == 1.0)
+    /// Whether the argument `index` is given and is a number above 0.
+    pub(in crate::node) fn is_set(&self, index: usize) -> bool {
+        self.number(index).is_ok_and(|number| number > 0.0)
     }
 
     /// Copies the argument `index`, a string, into `text`.

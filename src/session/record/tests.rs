@@ -6,45 +6,46 @@ fn json(text: &str) -> BodyRef<'_> {
     BodyRef { bytes: text.as_bytes(), encoding, is_json: true }
 }
 
-/// A record and the templates it goes with.
+/// A record and the forms it goes with.
 struct Kept {
     record: Record,
-    templates: Templates,
+    forms: Forms,
 }
 
 impl Kept {
     fn new(body: BodyRef<'_>) -> Self {
-        let mut templates = Templates::default();
-        let record = Record::new(&NewBody::new(body, &mut templates), 5, 0);
-        Self { record, templates }
+        let mut forms = Forms::new(usize::MAX);
+        let record = Record::new(&NewBody::new(body, &mut forms), &forms, 5, 0);
+        Self { record, forms }
     }
 
     /// With the cookie cut out.
     fn cut(text: &str) -> Self {
-        let mut templates = Templates::default();
-        assert!(templates.cut(text.as_bytes()).is_none(), "not yet");
-        let record = Record::new(&NewBody::new(json(text), &mut templates), 5, 0);
-        assert!(record.template().is_some());
-        Self { record, templates }
+        let mut forms = Forms::new(usize::MAX);
+        assert!(forms.templates.cut(text.as_bytes()).is_none(), "not yet");
+        let record = Record::new(&NewBody::new(json(text), &mut forms), &forms, 5, 0);
+        assert!(record.used().is_some());
+        Self { record, forms }
     }
 
     fn overwrite(&mut self, text: &str) {
-        self.record.overwrite(&NewBody::new(json(text), &mut self.templates), 5);
+        let body = NewBody::new(json(text), &mut self.forms);
+        self.record.overwrite(&body, &self.forms, 5);
     }
 
     fn splice(&mut self, cookie: &str) -> bool {
-        self.record.set_cookie_text(json(cookie), 9, (usize::MAX, 0))
+        self.record.set_cookie_text(json(cookie), &self.forms, 9, (usize::MAX, 0))
     }
 
     fn cut_cookie(&mut self, cookie: &str) -> bool {
-        let handle = self.templates.intern(cookie.as_bytes()).unwrap();
+        let handle = self.forms.templates.intern(cookie.as_bytes()).unwrap();
         let time = cookie.contains("expires").then_some(0);
-        let cookie = self.templates.lookup(handle, time).unwrap();
+        let cookie = self.forms.templates.lookup(handle, time).unwrap();
         self.record.set_cut_cookie(cookie, 9, 0)
     }
 
     fn text(&self) -> String {
-        String::from_utf8(self.record.body(&self.templates, 0).to_body().bytes().to_vec()).unwrap()
+        String::from_utf8(self.record.body(&self.forms, 0).to_body().bytes().to_vec()).unwrap()
     }
 }
 
@@ -67,13 +68,13 @@ fn a_cookie_that_is_cut_out_is_there_when_the_body_is_read() {
     let text = format!(r#"{{"cookie":{TIMED},"b":"é"}}"#);
     let mut kept = Kept::cut(&text);
     assert_eq!(kept.text(), text);
-    assert_eq!(kept.record.body(&kept.templates, 0).encoding(), Encoding::Utf8);
+    assert_eq!(kept.record.body(&kept.forms, 0).encoding(), Encoding::Utf8);
     assert!(kept.record.allocated() <= text.len() - TIMED.len() + 16);
     kept.overwrite(&text.replace("\"b\"", "\"c\""));
     assert_eq!(kept.text(), text.replace("\"b\"", "\"c\""));
     kept.overwrite("{}");
     assert_eq!(kept.text(), "{}");
-    assert_eq!(kept.record.template(), None);
+    assert_eq!(kept.record.used(), None);
 }
 
 #[test]
@@ -85,7 +86,7 @@ fn cookies_come_as_text_and_cut_in_any_order() {
             let is_cut = (round + cookie.len()) % 2 == 0;
             assert!(if is_cut { kept.cut_cookie(cookie) } else { kept.splice(cookie) });
             assert_eq!(kept.text(), format!(r#"{{"a":1,"cookie":{cookie},"b":2}}"#));
-            assert_eq!(kept.record.template().is_some(), is_cut);
+            assert_eq!(kept.record.used().is_some(), is_cut);
         }
     }
 }
@@ -107,7 +108,7 @@ fn all_but_the_cookie_stays_as_it_stands() {
 fn a_cookie_beyond_ascii_makes_the_body_utf8() {
     let mut kept = Kept::new(json(r#"{"cookie":{}}"#));
     assert!(kept.splice(r#"{"path":"/é"}"#));
-    assert_eq!(kept.record.body(&kept.templates, 0).encoding(), Encoding::Utf8);
+    assert_eq!(kept.record.body(&kept.forms, 0).encoding(), Encoding::Utf8);
 }
 
 #[test]
@@ -194,11 +195,17 @@ fn a_splice_may_take_all_the_room_there_is_and_not_a_byte_more() {
         let mut kept = Kept::new(json(r#"{"cookie":0}"#));
         let before = kept.record.allocated();
         for room in [0, needed - 16, needed - 1] {
-            assert!(!kept.record.set_cookie_text(json(&cookie), 9, (room, 0)), "{length}");
+            assert!(
+                !kept.record.set_cookie_text(json(&cookie), &kept.forms, 9, (room, 0)),
+                "{length}"
+            );
             assert_eq!(kept.text(), r#"{"cookie":0}"#);
             assert_eq!((kept.record.expires(), kept.record.allocated()), (5, before));
         }
-        assert!(kept.record.set_cookie_text(json(&cookie), 9, (needed, 0)), "{length}");
+        assert!(
+            kept.record.set_cookie_text(json(&cookie), &kept.forms, 9, (needed, 0)),
+            "{length}"
+        );
         assert_eq!(kept.text(), grown);
         assert_eq!((kept.record.expires(), kept.record.allocated()), (9, needed));
     }
@@ -220,9 +227,9 @@ fn allocations_take_the_sizes_that_there_are() {
 fn a_body_in_its_first_allocation_takes_what_was_foretold() {
     for length in 0..300 {
         let body = "a".repeat(length);
-        let mut templates = Templates::default();
-        let body = NewBody::new(json(&body), &mut templates);
-        assert_eq!(Record::new(&body, 5, 0).allocated(), body.allocated(), "{length}");
+        let mut forms = Forms::new(usize::MAX);
+        let body = NewBody::new(json(&body), &mut forms);
+        assert_eq!(Record::new(&body, &forms, 5, 0).allocated(), body.allocated(), "{length}");
     }
 }
 

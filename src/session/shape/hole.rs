@@ -90,30 +90,32 @@ impl Hole {
     pub(super) fn of_number(text: &[u8]) -> Option<(Self, usize)> {
         let length = number_length(text);
         let kind = match digits(text) {
-            Some((number, read)) if read == length => match number {
-                ..0x8000_0000 => Self::Int,
-                _ => Self::Long,
-            },
-            _ => Self::Number,
+            Some((..0x8000_0000, _)) => Self::Int,
+            Some(_) => Self::Long,
+            None => Self::Number,
         };
         (1..=255).contains(&length).then_some((kind, length))
     }
 
-    /// The most specific kind for a string, given what is between its quotes.
-    pub(super) fn of_string(text: &[u8]) -> Self {
+    /// The most specific kind for a string, given what is between its quotes. `None` if it has
+    /// escapes or more than Latin-1.
+    pub(super) fn of_string(text: &[u8]) -> Option<Self> {
         if from_iso(text).is_some_and(|time| time >= 0) {
-            return Self::Iso;
+            return Some(Self::Iso);
         }
-        if pack_uuid(text, &mut Vec::new()).is_some() {
-            return Self::Uuid;
+        let mut packed = Vec::new();
+        if pack_uuid(text, &mut packed).is_some() {
+            return Some(Self::Uuid);
         }
         let is_digit = |c: &u8| DIGIT_VALUES[usize::from(*c)] < 16;
         let is_hex = text.len().is_multiple_of(2) && text.iter().all(is_digit);
-        match u8::try_from(text.len()) {
-            Ok(digits) if is_hex && HEX_DIGITS.contains(&text.len()) => Self::Hex(digits),
-            Ok(_) => Self::Text,
-            Err(_) => Self::LongText,
+        if is_hex && HEX_DIGITS.contains(&text.len()) {
+            return Some(Self::Hex(u8::try_from(text.len()).ok()?));
         }
+        packed.clear();
+        pack_latin1(text, &mut packed)?;
+        let is_long = u8::try_from(packed.len()).is_err();
+        (!text.contains(&b'\\')).then_some(if is_long { Self::LongText } else { Self::Text })
     }
 
     /// Packs the value that begins `text`: a number, a word, or what is behind the quote of a
@@ -255,7 +257,7 @@ impl Hole {
 }
 
 /// The whole number, as JSON writes it, that begins `text`, and its length. `None` if there is none
-/// below 2^48. Something else may follow it.
+/// below 2^48.
 fn digits(text: &[u8]) -> Option<(u64, usize)> {
     let mut number = 0;
     let mut length = 0;
@@ -267,7 +269,8 @@ fn digits(text: &[u8]) -> Option<(u64, usize)> {
         }
     }
     let is_canonical = length == 1 || length > 1 && text[0] != b'0';
-    is_canonical.then_some((number, length))
+    let is_whole = !matches!(text.get(length), Some(b'.' | b'e' | b'E'));
+    (is_canonical && is_whole).then_some((number, length))
 }
 
 fn number_length(text: &[u8]) -> usize {

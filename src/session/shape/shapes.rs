@@ -7,7 +7,7 @@ use std::sync::Arc;
 use memchr::memchr2;
 
 use super::hole::{Hole, Values};
-use super::{Packed, Shape, ShapeHandle};
+use super::packed::{Packed, Shape, ShapeHandle};
 use crate::allocation::allocated;
 
 /// A text shorter than this has little to gain, and one that is longer takes long to look at.
@@ -314,6 +314,18 @@ impl Shapes {
     }
 }
 
+/// The length of the string that begins `text`, behind its quote.
+fn string_length(text: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        at += memchr2(b'"', b'\\', text.get(at..)?)?;
+        if text[at] == b'"' {
+            return Some(at);
+        }
+        at += 2;
+    }
+}
+
 /// What a shape takes at most, with nodes of its own in the tree.
 fn cost<S: AsRef<[u8]>>(segments: &[S], holes: &[Hole]) -> usize {
     let counted = |segment: &S| {
@@ -324,8 +336,8 @@ fn cost<S: AsRef<[u8]>>(segments: &[S], holes: &[Hole]) -> usize {
     size_of::<Shape>() + size_of::<usize>() + segments + size_of_val(holes)
 }
 
-/// The text without its values, in pieces, and the kinds of the values. `None` if a string has
-/// escapes or more than Latin-1, or if there is too much of anything.
+/// The text without its values, in pieces, and the kinds of the values. `None` if a value is of no
+/// kind, or if there is too much of anything.
 fn split(text: &[u8]) -> Option<(Vec<&[u8]>, Vec<Hole>)> {
     let (mut segments, mut holes) = (Vec::new(), Vec::new());
     let (mut from, mut at, mut depth) = (0, 0, 0_usize);
@@ -333,20 +345,14 @@ fn split(text: &[u8]) -> Option<(Vec<&[u8]>, Vec<Hole>)> {
     while let Some(c) = text.get(at) {
         let (start, hole, length) = match c {
             b'"' => {
-                let length = memchr2(b'"', b'\\', &text[at + 1..])?;
+                let length = string_length(&text[at + 1..])?;
                 let end = at + 1 + length;
-                if text[end] == b'\\' {
-                    return None;
-                }
                 if text.get(end + 1) == Some(&b':') {
                     at = end + 2;
                     continue;
                 }
                 let value = &text[at + 1..end];
-                if !value.is_ascii() && str::from_utf8(value).ok()?.chars().any(|c| c > '\u{ff}') {
-                    return None;
-                }
-                (at + 1, Hole::of_string(value), length)
+                (at + 1, Hole::of_string(value)?, length)
             }
             b'-' | b'0'..=b'9' => {
                 let (hole, length) = Hole::of_number(&text[at..])?;

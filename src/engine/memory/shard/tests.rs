@@ -1,5 +1,5 @@
 use super::*;
-use crate::session::cookie::Templates;
+use crate::session::forms::Forms;
 use crate::session::record::NewBody;
 use crate::session::{BodyRef, Encoding};
 
@@ -10,13 +10,16 @@ fn sid(number: u64) -> Sid {
 }
 
 fn record(expires: Millis, last_use: u64) -> Record {
-    Record::new(&NewBody::new(BODY, &mut Templates::default()), expires, last_use)
+    let mut forms = Forms::new(usize::MAX);
+    let body = NewBody::new(BODY, &mut forms);
+    Record::new(&body, &forms, expires, last_use)
 }
 
 /// Gives the record of `sid` another expiry, as `set` and `touch` do.
 fn renew(shard: &mut Shard, sid: &Sid, expires: Millis, last_use: u64) {
-    let renewed = NewBody::new(BODY, &mut Templates::default());
-    shard.use_record(sid, last_use).unwrap().overwrite(&renewed, expires);
+    let mut forms = Forms::new(usize::MAX);
+    let renewed = NewBody::new(BODY, &mut forms);
+    shard.use_record(sid, last_use).unwrap().overwrite(&renewed, &forms, expires);
     shard.schedule(sid.hash());
 }
 
