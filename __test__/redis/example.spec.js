@@ -3,7 +3,7 @@
 // The example app on Redis: several of them are as many machines.
 
 const { startServer } = require('../helpers/redis-servers.js')
-const { isLoginPage, login, run, start, viewsOn } = require('../helpers/example.js')
+const { isLoginPage, login, logout, run, start, viewsOn } = require('../helpers/example.js')
 const { createClient } = require('../helpers/http.js')
 const { onEachServer } = require('../helpers/on-each-server.js')
 
@@ -25,7 +25,7 @@ onEachServer((test, { binary }) => {
     const again = createClient((await start(t, env)).url, client.jar)
     t.is(viewsOn(await again.get('/')), 3)
 
-    await elsewhere.submit('/logout')
+    await logout(elsewhere)
     t.true(isLoginPage(await again.get('/')))
   })
 
