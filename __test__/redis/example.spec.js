@@ -2,8 +2,17 @@
 
 // The example app on Redis: several of them are as many machines.
 
+const { createClient: createRedisClient } = require('redis')
 const { startServer } = require('../helpers/redis-servers.js')
-const { isLoginPage, login, logout, run, start, viewsOn } = require('../helpers/example.js')
+const {
+  isLoginPage,
+  login,
+  logout,
+  run,
+  start,
+  tokenOn,
+  viewsOn,
+} = require('../helpers/example.js')
 const { createClient } = require('../helpers/http.js')
 const { onEachServer } = require('../helpers/on-each-server.js')
 
@@ -27,6 +36,31 @@ onEachServer((test, { binary }) => {
 
     await logout(elsewhere)
     t.true(isLoginPage(await again.get('/')))
+  })
+
+  test('apps with one REDIS_URL show one list of sessions, and end one another’s', async (t) => {
+    const server = await startServer({ binary })
+    t.teardown(() => server.kill())
+    const env = { REDIS_URL: server.url }
+    const [one, other] = [await start(t, env), await start(t, env)]
+    await login(one.client, 'Ada')
+    await login(other.client, 'Ada')
+
+    const page = await one.client.get('/sessions')
+    const [id] = [...page.body.matchAll(/name="id" value="([^"]+)"/g)].map(([, id]) => id)
+    await one.client.submit('/sessions/end', { id, token: tokenOn(page) })
+    t.true(isLoginPage(await other.client.get('/')))
+    t.is(viewsOn(await one.client.get('/')), 2)
+  })
+
+  test('the secret is not in the Redis of the sessions', async (t) => {
+    const server = await startServer({ binary })
+    t.teardown(() => server.kill())
+    const { client } = await start(t, { REDIS_URL: server.url })
+    await login(client, 'Ada')
+    const redis = await createRedisClient({ url: server.url }).connect()
+    t.teardown(() => redis.destroy())
+    for (const key of await redis.keys('*')) t.regex(key, /^memorystore-rs-example:/)
   })
 
   test('WORKERS share a login through REDIS_URL', async (t) => {

@@ -88,21 +88,25 @@ function figures(samples, minutes) {
   const lost = sum(samples, 'evictionsOfUsers')
   return html`<dl class="tiles">
       ${tile('Sessions', numbers.count(last.sessions))}
-      ${tile('Reads that found one', hits + misses === 0 ? '–' : numbers.percent(hits / (hits + misses)))}
+      ${tile('Hit ratio', hits + misses === 0 ? '–' : numbers.percent(hits / (hits + misses)))}
       ${tile('Memory', numbers.bytes(last.bytes))}
       ${tile('Evicted', numbers.count(samples.reduce((total, one) => total + evictions(one), 0)))}
       ${last.evictionsOfUsers !== undefined && tile('Evicted of users', numbers.count(lost), lost > 0)}
       ${tile('Longest pause', numbers.milliseconds(Math.max(...samples.map(({ pause }) => pause))))}
     </dl>
-    <div class="charts">${CHARTS.map((one) => chart({ ...one, samples, minutes }))}</div>
-    <h2>Counted in this time</h2>
-    <dl class="rows narrow">
-      ${COUNTED.map(
-        ([name, figure]) =>
-          html`<dt>${name}</dt>
-            <dd>${numbers.count(sum(samples, figure))}</dd>`,
-      )}
-    </dl>`
+    <div class="charts">
+      ${CHARTS.map((one) => chart({ ...one, samples, minutes }))}
+      <section>
+        <h2>Counted in this time</h2>
+        <dl class="rows">
+          ${COUNTED.map(
+            ([name, figure]) =>
+              html`<dt>${name}</dt>
+                <dd>${numbers.count(sum(samples, figure))}</dd>`,
+          )}
+        </dl>
+      </section>
+    </div>`
 }
 
 const COUNTED = [
