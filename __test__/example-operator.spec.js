@@ -122,7 +122,12 @@ test('the page shows figures, and neither sids nor names', async (t) => {
   t.false(page.body.includes(sid))
   t.false(page.body.includes('Ada'))
   t.false(page.headers.has('set-cookie'))
-  for (const title of ['Sessions', 'Reads a second', 'Evictions a second', 'Prunes and pauses']) {
+  for (const title of [
+    'Sessions',
+    'Reads a second',
+    'Evictions a second',
+    'Pauses of the event loop, and prunes',
+  ]) {
     t.true(page.body.includes(`<figcaption>${title}</figcaption>`), title)
   }
 })

@@ -63,6 +63,19 @@ onEachServer((test, { binary }) => {
     for (const key of await redis.keys('*')) t.regex(key, /^memorystore-rs-example:/)
   })
 
+  test('the operator’s page says that its figures are those of the near-cache', async (t) => {
+    const server = await startServer({ binary })
+    t.teardown(() => server.kill())
+    const OPERATOR_TOKEN = 'a token of 16 or more'
+    const { url } = await start(t, { REDIS_URL: server.url, OPERATOR_TOKEN })
+    const authorization = `Basic ${Buffer.from(`:${OPERATOR_TOKEN}`).toString('base64')}`
+    const page = await (await fetch(`${url}/operator`, { headers: { authorization } })).text()
+    t.true(page.includes('Sessions, memory and evictions are those of the near-cache.'))
+    // What a store on Redis does not count.
+    t.false(page.includes('Evicted of users'))
+    t.false(/NaN|undefined/.test(page))
+  })
+
   test('WORKERS share a login through REDIS_URL', async (t) => {
     const server = await startServer({ binary })
     t.teardown(() => server.kill())

@@ -2,6 +2,7 @@
 
 /** The operator's page: what the store does and has done in the last minutes. */
 
+const { redisUrl } = require('../settings.js')
 const { chart } = require('./chart.js')
 const { html } = require('./html.js')
 const { layout } = require('./layout.js')
@@ -45,11 +46,11 @@ const CHARTS = [
   },
   {
     id: 'pauses',
-    title: 'Prunes and pauses',
+    title: 'Pauses of the event loop, and prunes',
     format: numbers.milliseconds,
     fold: (values) => Math.max(...values),
     series: [
-      { name: 'Longest pause of the event loop', of: (sample) => sample.pause },
+      { name: 'Longest pause', of: (sample) => sample.pause },
       { name: 'Last prune, in the background', of: (sample) => sample.prune },
     ],
   },
@@ -79,7 +80,8 @@ function operatorPage({ samples, minutes, refresh }) {
 function subtitle(samples, minutes) {
   const { processes = 0 } = samples.at(-1) ?? {}
   const time = minutes === 1 ? 'minute' : `${minutes} minutes`
-  return `The last ${time}, of ${processes === 1 ? 'one process' : `${processes} processes`}.`
+  const of = `The last ${time}, of ${processes === 1 ? 'one process' : `${processes} processes`}.`
+  return redisUrl ? `${of} Sessions, memory and evictions are those of the near-cache.` : of
 }
 
 function figures(samples, minutes) {
