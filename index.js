@@ -7,7 +7,7 @@
 
 const { EventEmitter } = require('node:events')
 const { isActivity } = require('./lib/activity.js')
-const { toBody, toKey } = require('./lib/body.js')
+const { toBody } = require('./lib/body.js')
 const { done, fail, failEarly } = require('./lib/deliver.js')
 const { endingError, sidError, watcherError } = require('./lib/errors.js')
 const { debug, tag } = require('./lib/log.js')
@@ -66,7 +66,7 @@ function createMemoryStore(session) {
 
     get(sid, fn) {
       const state = this[STATE]
-      const key = toKey(sid)
+      const key = state.keyOf(sid)
       if (!state.isOpen || key === undefined) return state.refuse('get', sid, fn)
       if (debug.enabled) debug('GET %s', tag(key))
       return state.engine.get(key, this.serializer, fn)
@@ -80,7 +80,7 @@ function createMemoryStore(session) {
 
     set(sid, session, fn) {
       const state = this[STATE]
-      const key = toKey(sid)
+      const key = state.keyOf(sid)
       if (!state.isOpen || key === undefined) return state.refuse('set', sid, fn)
 
       let ttl
@@ -104,7 +104,7 @@ function createMemoryStore(session) {
 
     touch(sid, session, fn) {
       const state = this[STATE]
-      const key = toKey(sid)
+      const key = state.keyOf(sid)
       if (!state.isOpen || key === undefined) return state.refuse('touch', sid, fn)
 
       try {
@@ -131,7 +131,7 @@ function createMemoryStore(session) {
       const keys = []
       let wrong
       for (const each of Array.isArray(sid) ? sid : [sid]) {
-        const key = toKey(each)
+        const key = state.keyOfNamed(each)
         if (key === undefined) {
           wrong ??= sidError('destroy', each)
           continue
@@ -153,7 +153,7 @@ function createMemoryStore(session) {
         return fail(fn, err)
       }
       debug('Listing the sessions of a user')
-      return state.engine.sessionsOf(text, toKey(options?.current), this.serializer, fn)
+      return state.engine.sessionsOf(text, state.keyOf(options?.current), this.serializer, fn)
     }
 
     destroyUser(user, options, fn) {
@@ -163,7 +163,7 @@ function createMemoryStore(session) {
       let text, which
       try {
         text = state.userText('destroyUser', user)
-        which = readEnding(options)
+        which = readEnding(options, state)
       } catch (err) {
         return fail(fn, err)
       }
@@ -173,7 +173,7 @@ function createMemoryStore(session) {
 
     info(sid, fn) {
       const state = this[STATE]
-      const key = toKey(sid)
+      const key = state.keyOfNamed(sid)
       if (!state.isOpen || key === undefined) return state.refuse('info', sid, fn)
       if (debug.enabled) debug('INFO %s', tag(key))
       return state.engine.info(key, this.serializer, fn)
@@ -182,7 +182,7 @@ function createMemoryStore(session) {
     watch(sid, fn) {
       const state = this[STATE]
       state.assertOpen('watch')
-      const key = toKey(sid)
+      const key = state.keyOfNamed(sid)
       if (key === undefined) throw sidError('watch', sid)
       if (typeof fn !== 'function') throw watcherError(fn)
       if (debug.enabled) debug('WATCH %s', tag(key))
@@ -285,10 +285,10 @@ function newnessOf(Session) {
  *
  * @throws {TypeError} if one is given and cannot be meant: that must not end all
  */
-function readEnding(options) {
+function readEnding(options, { keyOf }) {
   const given = options ?? {}
   const { except, only } = given
-  const key = toKey(except)
+  const key = keyOf(except)
   for (const [option, isRight] of [
     ['except', key !== undefined],
     ['only', typeof only === 'string'],

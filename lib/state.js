@@ -7,6 +7,7 @@
 
 const { fail } = require('./deliver.js')
 const { closedError, noUsersError, sidError } = require('./errors.js')
+const { keyReaders } = require('./sids.js')
 const { Ties } = require('./ties.js')
 const { ownerReader, userText } = require('./users.js')
 const { Watches } = require('./watch.js')
@@ -27,6 +28,11 @@ class State {
     this.isNew = isNew
     /** Gives whose a session is, as text; undefined without the option `user`. */
     this.ownerOf = ownerReader(options.user)
+    const { keyOf, keyOfNamed } = keyReaders(options.hashSids)
+    /** Gives the key of a sid. */
+    this.keyOf = keyOf
+    /** Gives the key of a sid, or of what `ids` lists. */
+    this.keyOfNamed = keyOfNamed
   }
 
   assertOpen(method) {

@@ -64,7 +64,7 @@ new MemoryStore({
 })
 
 new MemoryStore({ user: 'passport.user', lifetime: 1000, maxPerUser: 3, whenFull: 'refuse' })
-new MemoryStore({ user: 'passport.user', max: 5, anonymousFirst: false })
+new MemoryStore({ user: 'passport.user', max: 5, anonymousFirst: false, hashSids: true })
 new MemoryStore({
   user: (sess) => {
     is<Equal<typeof sess, session.SessionData>>()
