@@ -242,13 +242,41 @@ declare namespace createMemoryStore {
     anonymousFirst?: boolean | undefined
 
     /**
+     * Whether sessions are stored under the SHA-256 of their sids: `h1:` and 28 characters. Then
+     * nothing that is stored or listed can be used as a cookie: `ids`, `keys`, `entries`, `all` and
+     * `dispose` give these names, and so does the function `lifetime` get one. `destroy`, `info` and
+     * `watch` take them as well as sids; `get`, `set` and `touch` never do.
+     *
+     * On a `path` the sessions are in a folder of its own within that folder, so sessions of before
+     * the option are not found. With `redis` and `backing` all processes have to give the same. The
+     * constructor throws a TypeError if it is no boolean.
+     *
+     * Default: `false`.
+     */
+    hashSids?: boolean | undefined
+
+    /**
+     * With `path` or `redis`: encrypts each session (XChaCha20-Poly1305, with the sid authenticated).
+     * The first key encrypts, and each of them decrypts, so keys can be changed without a logout. A
+     * key has 32 bytes, as a `Uint8Array`, a secret `KeyObject`, or text in hexadecimal digits or
+     * base64. Expiry, size and sid stay readable. Sessions of before the option are read as they are.
+     *
+     * If no key fits, calls that read the session fail with the code `ERR_MEMORYSTORE_KEY`. The
+     * constructor throws a TypeError for what is no key, and where there is neither `path` nor
+     * `redis`. The keys are not in `store.options`.
+     *
+     * Default: none.
+     */
+    encryptionKeys?: EncryptionKey | EncryptionKey[] | undefined
+
+    /**
      * All stores of this process with this name, in all worker threads, have the same sessions.
      * The sessions are dropped when the last of these stores is closed or garbage-collected, or its
      * thread ends.
      *
      * The stores of a name have to agree in `max`, `maxBytes`, `stale`, `noDisposeOnSet`,
-     * `destroyed`, `touchAfter`, `user`, `lifetime`, `maxPerUser`, `whenFull`, `anonymousFirst`, and
-     * in whether there is a `dispose`. Otherwise the constructor throws an error with the code
+     * `destroyed`, `touchAfter`, `user`, `lifetime`, `maxPerUser`, `whenFull`, `anonymousFirst`,
+     * `hashSids`, and in whether there is a `dispose`. Otherwise the constructor throws an error with the code
      * `ERR_MEMORYSTORE_NAME`. They also have to use the same `serializer`, which is not checked.
      * `dispose` is called in the thread that removed the
      * session; for sessions that the background thread removed, in any of them.
@@ -543,7 +571,10 @@ declare namespace createMemoryStore {
     parse(body: any): unknown
   }
 
-  /** What `store.options` holds: the options as they were given, without the serializer. */
+  /** A key of 32 bytes. */
+  type EncryptionKey = Uint8Array | import('node:crypto').KeyObject | string
+
+  /** What `store.options` holds: the options as they were given, without the serializer and the keys. */
   interface StoreOptions<Session = any> {
     checkPeriod: number | undefined
     /** `Infinity` if it was not given. */
@@ -558,6 +589,7 @@ declare namespace createMemoryStore {
     maxPerUser?: number | ((user: string, session: Session) => number | undefined)
     whenFull?: 'end' | 'refuse'
     anonymousFirst?: boolean
+    hashSids?: boolean
     isActivity?: (session: Session & { req?: any }, sid: string) => boolean
     name?: string
     path?: string | URL

@@ -7,7 +7,7 @@
 
 const { EventEmitter } = require('node:events')
 const { isActivity } = require('./lib/activity.js')
-const { toBody, toKey } = require('./lib/body.js')
+const { toBody } = require('./lib/body.js')
 const { done, fail, failEarly } = require('./lib/deliver.js')
 const { endingError, sidError, watcherError } = require('./lib/errors.js')
 const { debug, tag } = require('./lib/log.js')
@@ -56,8 +56,9 @@ function createMemoryStore(session) {
       this.options = values
       this.serializer = options.serializer || JSON
       this.store = {}
-      const state = new State(values, isTelling, isNew)
-      state.engine = openEngine(state, this.store, read, this.serializer)
+      const state = new State(values, read.keys, isTelling, isNew)
+      const serializer = state.serializerFor(this.serializer)
+      state.engine = openEngine(state, this.store, read, serializer)
       Object.defineProperty(this, STATE, { value: state })
       debug('Init MemoryStore')
 
@@ -66,10 +67,10 @@ function createMemoryStore(session) {
 
     get(sid, fn) {
       const state = this[STATE]
-      const key = toKey(sid)
+      const key = state.keyOf(sid)
       if (!state.isOpen || key === undefined) return state.refuse('get', sid, fn)
       if (debug.enabled) debug('GET %s', tag(key))
-      return state.engine.get(key, this.serializer, fn)
+      return state.engine.get(key, state.serializerFor(this.serializer, key), fn)
     }
 
     createSession(req, read) {
@@ -80,7 +81,7 @@ function createMemoryStore(session) {
 
     set(sid, session, fn) {
       const state = this[STATE]
-      const key = toKey(sid)
+      const key = state.keyOf(sid)
       if (!state.isOpen || key === undefined) return state.refuse('set', sid, fn)
 
       let ttl
@@ -89,7 +90,7 @@ function createMemoryStore(session) {
       } catch (err) {
         return failEarly(fn, err)
       }
-      const { serializer } = this
+      const serializer = state.serializerFor(this.serializer, key)
       let data
       try {
         data = toBody(serializer.stringify(session))
@@ -104,7 +105,7 @@ function createMemoryStore(session) {
 
     touch(sid, session, fn) {
       const state = this[STATE]
-      const key = toKey(sid)
+      const key = state.keyOf(sid)
       if (!state.isOpen || key === undefined) return state.refuse('touch', sid, fn)
 
       try {
@@ -121,7 +122,7 @@ function createMemoryStore(session) {
       // The options isActivity and ttl may have closed the store.
       if (!state.isOpen) return state.refuse('touch', sid, fn)
       if (debug.enabled) debug('EXPIRE %s ttl:%s', tag(key), ttl)
-      return state.engine.touch(key, session, ttl, this.serializer, fn)
+      return state.engine.touch(key, session, ttl, state.serializerFor(this.serializer, key), fn)
     }
 
     destroy(sid, fn) {
@@ -131,7 +132,7 @@ function createMemoryStore(session) {
       const keys = []
       let wrong
       for (const each of Array.isArray(sid) ? sid : [sid]) {
-        const key = toKey(each)
+        const key = state.keyOfNamed(each)
         if (key === undefined) {
           wrong ??= sidError('destroy', each)
           continue
@@ -153,7 +154,8 @@ function createMemoryStore(session) {
         return fail(fn, err)
       }
       debug('Listing the sessions of a user')
-      return state.engine.sessionsOf(text, toKey(options?.current), this.serializer, fn)
+      const serializer = state.serializerFor(this.serializer)
+      return state.engine.sessionsOf(text, state.keyOf(options?.current), serializer, fn)
     }
 
     destroyUser(user, options, fn) {
@@ -163,7 +165,7 @@ function createMemoryStore(session) {
       let text, which
       try {
         text = state.userText('destroyUser', user)
-        which = readEnding(options)
+        which = readEnding(options, state)
       } catch (err) {
         return fail(fn, err)
       }
@@ -173,16 +175,16 @@ function createMemoryStore(session) {
 
     info(sid, fn) {
       const state = this[STATE]
-      const key = toKey(sid)
+      const key = state.keyOfNamed(sid)
       if (!state.isOpen || key === undefined) return state.refuse('info', sid, fn)
       if (debug.enabled) debug('INFO %s', tag(key))
-      return state.engine.info(key, this.serializer, fn)
+      return state.engine.info(key, state.serializerFor(this.serializer, key), fn)
     }
 
     watch(sid, fn) {
       const state = this[STATE]
       state.assertOpen('watch')
-      const key = toKey(sid)
+      const key = state.keyOfNamed(sid)
       if (key === undefined) throw sidError('watch', sid)
       if (typeof fn !== 'function') throw watcherError(fn)
       if (debug.enabled) debug('WATCH %s', tag(key))
@@ -200,7 +202,7 @@ function createMemoryStore(session) {
       const state = this[STATE]
       if (!state.isOpen) return state.refuse('all', undefined, fn)
       debug('Fetching all sessions')
-      return state.engine.all(this.serializer, fn)
+      return state.engine.all(state.serializerFor(this.serializer), fn)
     }
 
     async *keys() {
@@ -208,7 +210,8 @@ function createMemoryStore(session) {
     }
 
     async *entries() {
-      yield* this[STATE].engine.entries(this.serializer)
+      const state = this[STATE]
+      yield* state.engine.entries(state.serializerFor(this.serializer))
     }
 
     clear(fn) {
@@ -285,10 +288,10 @@ function newnessOf(Session) {
  *
  * @throws {TypeError} if one is given and cannot be meant: that must not end all
  */
-function readEnding(options) {
+function readEnding(options, { keyOf }) {
   const given = options ?? {}
   const { except, only } = given
-  const key = toKey(except)
+  const key = keyOf(except)
   for (const [option, isRight] of [
     ['except', key !== undefined],
     ['only', typeof only === 'string'],

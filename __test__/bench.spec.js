@@ -8,6 +8,7 @@ const { tmpdir } = require('node:os')
 const { dirname, join, resolve } = require('node:path')
 const test = require('ava')
 
+const flood = require('../bench/flood')
 const harness = require('../bench/harness')
 const { write } = require('../bench/report')
 const { CYCLE, longerMaker, sessionMaker } = require('../bench/sessions')
@@ -149,4 +150,19 @@ test('the report links to the README of the benchmark from wherever it is below 
   const { text } = reportIn(t, tmpdir(), reportOf({ [OURS]: 1 }))
   t.true(text.includes('`bench/README.md`'))
   t.false(text.includes(ROOT))
+})
+
+test('a flood of robots costs no user the session where the store knows whose sessions are', async (t) => {
+  const results = await flood.measure({ users: 200, robots: 6000, room: 500 })
+  const lost = Object.fromEntries(results.map(({ name, lost, logins }) => [name, [lost, logins]]))
+  for (const name of [
+    'memorystore-rs with `user`',
+    'the same, `maxBytes`',
+    'the same on a `path`',
+  ]) {
+    t.deepEqual(lost[name], [0, 0], name)
+  }
+  for (const name of ['memorystore', 'memorystore-rs', 'lru-cache by hand']) {
+    t.true(lost[name][0] > 100 && lost[name][1] > 30, `${name}: ${lost[name]}`)
+  }
 })

@@ -14,9 +14,9 @@ module.exports = { openLruCache, openQuickLru, openKeyv, openSqlite, openLmdb, h
 /** How many more sessions than it is filled with a cache has room for: those of an operation. */
 const ROOM = 50_000
 
-/** Caches that are never full, as no other store here is either. */
-function limitOf({ count, counts }) {
-  return (count ?? counts.at(-1)) + ROOM
+/** Caches that are never full, as no other store here is either, but where a limit is asked for. */
+function limitOf({ count, counts }, max = (count ?? counts.at(-1)) + ROOM) {
+  return max
 }
 
 /** What all of them share; `read`, `write`, `renew` and `remove` are synchronous. */
@@ -66,8 +66,8 @@ class LruCacheStore extends HandWritten {
   }
 }
 
-function openLruCache(_options, where) {
-  return new LruCacheStore(limitOf(where))
+function openLruCache({ max }, where) {
+  return new LruCacheStore(limitOf(where, max))
 }
 
 class QuickLruStore extends HandWritten {

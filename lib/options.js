@@ -1,8 +1,9 @@
 'use strict'
 
-const { resolve } = require('node:path')
+const { join, resolve } = require('node:path')
 const { URL, fileURLToPath } = require('node:url')
 const { describe, kindOf } = require('./kinds.js')
+const { readKeys } = require('./sealing.js')
 const { assertUserOptions, nativeUserOptions } = require('./user-options.js')
 const { warn } = require('./warnings.js')
 
@@ -18,6 +19,9 @@ module.exports = { kindOf, readOptions, warnOfOption }
 /** The default and the least size of the file of a path. */
 const MAP_SIZE = 4 * 1024 ** 3
 const LEAST_MAP_SIZE = 1024 ** 2
+
+/** The folder within that of a path for a file with hashed sids. */
+const HASHED = 'hashed-sids'
 
 /** How often changes to that file are written to the disk, in milliseconds. */
 const SYNC_PERIOD = 1000
@@ -164,12 +168,14 @@ const WITHOUT_REMOTE = 'given together with `redis` or `backing` only; it is ign
 const WITHOUT_PATH = 'given together with `path` only; it is ignored'
 
 /**
- * Returns the `values` that become `store.options`, and what the engine takes: the options of the
+ * Returns the `values` that become `store.options`, the `keys` to encrypt with, which do not, and what
+ * the engine takes: the options of the
  * `native` store and the `syncPeriod` in milliseconds, 0 if there is none, or those of one on `redis`
  * or on a `backing`.
  *
  * @throws {TypeError} if `options` is null, or `name`, `path`, `mapSize`, `redis`, `prefix`,
- *   `backing`, `user`, `lifetime` or `maxPerUser` cannot be used
+ *   `backing`, `user`, `lifetime`, `maxPerUser`, `hashSids` or
+ *   `encryptionKeys` cannot be used
  * @throws {RangeError} if `mapSize` is too small
  */
 function readOptions(options) {
@@ -194,12 +200,14 @@ function readOptions(options) {
     if (given[name] !== undefined) values[name] = given[name]
   }
   assertUserOptions(values)
+  assertHashSids(values)
+  const keys = keysOf(given, values)
   if (values.backing !== undefined) {
     values.ttl = undefined
     return { values, backing: backingOptions(values) }
   }
-  if (values.redis !== undefined) return { values, redis: redisOptions(values) }
-  return { values, native: nativeOptions(values), syncPeriod: syncPeriodOf(values) }
+  if (values.redis !== undefined) return { values, keys, redis: redisOptions(values) }
+  return { values, keys, native: nativeOptions(values), syncPeriod: syncPeriodOf(values) }
 }
 
 /** The options that memorystore does not know. */
@@ -218,6 +226,7 @@ const BEYOND_MEMORYSTORE = [
   'maxPerUser',
   'whenFull',
   'anonymousFirst',
+  'hashSids',
   'redis',
   'backing',
   'prefix',
@@ -314,10 +323,29 @@ function nativeOptions(values) {
     isFinal: values.destroyed === 'final',
     touchAfter: typeof touchAfter === 'number' && touchAfter > 0 ? touchAfter : 0,
     ...nativeUserOptions(values),
+    hashesSids: Boolean(values.hashSids),
     name,
-    path: path === undefined ? undefined : folderOf(path),
+    path: path === undefined ? undefined : fileFolderOf(values),
     mapSize: mapSizeOf(values),
   }
+}
+
+/** The keys to encrypt sessions with; undefined if they are not to be encrypted. */
+function keysOf({ encryptionKeys }, { path, redis }) {
+  if (encryptionKeys === undefined) return undefined
+  const keys = readKeys(encryptionKeys)
+  if (path !== undefined || redis !== undefined) return keys
+  throw new TypeError(
+    'memorystore-rs: the option `encryptionKeys` needs the option `path` or `redis`; what is in memory is not encrypted',
+  )
+}
+
+/** Sids that were meant to be hashed must not silently be stored as they are. */
+function assertHashSids({ hashSids }) {
+  if (hashSids === undefined || typeof hashSids === 'boolean') return
+  throw new TypeError(
+    `memorystore-rs: the option \`hashSids\` is ${describe(hashSids)}; it has to be a boolean`,
+  )
 }
 
 function assertText(option, value) {
@@ -337,6 +365,14 @@ function folderOf(path) {
   const folder = isUrl ? fileURLToPath(path) : path
   assertText('path', folder)
   return resolve(folder)
+}
+
+/**
+ * The folder with the file. A file with hashed sids has one of its own: to a store that does not hash
+ * them, what is stored there would be sids.
+ */
+function fileFolderOf({ path, hashSids }) {
+  return hashSids ? join(folderOf(path), HASHED) : folderOf(path)
 }
 
 function mapSizeOf({ path, mapSize }) {

@@ -3,6 +3,7 @@
 /** The sessions of one user, and what is known of one session: read without using them. */
 
 const { parse } = require('../body.js')
+const { forSid } = require('../sealing.js')
 const { sorted, turn } = require('../turns.js')
 const { HANDLE_BYTES, recordOf } = require('../users.js')
 
@@ -80,7 +81,15 @@ async function eachStep({ state }, method, after, step) {
 
 function factsAt(values, at, serializer) {
   const [sid, body, created, used, expires, bytes, order] = values.slice(at, at + VALUES)
-  return { sid, created, used, expires, bytes, order, session: parse(serializer, body) }
+  return {
+    sid,
+    created,
+    used,
+    expires,
+    bytes,
+    order,
+    session: parse(forSid(serializer, sid), body),
+  }
 }
 
 function byUse(one, other) {

@@ -48,6 +48,8 @@ pub struct Options {
     /// Whether records of nobody are evicted before those of somebody. Means nothing without a
     /// `user`.
     pub anonymous_first: bool,
+    /// Whether the caller hashes sids. The engine does nothing with it.
+    pub hashes_sids: bool,
 }
 
 impl Options {
@@ -66,6 +68,7 @@ impl Options {
             ("maxPerUser", self.most == other.most),
             ("whenFull", self.is_refusing == other.is_refusing),
             ("anonymousFirst", self.anonymous_first == other.anonymous_first),
+            ("hashSids", self.hashes_sids == other.hashes_sids),
         ];
         same.into_iter().find(|(_, is_same)| !is_same).map(|(option, _)| option)
     }
@@ -105,6 +108,7 @@ impl Default for Options {
             most: 0,
             is_refusing: false,
             anonymous_first: true,
+            hashes_sids: false,
         }
     }
 }

@@ -14,6 +14,7 @@ mod ops;
 #[expect(unsafe_code, reason = "N-API is a C interface; this module makes it a safe one")]
 mod raw;
 mod rules;
+mod sealer;
 mod store;
 mod task;
 mod users;
@@ -52,6 +53,8 @@ pub(crate) struct StoreOptions {
     pub is_refusing: Option<bool>,
     /// Whether sessions of nobody are evicted before those of a `user`.
     pub anonymous_first: Option<bool>,
+    /// Whether JavaScript hashes the sids.
+    pub hashes_sids: Option<bool>,
     /// The name by which the process's threads share the store.
     pub name: Option<String>,
     /// The folder of the file in which the sessions are, and how large the file may become.
@@ -95,6 +98,7 @@ pub(crate) fn create_store(env: Env, target: Object, options: StoreOptions) -> R
         most: rules.most.mark(),
         is_refusing: options.is_refusing == Some(true),
         anonymous_first: options.anonymous_first != Some(false),
+        hashes_sids: options.hashes_sids == Some(true),
     };
     let place = match (options.path, options.name) {
         (Some(path), _) => Place::Path(path, whole_count(options.map_size)),

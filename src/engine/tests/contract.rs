@@ -27,6 +27,7 @@ const KEEP: Options = Options {
     most: 0,
     is_refusing: false,
     anonymous_first: true,
+    hashes_sids: false,
 };
 
 fn numbered(engine: &dyn Engine, number: usize) -> Sid {

@@ -32,6 +32,7 @@ const USERS: Options = Options {
     most: 1,
     is_refusing: false,
     anonymous_first: true,
+    hashes_sids: false,
 };
 
 fn terms() -> Terms<'static> {
