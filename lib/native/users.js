@@ -26,6 +26,8 @@ function info({ native, state }, key, serializer) {
  * in slices, one per turn.
  */
 function sessionsOf(engine, user, current, serializer) {
+  const indexing = whenIndexed(engine, 'sessionsOf')
+  if (indexing) return indexing.then(() => sessionsOf(engine, user, current, serializer))
   const listed = []
   const step = (after) => {
     const values = []
@@ -50,7 +52,10 @@ function recordsOf(listed) {
 }
 
 /** Ends sessions of a user. Returns how many; a promise if there are very many. */
-function destroyUser(engine, user, { except, only }) {
+function destroyUser(engine, user, which) {
+  const indexing = whenIndexed(engine, 'destroyUser')
+  if (indexing) return indexing.then(() => destroyUser(engine, user, which))
+  const { except, only } = which
   const { native, disposal, state } = engine
   const handle = only === undefined ? undefined : Buffer.from(only, 'base64url')
   // It is nobody's handle.
@@ -68,6 +73,21 @@ function destroyUser(engine, user, { except, only }) {
   const after = step(undefined)
   if (after === undefined) return count
   return eachStep(engine, 'destroyUser', after, step).then(() => count)
+}
+
+/**
+ * Resolves when all sessions of a file are in the index of users; undefined if they are. Those of
+ * before the option `user` are put into it a few at a time, one slice per turn.
+ */
+function whenIndexed({ native, state }, method) {
+  if (!native.indexSome()) return undefined
+  const rest = async () => {
+    do {
+      await turn()
+      state.assertOpen(method)
+    } while (native.indexSome())
+  }
+  return rest()
 }
 
 /** Does the steps after the first, one per turn, as long as the store is open. */
