@@ -98,6 +98,8 @@ declare namespace createMemoryStore {
      * done all its work; in `touch` and `all` it goes to the callback. If no call removed the
      * session, the error is an uncaught exception.
      *
+     * It is not called for a session that cannot be decrypted; see `encryptionKeys`.
+     *
      * Default: none.
      *
      * @param sid the session's id
@@ -261,7 +263,8 @@ declare namespace createMemoryStore {
      * key has 32 bytes, as a `Uint8Array`, a secret `KeyObject`, or text in hexadecimal digits or
      * base64. Expiry, size and sid stay readable. Sessions of before the option are read as they are.
      *
-     * If no key fits, calls that read the session fail with the code `ERR_MEMORYSTORE_KEY`. The
+     * If no key fits, calls that read the session fail with the code `ERR_MEMORYSTORE_KEY`. It can
+     * still be ended, but `dispose` is not called for it, and a process warning says so once. The
      * constructor throws a TypeError for what is no key, and where there is neither `path` nor
      * `redis`. The keys are not in `store.options`.
      *

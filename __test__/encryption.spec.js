@@ -12,7 +12,7 @@ const test = require('ava')
 const session = require('express-session')
 const { connectClient } = require('./helpers/redis-stores.js')
 const { servers, startServer } = require('./helpers/redis-servers.js')
-const { MemoryStore } = require('./helpers/stores.js')
+const { MemoryStore, until } = require('./helpers/stores.js')
 
 const HOUR = 3600_000
 
@@ -165,6 +165,38 @@ for (const [kind, begin] of Object.entries(KINDS)) {
     await t.throwsAsync(without.get('a'), { message: /not valid JSON/ })
   })
 
+  test(`what cannot be decrypted can be ended, without a call of dispose; ${kind}`, async (t) => {
+    const { open } = await begin(t)
+    const right = await open({ encryptionKeys: ONE, user: 'user' })
+    for (const sid of ['a', 'b', 'c', 'd']) await right.set(sid, make(1))
+    await right.close()
+    const disposed = []
+    const dispose = (sid, body, reason) => disposed.push([sid, JSON.parse(body).n, reason])
+    const wrong = await open({ encryptionKeys: TWO, user: 'user', dispose })
+    t.is(await wrong.destroy('a'), undefined)
+    await wrong.set('b', make(2))
+    t.is(await wrong.destroyUser('ada-lovelace', { except: 'b' }), 2)
+    t.is(await wrong.length(), 1)
+    await wrong.destroy('b')
+    t.deepEqual(disposed, [['b', 2, 'destroyed']])
+  })
+
+  test(`processes may have the keys in another order; ${kind}`, async (t) => {
+    const { open } = await begin(t)
+    const one = await open({ encryptionKeys: [ONE, TWO] })
+    const other = await open({ encryptionKeys: [TWO, ONE] })
+    await one.set('a', make(1))
+    const [mine, theirs] = [await load(one, 'a'), await load(other, 'a')]
+    mine.x = 1
+    theirs.y = 2
+    await one.set('a', mine)
+    await other.set('a', theirs)
+    for (const store of [one, other]) {
+      const { n, x, y } = await store.get('a')
+      t.deepEqual([n, x, y], [1, 1, 2])
+    }
+  })
+
   test(`sessions of before the option are read, and encrypted when they are written; ${kind}`, async (t) => {
     const { open, stored } = await begin(t)
     const before = await open({})
@@ -204,6 +236,42 @@ for (const [kind, begin] of Object.entries(KINDS).slice(1)) {
     t.regex(error.message, /changed or moved/)
   })
 }
+
+test.serial(
+  'what has expired is pruned without a key for it, and one warning says so',
+  async (t) => {
+    const warnings = []
+    const note = (warning) => warnings.push(warning)
+    process.on('warning', note)
+    t.teardown(() => process.off('warning', note))
+    const { open } = KINDS['on a path'](t)
+    const right = open({ encryptionKeys: ONE, ttl: 1 })
+    for (const sid of ['a', 'b', 'c']) await right.set(sid, make(1))
+    await right.close()
+    const disposed = []
+    const wrong = open({ encryptionKeys: TWO, dispose: (sid) => disposed.push(sid) })
+    await until(async () => {
+      await wrong.prune()
+      return (await wrong.length()) === 0
+    })
+    await wrong.close()
+    await until(() => warnings.length > 0)
+    t.deepEqual(
+      warnings.map(({ code }) => code),
+      ['MEMORYSTORE_RS_KEY'],
+    )
+    t.regex(warnings[0].message, /`encryptionKeys`.*`dispose` is not called/)
+    t.deepEqual(disposed, [])
+  },
+)
+
+test('an empty text of a serializer is no session, as without keys', async (t) => {
+  const { open } = KINDS['on a path'](t)
+  const serializer = { stringify: () => '', parse: () => t.fail() }
+  const store = open({ encryptionKeys: ONE, serializer })
+  await store.set('a', make(1))
+  t.is(await store.get('a'), undefined)
+})
 
 test('sids can be hashed too', async (t) => {
   const path = mkdtempSync(join(tmpdir(), 'memorystore-rs-sealed-'))

@@ -43,7 +43,7 @@ for (const { name, binary } of servers()) {
     t.teardown(() => server.kill())
     const client = await connectClient(t, server.url)
     const redis = await connectClient(t, server.url)
-    return { options: { redis, timeout: 60_000 }, stored: () => client.keys('*') }
+    return { options: { redis, timeout: 60_000 }, stored: () => dumpOf(client) }
   }
 }
 
@@ -180,6 +180,21 @@ test('two sids never have one name, and numbers are sids like text', async (t) =
   t.is((await store.get(1)).n, 1)
   await store.close()
 })
+
+/** All that a server has, as text: keys, and what is under them. */
+async function dumpOf(client) {
+  const reads = {
+    string: (key) => client.get(key),
+    zset: (key) => client.zRange(key, 0, -1),
+    hash: (key) => client.hGetAll(key),
+    set: (key) => client.sMembers(key),
+  }
+  const parts = []
+  for (const key of await client.keys('*')) {
+    parts.push(key, JSON.stringify(await reads[await client.type(key)](key)))
+  }
+  return parts
+}
 
 async function fromKeys(store) {
   const names = []

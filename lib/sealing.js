@@ -34,6 +34,8 @@ class Sealing {
   }
 
   seal(sid, body) {
+    // An empty text is no session to the engines.
+    if (body.length === 0) return body
     const sealed = this.#native.seal(sid.toWellFormed(), body, Number(Buffer.isBuffer(body)))
     if (sealed === undefined) throw keyError('the system has no random numbers to encrypt with')
     return sealed
@@ -54,7 +56,7 @@ class Sealing {
 
 /** Text was never sealed, nor was JSON that a server gives as bytes. */
 function isSealed(stored) {
-  return typeof stored !== 'string' && stored[0] !== BRACE
+  return typeof stored !== 'string' && stored.length > 0 && stored[0] !== BRACE
 }
 
 class SealedSerializer {

@@ -11,12 +11,14 @@ const { Sealing } = require('./sealing.js')
 const { keyReaders } = require('./sids.js')
 const { Ties } = require('./ties.js')
 const { ownerReader, userText } = require('./users.js')
+const { warnOfKey } = require('./warnings.js')
 const { Watches } = require('./watch.js')
 
 class State {
   isOpen = true
   ties = new Ties()
   watches = new Watches(this)
+  #hasWarnedOfKey = false
 
   /**
    * @param options what `store.options` holds
@@ -48,7 +50,24 @@ class State {
   #disposeOf({ dispose }) {
     const { sealing } = this
     if (!dispose || !sealing) return dispose
-    return (key, body, reason) => dispose(key, sealing.open(key, body), reason)
+    return (key, body, reason) => {
+      const opened = this.#openGone(key, body)
+      if (opened !== undefined) dispose(key, opened, reason)
+    }
+  }
+
+  /**
+   * The body of what has left the store; undefined if there is no key for it. Its end is done, so
+   * the call that did it must not fail; and often it was no call, but the background thread.
+   */
+  #openGone(key, body) {
+    try {
+      return this.sealing.open(key, body)
+    } catch (err) {
+      if (!this.#hasWarnedOfKey) warnOfKey(err)
+      this.#hasWarnedOfKey = true
+      return undefined
+    }
   }
 
   assertOpen(method) {

@@ -2,7 +2,14 @@
 
 /** Process warnings: for problems that no call can report by failing. */
 
-module.exports = { warn, warnOfDamage, warnOfNoTracking, warnOfReplacement, warnOfSync }
+module.exports = {
+  warn,
+  warnOfDamage,
+  warnOfKey,
+  warnOfNoTracking,
+  warnOfReplacement,
+  warnOfSync,
+}
 
 function warn(code, message) {
   process.emitWarning(`memorystore-rs: ${message}`, { type: 'MemoryStoreWarning', code })
@@ -24,6 +31,14 @@ function warnOfSync(err) {
   warn(
     'MEMORYSTORE_RS_SYNC',
     `${err.message.replace('memorystore-rs: ', '')}. What was written since the last sync may not survive a power failure.`,
+  )
+}
+
+/** @param err why what has left the store cannot be decrypted for `dispose` */
+function warnOfKey(err) {
+  warn(
+    'MEMORYSTORE_RS_KEY',
+    `${err.message.replace('memorystore-rs: ', '')}. \`dispose\` is not called for such sessions.`,
   )
 }
 
