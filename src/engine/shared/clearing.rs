@@ -110,7 +110,6 @@ impl Writing<'_> {
         }
         let mut found = Vec::new();
         for sid in self.sessions.latest_first(&self.transaction)? {
-            let sid = sid?;
             found.push((sid.to_vec(), self.body(sid)?));
         }
         for (key, body) in found {
