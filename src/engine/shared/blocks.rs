@@ -62,10 +62,11 @@ mod unix {
 
     /// How many a transaction needs at least if the disk is full. One that writes needs more, so
     /// that some are left for those that remove until they can use the pages that earlier ones
-    /// freed. Writing needs still more if there are no free pages.
+    /// freed. Writing needs still more if there are no free pages: trees of which sessions were
+    /// destroyed fill up unevenly, and tombstones take pages too.
     const LEAST: usize = 128;
     const LEAST_TO_WRITE: usize = 320;
-    const LEAST_TO_GROW: usize = 512;
+    const LEAST_TO_GROW: usize = 640;
 
     /// How much is allocated at a time, and how much if the disk is nearly full.
     const CHUNK: usize = 1 << 20;
