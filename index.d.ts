@@ -256,6 +256,20 @@ declare namespace createMemoryStore {
     hashSids?: boolean | undefined
 
     /**
+     * With `path` or `redis`: encrypts each session (XChaCha20-Poly1305, with the sid authenticated).
+     * The first key encrypts, and each of them decrypts, so keys can be changed without a logout. A
+     * key has 32 bytes, as a `Uint8Array`, a secret `KeyObject`, or text in hexadecimal digits or
+     * base64. Expiry, size and sid stay readable. Sessions of before the option are read as they are.
+     *
+     * If no key fits, calls that read the session fail with the code `ERR_MEMORYSTORE_KEY`. The
+     * constructor throws a TypeError for what is no key, and where there is neither `path` nor
+     * `redis`. The keys are not in `store.options`.
+     *
+     * Default: none.
+     */
+    encryptionKeys?: EncryptionKey | EncryptionKey[] | undefined
+
+    /**
      * All stores of this process with this name, in all worker threads, have the same sessions.
      * The sessions are dropped when the last of these stores is closed or garbage-collected, or its
      * thread ends.
@@ -557,7 +571,10 @@ declare namespace createMemoryStore {
     parse(body: any): unknown
   }
 
-  /** What `store.options` holds: the options as they were given, without the serializer. */
+  /** A key of 32 bytes. */
+  type EncryptionKey = Uint8Array | import('node:crypto').KeyObject | string
+
+  /** What `store.options` holds: the options as they were given, without the serializer and the keys. */
   interface StoreOptions<Session = any> {
     checkPeriod: number | undefined
     /** `Infinity` if it was not given. */

@@ -56,8 +56,9 @@ function createMemoryStore(session) {
       this.options = values
       this.serializer = options.serializer || JSON
       this.store = {}
-      const state = new State(values, isTelling, isNew)
-      state.engine = openEngine(state, this.store, read, this.serializer)
+      const state = new State(values, read.keys, isTelling, isNew)
+      const serializer = state.serializerFor(this.serializer)
+      state.engine = openEngine(state, this.store, read, serializer)
       Object.defineProperty(this, STATE, { value: state })
       debug('Init MemoryStore')
 
@@ -69,7 +70,7 @@ function createMemoryStore(session) {
       const key = state.keyOf(sid)
       if (!state.isOpen || key === undefined) return state.refuse('get', sid, fn)
       if (debug.enabled) debug('GET %s', tag(key))
-      return state.engine.get(key, this.serializer, fn)
+      return state.engine.get(key, state.serializerFor(this.serializer, key), fn)
     }
 
     createSession(req, read) {
@@ -89,7 +90,7 @@ function createMemoryStore(session) {
       } catch (err) {
         return failEarly(fn, err)
       }
-      const { serializer } = this
+      const serializer = state.serializerFor(this.serializer, key)
       let data
       try {
         data = toBody(serializer.stringify(session))
@@ -121,7 +122,7 @@ function createMemoryStore(session) {
       // The options isActivity and ttl may have closed the store.
       if (!state.isOpen) return state.refuse('touch', sid, fn)
       if (debug.enabled) debug('EXPIRE %s ttl:%s', tag(key), ttl)
-      return state.engine.touch(key, session, ttl, this.serializer, fn)
+      return state.engine.touch(key, session, ttl, state.serializerFor(this.serializer, key), fn)
     }
 
     destroy(sid, fn) {
@@ -153,7 +154,8 @@ function createMemoryStore(session) {
         return fail(fn, err)
       }
       debug('Listing the sessions of a user')
-      return state.engine.sessionsOf(text, state.keyOf(options?.current), this.serializer, fn)
+      const serializer = state.serializerFor(this.serializer)
+      return state.engine.sessionsOf(text, state.keyOf(options?.current), serializer, fn)
     }
 
     destroyUser(user, options, fn) {
@@ -176,7 +178,7 @@ function createMemoryStore(session) {
       const key = state.keyOfNamed(sid)
       if (!state.isOpen || key === undefined) return state.refuse('info', sid, fn)
       if (debug.enabled) debug('INFO %s', tag(key))
-      return state.engine.info(key, this.serializer, fn)
+      return state.engine.info(key, state.serializerFor(this.serializer, key), fn)
     }
 
     watch(sid, fn) {
@@ -200,7 +202,7 @@ function createMemoryStore(session) {
       const state = this[STATE]
       if (!state.isOpen) return state.refuse('all', undefined, fn)
       debug('Fetching all sessions')
-      return state.engine.all(this.serializer, fn)
+      return state.engine.all(state.serializerFor(this.serializer), fn)
     }
 
     async *keys() {
@@ -208,7 +210,8 @@ function createMemoryStore(session) {
     }
 
     async *entries() {
-      yield* this[STATE].engine.entries(this.serializer)
+      const state = this[STATE]
+      yield* state.engine.entries(state.serializerFor(this.serializer))
     }
 
     clear(fn) {

@@ -5,14 +5,20 @@
  * ended by a signal.
  */
 
-const { mkdtemp, rm, stat, writeFile } = require('node:fs/promises')
+const { writeFile } = require('node:fs/promises')
 const { createHmac } = require('node:crypto')
 const { once } = require('node:events')
 const { connect, createServer } = require('node:net')
-const { tmpdir } = require('node:os')
-const { join } = require('node:path')
 const test = require('ava')
-const { isLoginPage, login, run, start, viewsOn } = require('./helpers/example.js')
+const {
+  isLoginPage,
+  login,
+  logout,
+  makePath,
+  run,
+  start,
+  viewsOn,
+} = require('./helpers/example.js')
 const { createClient } = require('./helpers/http.js')
 const { until } = require('./helpers/stores.js')
 
@@ -33,7 +39,7 @@ test('login, counter and logout', async (t) => {
   t.is(viewsOn(await client.get('/')), 3)
 
   const kept = client.copy()
-  const { status, headers } = await client.submit('/logout')
+  const { status, headers } = await logout(client)
   t.is(status, 303)
   t.is(headers.get('location'), '/')
   t.is(client.jar.get(COOKIE), '')
@@ -187,13 +193,6 @@ for (const PORT of ['http', '-1', '65536', '80.5', ' 80', '0x50']) {
   })
 }
 
-/** A folder for sessions, in one that is removed. */
-async function makePath(t) {
-  const folder = await mkdtemp(join(tmpdir(), 'memorystore-rs-example-'))
-  t.teardown(() => rm(folder, { recursive: true, force: true, maxRetries: 10 }))
-  return join(folder, 'sessions')
-}
-
 function pidOn({ body }) {
   return Number(/answered by process (\d+)</.exec(body)?.[1])
 }
@@ -271,17 +270,6 @@ test('WORKERS without SESSIONS_PATH are told to have sessions of their own', asy
   const { code, stderr } = await ended
   t.is(code, 0)
   t.regex(stderr, /^Without SESSIONS_PATH or REDIS_URL each worker has sessions of its own/)
-})
-
-test('with SESSIONS_PATH the secret is for nobody else, unless SESSION_SECRET is given', async (t) => {
-  const path = await makePath(t)
-  await start(t, { SESSIONS_PATH: path })
-  const { mode } = await stat(join(path, 'secret'))
-  if (process.platform !== 'win32') t.is(mode & 0o777, 0o600)
-
-  const other = await makePath(t)
-  await start(t, { SESSIONS_PATH: other, SESSION_SECRET: 'a secret' })
-  await t.throwsAsync(stat(join(other, 'secret')), { code: 'ENOENT' })
 })
 
 for (const WORKERS of [undefined, '2']) {

@@ -34,6 +34,7 @@ const ROOT_FILES = [
   'LICENSE',
   'README.md',
   'binding.js',
+  'grafana-dashboard.json',
   'index.d.ts',
   'index.js',
   ...readdirSync(join(ROOT, 'lib'), { recursive: true, withFileTypes: true })

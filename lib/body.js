@@ -6,7 +6,7 @@
 
 const { isSharedArrayBuffer, isUint8Array } = require('node:util/types')
 const { PackedBody } = require('./native/builders.js')
-const { kindOf } = require('./options.js')
+const { kindOf } = require('./kinds.js')
 
 module.exports = { bodyCopy, bodyKind, isSameBody, parse, toBody, toKey, toSerialized, toText }
 

@@ -3,6 +3,7 @@
 const { join, resolve } = require('node:path')
 const { URL, fileURLToPath } = require('node:url')
 const { describe, kindOf } = require('./kinds.js')
+const { readKeys } = require('./sealing.js')
 const { assertUserOptions, nativeUserOptions } = require('./user-options.js')
 const { warn } = require('./warnings.js')
 
@@ -167,12 +168,14 @@ const WITHOUT_REMOTE = 'given together with `redis` or `backing` only; it is ign
 const WITHOUT_PATH = 'given together with `path` only; it is ignored'
 
 /**
- * Returns the `values` that become `store.options`, and what the engine takes: the options of the
+ * Returns the `values` that become `store.options`, the `keys` to encrypt with, which do not, and what
+ * the engine takes: the options of the
  * `native` store and the `syncPeriod` in milliseconds, 0 if there is none, or those of one on `redis`
  * or on a `backing`.
  *
  * @throws {TypeError} if `options` is null, or `name`, `path`, `mapSize`, `redis`, `prefix`,
- *   `backing`, `user`, `lifetime`, `maxPerUser` or `hashSids` cannot be used
+ *   `backing`, `user`, `lifetime`, `maxPerUser`, `hashSids` or
+ *   `encryptionKeys` cannot be used
  * @throws {RangeError} if `mapSize` is too small
  */
 function readOptions(options) {
@@ -198,12 +201,13 @@ function readOptions(options) {
   }
   assertUserOptions(values)
   assertHashSids(values)
+  const keys = keysOf(given, values)
   if (values.backing !== undefined) {
     values.ttl = undefined
     return { values, backing: backingOptions(values) }
   }
-  if (values.redis !== undefined) return { values, redis: redisOptions(values) }
-  return { values, native: nativeOptions(values), syncPeriod: syncPeriodOf(values) }
+  if (values.redis !== undefined) return { values, keys, redis: redisOptions(values) }
+  return { values, keys, native: nativeOptions(values), syncPeriod: syncPeriodOf(values) }
 }
 
 /** The options that memorystore does not know. */
@@ -324,6 +328,16 @@ function nativeOptions(values) {
     path: path === undefined ? undefined : fileFolderOf(values),
     mapSize: mapSizeOf(values),
   }
+}
+
+/** The keys to encrypt sessions with; undefined if they are not to be encrypted. */
+function keysOf({ encryptionKeys }, { path, redis }) {
+  if (encryptionKeys === undefined) return undefined
+  const keys = readKeys(encryptionKeys)
+  if (path !== undefined || redis !== undefined) return keys
+  throw new TypeError(
+    'memorystore-rs: the option `encryptionKeys` needs the option `path` or `redis`; what is in memory is not encrypted',
+  )
 }
 
 /** Sids that were meant to be hashed must not silently be stored as they are. */

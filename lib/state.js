@@ -7,6 +7,7 @@
 
 const { fail } = require('./deliver.js')
 const { closedError, noUsersError, sidError } = require('./errors.js')
+const { Sealing } = require('./sealing.js')
 const { keyReaders } = require('./sids.js')
 const { Ties } = require('./ties.js')
 const { ownerReader, userText } = require('./users.js')
@@ -19,20 +20,35 @@ class State {
 
   /**
    * @param options what `store.options` holds
+   * @param keys to encrypt sessions with, if they are to be encrypted
    * @param isTelling whether `createSession` will tell which session was made of what was read
    * @param isNew tells whether a session object has never been stored
    */
-  constructor(options, isTelling, isNew) {
+  constructor(options, keys, isTelling, isNew) {
     this.options = options
     this.isTelling = isTelling
     this.isNew = isNew
     /** Gives whose a session is, as text; undefined without the option `user`. */
     this.ownerOf = ownerReader(options.user)
+    this.sealing = keys && new Sealing(keys)
+    /** The option `dispose`, for what is stored. */
+    this.dispose = this.#disposeOf(options)
     const { keyOf, keyOfNamed } = keyReaders(options.hashSids)
     /** Gives the key of a sid. */
     this.keyOf = keyOf
     /** Gives the key of a sid, or of what `ids` lists. */
     this.keyOfNamed = keyOfNamed
+  }
+
+  /** What makes the session of a key what is stored, given the store's serializer. */
+  serializerFor(serializer, key) {
+    return this.sealing ? this.sealing.serializerFor(serializer, key) : serializer
+  }
+
+  #disposeOf({ dispose }) {
+    const { sealing } = this
+    if (!dispose || !sealing) return dispose
+    return (key, body, reason) => dispose(key, sealing.open(key, body), reason)
   }
 
   assertOpen(method) {

@@ -32,6 +32,7 @@ pub mod engine;
 pub mod named;
 #[cfg(feature = "node")]
 mod node;
+pub mod sealing;
 pub mod session;
 pub mod sid;
 pub mod time;

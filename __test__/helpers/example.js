@@ -4,10 +4,17 @@
 
 const { spawn } = require('node:child_process')
 const { once } = require('node:events')
+const { mkdtempSync, rmSync } = require('node:fs')
+const { mkdtemp, rm } = require('node:fs/promises')
+const { tmpdir } = require('node:os')
 const { join } = require('node:path')
 const { createClient } = require('./http.js')
 
 const SERVER = join(__dirname, '..', '..', 'example', 'server.js')
+
+/** For what the apps of this process make outside the folders that tests give them. */
+const folder = mkdtempSync(join(tmpdir(), 'memorystore-rs-example-'))
+process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
 
 const ENV = {
   NODE_ENV: 'production',
@@ -16,6 +23,9 @@ const ENV = {
   SESSIONS_PATH: undefined,
   REDIS_URL: undefined,
   WORKERS: undefined,
+  SECRET_FILE: join(folder, 'secret'),
+  OPERATOR_TOKEN: undefined,
+  OPERATOR_MINUTES: undefined,
 }
 
 /** Starts the example with `env`, which overrides PORT=0; collects what it prints. */
@@ -62,4 +72,21 @@ async function login(client, name) {
   return client.get(headers.get('location'))
 }
 
-module.exports = { isLoginPage, login, run, start, viewsOn }
+/** What forms of the page have to send back. */
+function tokenOn({ body }) {
+  return /name="token" value="([^"]+)"/.exec(body)?.[1]
+}
+
+/** Presses the button that ends this session. */
+async function logout(client) {
+  return client.submit('/logout', { token: tokenOn(await client.get('/sessions')) })
+}
+
+/** A folder for sessions, in one that is removed. */
+async function makePath(t) {
+  const folder = await mkdtemp(join(tmpdir(), 'memorystore-rs-example-'))
+  t.teardown(() => rm(folder, { recursive: true, force: true, maxRetries: 10 }))
+  return join(folder, 'sessions')
+}
+
+module.exports = { isLoginPage, login, logout, makePath, run, start, tokenOn, viewsOn }

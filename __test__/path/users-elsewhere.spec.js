@@ -162,3 +162,44 @@ for (const format of [2, 3]) {
     }
   })
 }
+
+test.serial('sessions of before the option are indexed first, a few in each turn', async (t) => {
+  const path = await newFolder(t)
+  const before = new MemoryStore({ path })
+  for (let n = 0; n < 3000; n++) await before.set(`${n}`, of(n % 3 ? 'ann' : 'bob'))
+  await before.close()
+  for (const [method, countOf, expected] of [
+    ['sessionsOf', (list) => list.length, 2000],
+    ['destroyUser', (count) => count, 2001],
+  ]) {
+    const store = open(t, { path })
+    const answers = []
+    let turns = 0
+    let isTurning = true
+    const turn = () => isTurning && setImmediate(turn, turns++)
+    for (const name of ['indexSome', method]) {
+      const own = store.store[name]
+      store.store[name] = (...args) => {
+        const answer = own.apply(store.store, args)
+        answers.push([name, answer, turns])
+        return answer
+      }
+    }
+    turn()
+    const result = await store[method]('ann')
+    isTurning = false
+    t.is(countOf(result), expected)
+    const asked = answers.filter(([name]) => name === 'indexSome')
+    // Only then is there an answer that is complete.
+    t.is(asked.at(-1)[1], false)
+    t.true(answers.findIndex(([name]) => name === method) >= asked.length)
+    // The last one only finds that all are indexed.
+    const slices = asked.slice(0, -1)
+    t.is(new Set(slices.map(([, , at]) => at)).size, slices.length, 'one slice a turn')
+    await store.close()
+    // Without the option again, the index is no longer kept.
+    const without = new MemoryStore({ path })
+    await without.set('later', of('ann'))
+    await without.close()
+  }
+})

@@ -2,8 +2,17 @@
 
 // The example app on Redis: several of them are as many machines.
 
+const { createClient: createRedisClient } = require('redis')
 const { startServer } = require('../helpers/redis-servers.js')
-const { isLoginPage, login, run, start, viewsOn } = require('../helpers/example.js')
+const {
+  isLoginPage,
+  login,
+  logout,
+  run,
+  start,
+  tokenOn,
+  viewsOn,
+} = require('../helpers/example.js')
 const { createClient } = require('../helpers/http.js')
 const { onEachServer } = require('../helpers/on-each-server.js')
 
@@ -25,8 +34,46 @@ onEachServer((test, { binary }) => {
     const again = createClient((await start(t, env)).url, client.jar)
     t.is(viewsOn(await again.get('/')), 3)
 
-    await elsewhere.submit('/logout')
+    await logout(elsewhere)
     t.true(isLoginPage(await again.get('/')))
+  })
+
+  test('apps with one REDIS_URL show one list of sessions, and end one another’s', async (t) => {
+    const server = await startServer({ binary })
+    t.teardown(() => server.kill())
+    const env = { REDIS_URL: server.url }
+    const [one, other] = [await start(t, env), await start(t, env)]
+    await login(one.client, 'Ada')
+    await login(other.client, 'Ada')
+
+    const page = await one.client.get('/sessions')
+    const [id] = [...page.body.matchAll(/name="id" value="([^"]+)"/g)].map(([, id]) => id)
+    await one.client.submit('/sessions/end', { id, token: tokenOn(page) })
+    t.true(isLoginPage(await other.client.get('/')))
+    t.is(viewsOn(await one.client.get('/')), 2)
+  })
+
+  test('the secret is not in the Redis of the sessions', async (t) => {
+    const server = await startServer({ binary })
+    t.teardown(() => server.kill())
+    const { client } = await start(t, { REDIS_URL: server.url })
+    await login(client, 'Ada')
+    const redis = await createRedisClient({ url: server.url }).connect()
+    t.teardown(() => redis.destroy())
+    for (const key of await redis.keys('*')) t.regex(key, /^memorystore-rs-example:/)
+  })
+
+  test('the operator’s page says that its figures are those of the near-cache', async (t) => {
+    const server = await startServer({ binary })
+    t.teardown(() => server.kill())
+    const OPERATOR_TOKEN = 'a token of 16 or more'
+    const { url } = await start(t, { REDIS_URL: server.url, OPERATOR_TOKEN })
+    const authorization = `Basic ${Buffer.from(`:${OPERATOR_TOKEN}`).toString('base64')}`
+    const page = await (await fetch(`${url}/operator`, { headers: { authorization } })).text()
+    t.true(page.includes('Sessions, memory and evictions are those of the near-cache.'))
+    // What a store on Redis does not count.
+    t.false(page.includes('Evicted of users'))
+    t.false(/NaN|undefined/.test(page))
   })
 
   test('WORKERS share a login through REDIS_URL', async (t) => {

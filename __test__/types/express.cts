@@ -65,6 +65,7 @@ new MemoryStore({
 
 new MemoryStore({ user: 'passport.user', lifetime: 1000, maxPerUser: 3, whenFull: 'refuse' })
 new MemoryStore({ user: 'passport.user', max: 5, anonymousFirst: false, hashSids: true })
+new MemoryStore({ path: 'sessions', encryptionKeys: [new Uint8Array(32), 'text'] })
 new MemoryStore({
   user: (sess) => {
     is<Equal<typeof sess, session.SessionData>>()

@@ -163,4 +163,9 @@ function createStore(target, options) {
   return binding.createStore(target, options)
 }
 
-module.exports = { createStore }
+/** Gives `target` the functions `seal` and `open`, with keys of 32 bytes. */
+function createSealer(target, keys) {
+  if (!binding.createSealer(target, keys)) throw new RangeError('a key has another length')
+}
+
+module.exports = { createSealer, createStore }

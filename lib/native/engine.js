@@ -10,6 +10,7 @@ const { parse } = require('../body.js')
 const { done, fail, give, giveNothing, later } = require('../deliver.js')
 const { inThisRealm, openingError } = require('../errors.js')
 const { debug } = require('../log.js')
+const { forSid } = require('../sealing.js')
 const { every, REAL } = require('../timer.js')
 const { whenOver } = require('../turns.js')
 const { lifetimeOf } = require('../users.js')
@@ -59,7 +60,7 @@ class NativeEngine {
     this.termsOf = termsReader(state)
     this.hasOwnerFunction = typeof user === 'function' || typeof maxPerUser === 'function'
     this.hasLifetimeFunction = typeof lifetime === 'function'
-    this.disposal = options.dispose ? new Disposal(native, state.options.dispose) : undefined
+    this.disposal = options.dispose ? new Disposal(native, state.dispose) : undefined
     if (options.path !== undefined) this.#startFileTimers(syncPeriod)
   }
 
@@ -208,7 +209,8 @@ class NativeEngine {
       native.all(pairs, Date.now())
       if (disposal) disposal.ofRemoved()
       for (let i = 0; i < pairs.length; i += 2) {
-        sessions[pairs[i]] = parse(serializer, pairs[i + 1])
+        const [sid, data] = [pairs[i], pairs[i + 1]]
+        sessions[sid] = parse(forSid(serializer, sid), data)
       }
     } catch (err) {
       return fail(fn, err)
@@ -231,7 +233,7 @@ class NativeEngine {
     for await (const sid of eachSid(this, 'entries', SESSIONS_A_TURN)) {
       const data = inThisRealm(() => native.peek(sid, Date.now()))
       if (disposal) disposal.ofRemoved()
-      if (data) yield [sid, parse(serializer, data)]
+      if (data) yield [sid, parse(forSid(serializer, sid), data)]
     }
   }
 

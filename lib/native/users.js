@@ -3,6 +3,7 @@
 /** The sessions of one user, and what is known of one session: read without using them. */
 
 const { parse } = require('../body.js')
+const { forSid } = require('../sealing.js')
 const { sorted, turn } = require('../turns.js')
 const { HANDLE_BYTES, recordOf } = require('../users.js')
 
@@ -25,6 +26,8 @@ function info({ native, state }, key, serializer) {
  * in slices, one per turn.
  */
 function sessionsOf(engine, user, current, serializer) {
+  const indexing = whenIndexed(engine, 'sessionsOf')
+  if (indexing) return indexing.then(() => sessionsOf(engine, user, current, serializer))
   const listed = []
   const step = (after) => {
     const values = []
@@ -49,7 +52,10 @@ function recordsOf(listed) {
 }
 
 /** Ends sessions of a user. Returns how many; a promise if there are very many. */
-function destroyUser(engine, user, { except, only }) {
+function destroyUser(engine, user, which) {
+  const indexing = whenIndexed(engine, 'destroyUser')
+  if (indexing) return indexing.then(() => destroyUser(engine, user, which))
+  const { except, only } = which
   const { native, disposal, state } = engine
   const handle = only === undefined ? undefined : Buffer.from(only, 'base64url')
   // It is nobody's handle.
@@ -69,6 +75,21 @@ function destroyUser(engine, user, { except, only }) {
   return eachStep(engine, 'destroyUser', after, step).then(() => count)
 }
 
+/**
+ * Resolves when all sessions of a file are in the index of users; undefined if they are. Those of
+ * before the option `user` are put into it a few at a time, one slice per turn.
+ */
+function whenIndexed({ native, state }, method) {
+  if (!native.indexSome()) return undefined
+  const rest = async () => {
+    do {
+      await turn()
+      state.assertOpen(method)
+    } while (native.indexSome())
+  }
+  return rest()
+}
+
 /** Does the steps after the first, one per turn, as long as the store is open. */
 async function eachStep({ state }, method, after, step) {
   for (let next = after; next !== undefined;) {
@@ -80,7 +101,15 @@ async function eachStep({ state }, method, after, step) {
 
 function factsAt(values, at, serializer) {
   const [sid, body, created, used, expires, bytes, order] = values.slice(at, at + VALUES)
-  return { sid, created, used, expires, bytes, order, session: parse(serializer, body) }
+  return {
+    sid,
+    created,
+    used,
+    expires,
+    bytes,
+    order,
+    session: parse(forSid(serializer, sid), body),
+  }
 }
 
 function byUse(one, other) {

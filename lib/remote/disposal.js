@@ -28,10 +28,10 @@ function disposeOf({ dispose }, key, body, reason) {
  */
 
 /** Tells of what is gone. If `dispose` throws, it is called for all others before that is thrown. */
-function disposeOfAll({ options, watches }, { key, replaced, ended }) {
+function disposeOfAll({ dispose, watches }, { key, replaced, ended }) {
   for (const [sid] of ended) watches.ended(sid)
   const gone = ended.flatMap(([sid, body]) => [sid, body, 'limit'])
-  disposeOfEach(options.dispose, [...gone, key, replaced, 'replaced'])
+  disposeOfEach(dispose, [...gone, key, replaced, 'replaced'])
 }
 
 module.exports = { disposeOf, disposeOfAll, disposesOf, disposesOnSet }

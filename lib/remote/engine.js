@@ -165,7 +165,7 @@ class RemoteEngine {
     const work = async (call) => {
       const lives = { ttl, lifetime }
       const old = await this.#touches.touch(call, key, session, lives, serializer, tie)
-      disposeOf(options, key, old, 'replaced')
+      disposeOf(this.#state, key, old, 'replaced')
     }
     return later(fn, this.#deadlines.run('touch', work))
   }
@@ -187,7 +187,7 @@ class RemoteEngine {
     const remove = async (key) => {
       const old = await this.#records.destroy(key, wantsOld)
       watches.ended(key)
-      disposeOf(options, key, old, reason)
+      disposeOf(this.#state, key, old, reason)
     }
     const done = await Promise.allSettled(keys.map(remove))
     return done.find(({ status }) => status === 'rejected')?.reason

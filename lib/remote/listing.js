@@ -2,6 +2,7 @@
 
 /** Calls over all sessions of records that answer later, a step at a time. */
 
+const { forSid } = require('../sealing.js')
 const { sessionIn } = require('./copies.js')
 
 /** How many sessions are asked for, or removed, at once. */
@@ -84,7 +85,7 @@ class Listing {
         const copies = await this.#deadlines.run(method, peek)
         for (const [i, sid] of some.entries()) {
           if (copies[i] === undefined) continue
-          yield [sid, sessionIn(copies[i], serializer, this.#state.options)]
+          yield [sid, sessionIn(copies[i], forSid(serializer, sid), this.#state.options)]
         }
       }
     }

@@ -2,6 +2,7 @@
 
 /** The calls about the sessions of a user, and about one session, of records that answer later. */
 
+const { forSid } = require('../sealing.js')
 const { sorted, turn } = require('../turns.js')
 const { handleOf, recordOf } = require('../users.js')
 const { monotonic } = require('./clock.js')
@@ -29,7 +30,7 @@ class Users {
       const copies = await run(() => Promise.all(sids.map((sid) => this.#records.describe(sid))))
       for (const [i, sid] of sids.entries()) {
         if (copies[i] === undefined) continue
-        const session = sessionIn(copies[i], serializer, this.#state.options)
+        const session = sessionIn(copies[i], forSid(serializer, sid), this.#state.options)
         // It may have been listed for a user who had it before.
         if (this.#state.ownerOf(session) !== user) continue
         const facts = factsOf(sid, session, copies[i])
@@ -74,7 +75,7 @@ class Users {
     const { options, watches } = this.#state
     const { isFound, old } = await this.#records.end(sid, disposesOf(options), user)
     if (isFound) watches.ended(sid)
-    disposeOf(options, sid, old, 'destroyed')
+    disposeOf(this.#state, sid, old, 'destroyed')
     return isFound
   }
 }

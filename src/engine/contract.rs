@@ -197,6 +197,15 @@ pub trait Engine: Maintenance {
     /// The user that `text` names, for use with this engine.
     fn user(&self, text: &[u8]) -> User;
 
+    /// Adds a few sessions to the index of users that have yet to be indexed. Returns whether there
+    /// are more. The operations on the sessions of a user do all that is left by themselves.
+    ///
+    /// # Errors
+    /// See [`Engine`].
+    fn index_some(&self) -> Result<bool> {
+        Ok(false)
+    }
+
     /// Calls `read` with some records of `user` that are alive, in no order: those after the sid
     /// `after`, or the first. Returns the sid after which to go on; `None` if no more are left. For
     /// `read`, see [`Self::read`].

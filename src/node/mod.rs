@@ -14,6 +14,7 @@ mod ops;
 #[expect(unsafe_code, reason = "N-API is a C interface; this module makes it a safe one")]
 mod raw;
 mod rules;
+mod sealer;
 mod store;
 mod task;
 mod users;

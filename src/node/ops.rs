@@ -43,7 +43,7 @@ const BOUND: [(&str, Operation); 13] = [
 ];
 
 /// The others: they have one function in common, `operate(index, ...arguments)`.
-const COMMON: [(&str, Operation); 22] = [
+const COMMON: [(&str, Operation); 23] = [
     ("fetch", Store::fetch),
     ("peek", Store::peek),
     ("template", Store::template),
@@ -63,6 +63,7 @@ const COMMON: [(&str, Operation); 22] = [
     ("takeRemoved", Store::take_removed),
     ("stats", Store::stats),
     ("info", Store::info),
+    ("indexSome", Store::index_some),
     ("sessionsOf", Store::sessions_of),
     ("destroyUser", Store::destroy_user),
     ("after", Store::after),

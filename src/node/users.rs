@@ -30,6 +30,12 @@ impl Store {
         append_told(call, &told)
     }
 
+    /// `indexSome()`: adds a few sessions to the index of users that have yet to be indexed. Gives
+    /// whether there are more.
+    pub(super) fn index_some(&self, call: &Call) -> Done {
+        call.truth(self.engine().index_some()?)
+    }
+
     /// `sessionsOf(array, user, now, after)`: appends sid, body, created, used, expires, bytes and
     /// order, sid, body, ... of some sessions of the user: those after the sid `after`, or the
     /// first. `after()` then gives the sid after which to go on.

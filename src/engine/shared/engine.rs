@@ -167,6 +167,10 @@ impl Engine for SharedEngine {
         user_named(text)
     }
 
+    fn index_some(&self) -> Result<bool> {
+        Ok(!self.is_indexed.load(Ordering::Relaxed) && self.index_a_little()?)
+    }
+
     fn sessions_of(
         &self,
         user: User,
