@@ -130,7 +130,7 @@ impl PageSize {
         body: usize,
         noted: Noted,
     ) -> bool {
-        let value = head_length(cookie, noted) + CHECKSUM + body;
+        let value = head_length(cookie, noted) + DUE + CHECKSUM + body;
         NODE_HEADER + key + value <= self.largest_node()
     }
 
@@ -176,10 +176,10 @@ impl PageSize {
     }
 }
 
-/// The most that a head takes with such a cookie.
+/// The length of a head that does not tell where the expiry is: most need not.
 const fn head_length(cookie: usize, noted: Noted) -> usize {
     let note = if matches!(noted, Noted::No) { 0 } else { NOTE };
-    HEAD + note + DUE + cookie
+    HEAD + note + cookie
 }
 
 /// The size of the map for what was asked for: whole units, and not too little.
