@@ -836,4 +836,5 @@ function __napiStampBindingTarget(exportsObject, target) {
 module.exports.__napiBindingTarget = __napiStampBindingTarget(nativeBinding, __napiLoadedBindingTarget)
 module.exports = nativeBinding
 module.exports.commonOperations = nativeBinding.commonOperations
+module.exports.createSealer = nativeBinding.createSealer
 module.exports.createStore = nativeBinding.createStore
