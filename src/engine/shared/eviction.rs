@@ -58,11 +58,10 @@ impl Writing<'_> {
         entries.truncate(self.step);
         for (key, sid, database) in &entries {
             match self.entry((key, sid))? {
-                Entry::Due(stored) | Entry::LeftBehind(stored) if stored.is_expired(now) => {
-                    self.expire(sid, &stored)?;
-                }
+                Entry::Due(stored) => self.expire(sid, &stored)?,
+                Entry::LeftBehind(stored) if stored.is_expired(now) => self.expire(sid, &stored)?,
                 Entry::LeftBehind(stored) => self.move_expiry(*database, sid, &stored)?,
-                Entry::Due(_) | Entry::Stray => {
+                Entry::Stray => {
                     database.delete(&mut self.transaction, key)?;
                 }
             }
