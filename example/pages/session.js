@@ -16,7 +16,7 @@ function sessionPage({ name, views, token, cookie }, length) {
       <dd id="views">${views}</dd>
       <dt>Expires</dt>
       <dd>
-        ${cookie.originalMaxAge / 60_000} minutes after the last view, now at
+        ${Math.round(cookie.originalMaxAge / 60_000)} minutes after the last view, now at
         <time datetime="${expires}">${expires.slice(11, 19)} UTC</time>
       </dd>
       <dt>Sessions in the store</dt>
