@@ -134,33 +134,39 @@ test.serial(
   },
 )
 
-/** A folder with a file that the release before the option `user` on a path has written. */
-async function folderOfBefore(t) {
+/**
+ * A folder with a file of an earlier format: of 2, before the option `user` on a path, or of 3, which
+ * kept every body apart from its head.
+ */
+async function folderOfBefore(t, format) {
   const path = await newFolder(t)
   await mkdir(path, { mode: 0o700 })
-  const packed = await readFile(join(__dirname, '../helpers/format-2.mdb.gz'))
+  const packed = await readFile(join(__dirname, `../helpers/format-${format}.mdb.gz`))
   await writeFile(join(path, 'data.mdb'), await promisify(gunzip)(packed), { mode: 0o600 })
   return path
 }
 
-test.serial('a file of the format before is carried over, and nobody is logged out', async (t) => {
-  for (const user of [undefined, 'passport.user', (session) => session.passport?.user]) {
-    const store = open(t, { path: await folderOfBefore(t), mapSize: 2 ** 20, user })
-    t.deepEqual((await store.ids()).sort(), ['ann-1', 'ann-2', 'bob-1', 'visitor'])
-    t.is((await store.get('ann-2')).text, 'x'.repeat(6000))
-    t.is(await store.get('ended'), undefined)
-    if (typeof user === 'string') {
-      t.is((await store.sessionsOf('ann')).length, 2)
-      t.is(await store.destroyUser('ann'), 2)
-      t.is(store.stats().anonymous, 1)
-    } else if (user) {
-      // A function is asked when a session is written.
-      t.is((await store.sessionsOf('ann')).length, 0)
-      await store.set('ann-1', await store.get('ann-1'))
-      t.is((await store.sessionsOf('ann')).length, 1)
+for (const format of [2, 3]) {
+  test.serial(`a file of format ${format} is carried over, and nobody is logged out`, async (t) => {
+    for (const user of [undefined, 'passport.user', (session) => session.passport?.user]) {
+      const path = await folderOfBefore(t, format)
+      const store = open(t, { path, mapSize: 2 ** 20, user })
+      t.deepEqual((await store.ids()).sort(), ['ann-1', 'ann-2', 'bob-1', 'visitor'])
+      t.is((await store.get('ann-2')).text, 'x'.repeat(6000))
+      t.is(await store.get('ended'), undefined)
+      if (typeof user === 'string') {
+        t.is((await store.sessionsOf('ann')).length, 2)
+        t.is(await store.destroyUser('ann'), 2)
+        t.is(store.stats().anonymous, 1)
+      } else if (user) {
+        // A function is asked when a session is written.
+        t.is((await store.sessionsOf('ann')).length, 0)
+        await store.set('ann-1', await store.get('ann-1'))
+        t.is((await store.sessionsOf('ann')).length, 1)
+      }
     }
-  }
-})
+  })
+}
 
 test.serial('sessions of before the option are indexed first, a few in each turn', async (t) => {
   const path = await newFolder(t)

@@ -34,7 +34,7 @@ function tellPrimary(take, period) {
     if (message.samples) keep(samples, message.samples)
   })
   const tell = () => {
-    if (process.connected) process.send({ figures: take() })
+    if (process.connected) process.send({ figures: take() }, ignore)
   }
   tell()
   return { samples, stop: every(period, tell) }
@@ -43,7 +43,7 @@ function tellPrimary(take, period) {
 /** In the primary process: puts together what the workers tell. */
 function gather(period, isShared) {
   const history = createHistory({ isShared, now: Date.now() })
-  cluster.on('online', (worker) => worker.send({ samples: history.samples }))
+  cluster.on('online', (worker) => worker.send({ samples: history.samples }, ignore))
   cluster.on('message', (worker, { figures }) => {
     if (figures) history.report(worker.id, figures)
   })
@@ -51,10 +51,13 @@ function gather(period, isShared) {
   every(period, () => {
     const samples = [history.tick(Date.now())]
     for (const worker of Object.values(cluster.workers)) {
-      if (worker.isConnected()) worker.send({ samples })
+      if (worker.isConnected()) worker.send({ samples }, ignore)
     }
   })
 }
+
+/** Who is gone just now misses nothing. Without a callback this would be an uncaught error. */
+function ignore() {}
 
 /** Returns a function that stops it. */
 function every(period, task) {

@@ -63,14 +63,11 @@ impl Writing<'_> {
     pub(super) fn sweep(&mut self, limit: usize) -> Lmdb<bool> {
         let swept = self.swept();
         self.note_swept(swept, limit)?;
-        // Pieces go last: bodies are handed out whole.
+        // Bodies that are apart go last: they are handed out with their heads.
         let has_sessions = !swept.heads.is_empty(&self.transaction)?;
-        let pieces = if has_sessions { None } else { Some(swept.pieces) };
+        let apart = if has_sessions { &[][..] } else { &[swept.bodies, swept.pieces] };
         let mut is_found = false;
-        for database in [swept.heads, swept.bodies, swept.expiry, swept.owned, swept.users]
-            .into_iter()
-            .chain(pieces)
-        {
+        for database in [swept.heads, swept.expiry, swept.owned, swept.users].iter().chain(apart) {
             let mut keys = Vec::new();
             for entry in database.iter(&self.transaction)?.take(limit) {
                 keys.push(entry?.0.to_vec());
@@ -110,7 +107,6 @@ impl Writing<'_> {
         }
         let mut found = Vec::new();
         for sid in self.sessions.latest_first(&self.transaction)? {
-            let sid = sid?;
             found.push((sid.to_vec(), self.body(sid)?));
         }
         for (key, body) in found {

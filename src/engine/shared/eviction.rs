@@ -1,6 +1,7 @@
 //! Automatic removal: expiry and eviction.
 
-use super::layout::{self, Due};
+use super::expiry::Entry;
+use super::layout::Due;
 use super::lmdb::{Entries, Lmdb};
 use super::schema::Sessions;
 use super::writing::{STEP, Stored, Writing};
@@ -13,8 +14,21 @@ use crate::time::Millis;
 /// if the disk is full and a transaction has to use freed pages.
 pub(super) const STEP_FOR_PAGES: usize = 8;
 
-/// An expiry and the sid of its session.
-type Entry = (Vec<u8>, Vec<u8>);
+/// A session that is due where its entry is: the key of that, and its sid.
+type First = (Vec<u8>, Vec<u8>, Stored);
+
+/// It is not known yet what is due first.
+struct NotYet;
+
+/// What became of looking for a session to evict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Evicted {
+    One,
+    /// None yet: what came first was an entry to be moved or deleted, and that is done.
+    NotYet,
+    /// None, because there is no other session.
+    Nothing,
+}
 
 /// A limit that is exceeded.
 enum Limit {
@@ -43,27 +57,16 @@ impl Writing<'_> {
         entries.sort_by(|(one, ..), (other, ..)| one.cmp(other));
         entries.truncate(self.step);
         for (key, sid, database) in &entries {
-            self.take_due(*database, (key, sid), Self::expire)?;
+            match self.entry((key, sid))? {
+                Entry::Due(stored) => self.expire(sid, &stored)?,
+                Entry::LeftBehind(stored) if stored.is_expired(now) => self.expire(sid, &stored)?,
+                Entry::LeftBehind(stored) => self.move_expiry(*database, sid, &stored)?,
+                Entry::Stray => {
+                    database.delete(&mut self.transaction, key)?;
+                }
+            }
         }
         Ok(entries.len() == self.step)
-    }
-
-    /// Takes out an entry of a database of expiries and its session. An entry without a session is
-    /// damage, and is deleted.
-    fn take_due(
-        &mut self,
-        database: Entries,
-        entry: (&[u8], &[u8]),
-        remove: impl FnOnce(&mut Self, &[u8], &Stored) -> Lmdb<()>,
-    ) -> Lmdb<bool> {
-        if let Some((due, sid)) = layout::read_expiry(entry)
-            && let Some(stored) = self.find(sid)?.filter(|stored| stored.due == due)
-        {
-            remove(self, sid, &stored)?;
-            return Ok(true);
-        }
-        database.delete(&mut self.transaction, entry.0)?;
-        Ok(false)
     }
 
     /// Evicts some of what expires soonest while there is too much, but not the session `kept`.
@@ -82,11 +85,13 @@ impl Writing<'_> {
                     continue;
                 }
             }
-            let is_found = self.evict_first(kept, self.options.evicts_anonymous_first())?;
-            match exceeded {
-                _ if !is_found => return self.forget_for_room(),
-                Limit::Sessions => self.counters.evictions_by_count += 1,
-                Limit::Bytes | Limit::Pages => self.counters.evictions_by_bytes += 1,
+            match (self.evict_first(kept, self.options.evicts_anonymous_first())?, exceeded) {
+                (Evicted::NotYet, _) => {}
+                (Evicted::Nothing, _) => return self.forget_for_room(),
+                (Evicted::One, Limit::Sessions) => self.counters.evictions_by_count += 1,
+                (Evicted::One, Limit::Bytes | Limit::Pages) => {
+                    self.counters.evictions_by_bytes += 1;
+                }
             }
         }
         self.is_over = matches!(self.exceeded()?, Some(Limit::Sessions | Limit::Bytes));
@@ -122,51 +127,61 @@ impl Writing<'_> {
         self.state.bytes.saturating_add(self.state.tombstone_bytes)
     }
 
-    /// Removes the session that is next in the order, other than `kept`. With `for_users`, `kept`
-    /// goes before those of users if it is nobody's. Returns whether there was one.
-    pub(super) fn evict_first(&mut self, kept: &[u8], for_users: bool) -> Lmdb<bool> {
-        loop {
-            let Some((database, (key, sid))) = self.next_to_evict(kept, for_users)? else {
-                return Ok(false);
-            };
-            let evict = |writing: &mut Self, sid: &[u8], stored: &Stored| {
-                let is_of_user = writing.options.user != 0 && stored.owner() != User::NOBODY;
-                writing.counters.evictions_of_users += u64::from(is_of_user);
-                writing.remove(sid, stored, Reason::Evicted)
-            };
-            if self.take_due(database, (&key, &sid), evict)? {
-                return Ok(true);
+    /// Removes the session that is next in the order, other than `kept`. If an entry is in front of
+    /// it that was left behind, only moves that. With `for_users`, `kept` goes before those of users
+    /// if it is nobody's.
+    pub(super) fn evict_first(&mut self, kept: &[u8], for_users: bool) -> Lmdb<Evicted> {
+        let Sessions { expiry, owned, .. } = self.sessions;
+        let Ok(of_nobody) = self.first_due(kept, expiry)? else {
+            return Ok(Evicted::NotYet);
+        };
+        let is_chosen = of_nobody.is_some() && self.options.evicts_anonymous_first();
+        let of_users = if is_chosen { Ok(None) } else { self.first_due(kept, owned)? };
+        let Ok(of_users) = of_users else {
+            return Ok(Evicted::NotYet);
+        };
+        if for_users && of_users.is_some() && self.first_but(&[], expiry)?.is_some() {
+            // No other session is nobody's.
+            if let Some(stored) = self.find(kept)? {
+                return self.evict_session(kept, &stored);
             }
         }
+        let found = [of_nobody, of_users].into_iter().flatten();
+        let Some((_, sid, stored)) = found.min_by(|(one, ..), (other, ..)| one.cmp(other)) else {
+            return Ok(Evicted::Nothing);
+        };
+        self.evict_session(&sid, &stored)
     }
 
-    /// What expires soonest, other than the session `kept`. Sessions of users come last, or where
-    /// the options say so, among the others.
-    fn next_to_evict(&self, kept: &[u8], for_users: bool) -> Lmdb<Option<(Entries, Entry)>> {
-        let Sessions { expiry, owned, .. } = self.sessions;
-        let of_nobody = self.first_but(kept, expiry)?;
-        if of_nobody.is_some() && self.options.evicts_anonymous_first() {
-            return Ok(of_nobody);
+    fn evict_session(&mut self, key: &[u8], stored: &Stored) -> Lmdb<Evicted> {
+        let is_of_user = self.options.user != 0 && stored.owner() != User::NOBODY;
+        self.counters.evictions_of_users += u64::from(is_of_user);
+        self.remove(key, stored, Reason::Evicted)?;
+        Ok(Evicted::One)
+    }
+
+    /// What is due first by a database of expiries, other than `kept`; [`NotYet`] if its first entry
+    /// had to be moved or deleted.
+    fn first_due(&mut self, kept: &[u8], database: Entries) -> Lmdb<Result<Option<First>, NotYet>> {
+        let Some((key, sid)) = self.first_but(kept, database)? else {
+            return Ok(Ok(None));
+        };
+        match self.entry((&key, &sid))? {
+            Entry::Due(stored) => return Ok(Ok(Some((key, sid, stored)))),
+            Entry::LeftBehind(stored) => self.move_expiry(database, &sid, &stored)?,
+            Entry::Stray => {
+                database.delete(&mut self.transaction, &key)?;
+            }
         }
-        let of_users = self.first_but(kept, owned)?;
-        if for_users
-            && of_users.is_some()
-            && let Some(kept) = self.first_but(&[], expiry)?
-        {
-            return Ok(Some(kept));
-        }
-        Ok([of_nobody, of_users]
-            .into_iter()
-            .flatten()
-            .min_by(|(_, one), (_, other)| one.cmp(other)))
+        Ok(Err(NotYet))
     }
 
     /// The first entry of a database of expiries that is not the one of the session `kept`.
-    fn first_but(&self, kept: &[u8], database: Entries) -> Lmdb<Option<(Entries, Entry)>> {
+    fn first_but(&self, kept: &[u8], database: Entries) -> Lmdb<Option<(Vec<u8>, Vec<u8>)>> {
         for entry in database.iter(&self.transaction)?.take(2) {
             let (key, sid) = entry?;
             if sid != kept {
-                return Ok(Some((database, (key.to_vec(), sid.to_vec()))));
+                return Ok(Some((key.to_vec(), sid.to_vec())));
             }
         }
         Ok(None)

@@ -10,12 +10,13 @@ use heed::{RoTxn, RwTxn};
 
 use super::error::Result;
 use super::handle::SharedEngine;
+use super::head::{Cookie, Head};
 use super::index::{self, INDEX, Index};
-use super::layout::{Cookie, Head, State};
+use super::layout::State;
 use super::lmdb::Lmdb;
 use super::schema::{Databases, Session, Sessions, view};
 use super::users::user_named;
-use super::writing::Writing;
+use super::writing::{BodyIs, Writing};
 use crate::engine::users::{Mark, Note, User};
 use crate::session::UserPath;
 use crate::time::wall_clock;
@@ -161,14 +162,17 @@ impl Writing<'_> {
             return self.change_owner(key, User::NOBODY, owner);
         }
         let old = self.stored(key, head);
-        let head = Head { note: Some(note), ..*head };
-        let cost = self.limits.page.cost_of(key.len(), &head);
-        head.write_to(key, &mut self.buffers.head);
-        self.sessions.heads.put(&mut self.transaction, key, &self.buffers.head)?;
-        self.give_back(old.cost);
-        self.state.bytes += cost as u64;
-        self.move_expiry(key, Some(&old), (old.due, owner))?;
-        self.change_owner(key, old.owner(), owner)
+        let body_is = match head.here {
+            Some(here) => {
+                self.buffers.body.clear();
+                self.buffers.body.extend_from_slice(here);
+                BodyIs::New
+            }
+            None => BodyIs::LeftApart,
+        };
+        let cookie = head.cookie.to_vec();
+        let head = Head { note: Some(note), cookie: &cookie, ..head.bare() };
+        self.put_session(key, &head, body_is, Some(&old))
     }
 }
 

@@ -5,7 +5,7 @@ use std::ops::Bound;
 use std::sync::{Arc, Weak};
 
 use super::handle::SharedEngine;
-use super::layout::Head;
+use super::head::Head;
 use crate::engine::contract::Listing;
 use crate::engine::error::Result;
 use crate::engine::types::SortKey;

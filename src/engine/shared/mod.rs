@@ -16,29 +16,33 @@
 //!
 //! This file only lists what there is; each builds on those before it:
 //!
-//! - `lmdb`, `layout`, `space`: LMDB's types, the bytes of each entry, what they take and what there
-//!   is room for. `schema`: the databases, and what a reader finds in them.
+//! - `lmdb`, `layout`, `head`, `body`, `space`: LMDB's types, the bytes of each entry, what they take
+//!   and what there is room for. `schema`: the databases, and what a reader finds in them.
 //! - `folder`, `network`, `blocks`, `closing`, `writer_lock`: whether the folder and its disk are
 //!   safe to use, which blocks the file has, which files need not be verified, who may write.
 //! - `verify`: whether a data file is valid. `open`: opens the files of a folder.
 //! - `notes`, `index`: whose a session is, in bytes.
-//! - `writing`: a transaction that writes, and `tombstones`, `eviction`, `session`, `users`,
+//! - `writing`: a transaction that writes, and `expiry`, `tombstones`, `eviction`, `session`, `users`,
 //!   `clearing`: what is done in one. `indexing` makes the index of users and mends it.
 //! - `handle`: the engine, as its threads share it. `following` opens other files if they are
 //!   replaced, `transaction` begins, ends and repeats transactions, `maintenance` does in steps
 //!   what is in the `backlog`, `listing` lists.
-//! - `engine` implements the contract; `registry` has the engines of this process.
+//! - `finding` reads sessions, `engine` implements the contract; `registry` has the engines of this process.
 
 mod backlog;
 mod blocks;
+mod body;
 mod clearing;
 mod closing;
 mod engine;
 mod error;
 mod eviction;
+mod expiry;
+mod finding;
 mod folder;
 mod following;
 mod handle;
+mod head;
 mod index;
 mod indexing;
 mod layout;

@@ -13,7 +13,7 @@ use super::blocks::{self, Need};
 use super::closing::{self, InUse};
 use super::error::{Attempt as Attempted, Cause, Error, Result};
 use super::folder::{self, DATA, IN_USE, Identity, LOCK, OPENING};
-use super::layout::{FORMAT, FORMAT_WITHOUT_USERS, State};
+use super::layout::{EARLIER_FORMATS, FORMAT, State};
 use super::lmdb::{Entries, Environment, Lmdb};
 use super::network::network_type;
 use super::schema::{Databases, STATE, Sessions};
@@ -300,9 +300,12 @@ fn open_databases(env: &Environment, others: Others, user: Mark) -> Lmdb<Content
     }
     let mut state = State { format: FORMAT, ..before };
     if let Some(allocated) = allocated {
-        let page = PageSize::of(env);
+        state.allocated = allocated;
         databases.mend_index(&mut transaction, &state)?;
-        state = databases.recounted(&transaction, State { allocated, ..state }, page)?;
+        databases.mend_expiries(&mut transaction, &state)?;
+    }
+    if allocated.is_some() || state.format != before.format {
+        state = databases.recounted(&transaction, state, PageSize::of(env))?;
     }
     if !has_index {
         databases.begin_index(&mut transaction, &state, user)?;
@@ -326,9 +329,8 @@ fn usable_state(
     };
     let is_usable = |format| match format {
         FORMAT => true,
-        // Processes of that version would take a session with a note for a damaged one.
-        FORMAT_WITHOUT_USERS => matches!(others, Others::None { .. }),
-        _ => false,
+        // Processes of those versions would take what this one writes for damaged.
+        earlier => EARLIER_FORMATS.contains(&earlier) && matches!(others, Others::None { .. }),
     };
     Ok(State::read(bytes).filter(|state| is_usable(state.format)))
 }

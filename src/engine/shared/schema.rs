@@ -6,7 +6,9 @@ use std::borrow::Cow;
 
 use heed::RoTxn;
 
-use super::layout::{self, Head, Owner, PieceKeys, State};
+use super::body::{self, Owner, PieceKeys};
+use super::head::Head;
+use super::layout::{self, State};
 use super::lmdb::{Entries, Lmdb, count_of};
 use super::space::PageSize;
 use crate::engine::types::Version;
@@ -126,44 +128,37 @@ impl Sessions {
         if owner == User::NOBODY { self.expiry } else { self.owned }
     }
 
-    /// The sids, the latest expiry first.
-    pub(super) fn latest_first<'t>(
-        &self,
-        transaction: &'t RoTxn<'_>,
-    ) -> Lmdb<impl Iterator<Item = Lmdb<&'t [u8]>> + use<'t>> {
-        let mut expiry = self.expiry.rev_iter(transaction)?.peekable();
-        let mut owned = self.owned.rev_iter(transaction)?.peekable();
-        let next = move || {
-            let is_owned = match (expiry.peek(), owned.peek()) {
-                (Some(Ok((one, _))), Some(Ok((other, _)))) => other > one,
-                (first, _) => first.is_none(),
-            };
-            if is_owned { owned.next() } else { expiry.next() }
-        };
-        Ok(std::iter::from_fn(next).filter_map(|entry| match entry {
-            Ok(entry) => layout::read_expiry(entry).map(|(_, sid)| Ok(sid)),
-            Err(error) => Some(Err(error)),
-        }))
+    /// The sids, the latest expiry first, and last those whose head cannot be read.
+    pub(super) fn latest_first<'t>(&self, transaction: &'t RoTxn<'_>) -> Lmdb<Vec<&'t [u8]>> {
+        let mut found = Vec::with_capacity(count_of(self.heads.len(transaction)?));
+        for entry in self.heads.iter(transaction)? {
+            let (sid, head) = entry?;
+            found.push((Head::read(sid, head).map(|head| head.due), sid));
+        }
+        found.sort_unstable_by(|one, other| other.cmp(one));
+        Ok(found.into_iter().map(|(_, sid)| sid).collect())
     }
 
     pub(super) fn get<'t>(&self, transaction: &'t RoTxn<'_>, key: &[u8]) -> Lmdb<Session<'t>> {
-        let head = self.heads.get(transaction, key)?;
-        let body = self.bodies.get(transaction, key)?;
-        let (head, first) = match (head, body) {
-            (None, None) => return Ok(Session::Missing),
-            (Some(head), Some(body)) => (Head::read(key, head), body),
-            _ => return Ok(Session::Damaged),
+        let Some(value) = self.heads.get(transaction, key)? else {
+            return Ok(Session::Missing);
         };
-        let Some(head) = head else {
+        let Some(head) = Head::read(key, value) else {
+            return Ok(Session::Damaged);
+        };
+        if let Some(body) = head.here {
+            return Ok(Session::Found(head, Cow::Borrowed(body)));
+        }
+        let Some(first) = self.bodies.get(transaction, key)? else {
             return Ok(Session::Damaged);
         };
         let body = self.body(transaction, (key, &head), first)?;
         Ok(body.map_or(Session::Damaged, |body| Session::Found(head, body)))
     }
 
-    /// The whole body that begins with `first`, put together if need be. `None` if something is
+    /// The whole body apart from its head that begins with `first`, put together if need be. `None` if something is
     /// missing.
-    pub(super) fn body<'t>(
+    fn body<'t>(
         &self,
         transaction: &'t RoTxn<'_>,
         (key, head): (&[u8], &Head<'_>),
@@ -198,11 +193,6 @@ impl Snapshot<'_> {
     pub(super) fn owned(&self) -> Lmdb<usize> {
         Ok(count_of(self.sessions.users.len(self.transaction)?))
     }
-
-    /// The sids, the latest expiry first.
-    pub(super) fn latest_first(&self) -> Lmdb<impl Iterator<Item = Lmdb<&[u8]>> + use<'_>> {
-        self.sessions.latest_first(self.transaction)
-    }
 }
 
 /// What the serializer had returned, read at the version `read`. `None` if the body is not what was
@@ -210,12 +200,12 @@ impl Snapshot<'_> {
 pub(super) fn view<'t>(
     key: &[u8],
     head: &Head<'t>,
-    body: &'t [u8],
+    stored: &'t [u8],
     read: Version,
 ) -> Option<BodyView<'t>> {
     let owner = Owner { sid: key, version: head.version };
     BodyView::of_parts(
-        layout::read_body(owner, body)?,
+        body::read_body(owner, stored)?,
         head.cut(),
         head.encoding,
         (read, head.due.expires),

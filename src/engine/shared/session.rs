@@ -1,13 +1,15 @@
 //! Writing one session, whole or its cookie alone.
 
-use super::layout::{self, Cookie, Due, Head, MAX_COOKIE, Owner};
+use super::body::{Owner, read_body, write_body};
+use super::head::{Cookie, Head, MAX_COOKIE};
+use super::layout::Due;
 use super::lmdb::Lmdb;
 use super::schema::{Session, view};
 use super::space::{Limits, Noted};
-use super::writing::{Stored, Writing};
+use super::writing::{BodyIs, Stored, Writing};
 use crate::engine::rules::{Alive, Condition, Refused, Touch, Write};
 use crate::engine::types::{Merged, Reason, Touched, Version};
-use crate::engine::users::{Claim, Note, Terms, User};
+use crate::engine::users::{Claim, Note, Terms};
 use crate::session::cookie::{cut_text, is_renewal};
 use crate::session::{Base, Body, BodyRef, Encoding};
 use crate::session::{json, merge};
@@ -192,37 +194,21 @@ impl Writing<'_> {
         (version, due, note): (Version, Due, Option<Note>),
         old: Option<&Stored>,
     ) -> Lmdb<()> {
+        let owner = Owner { sid: key, version };
+        write_body(owner, [new.before, new.after], &mut self.buffers.body);
         let head = Head {
             version,
             due,
+            entry: due,
             body: length_of(new.before.len() + new.after.len()).unwrap_or(0),
             cookie_at: new.cookie_at(),
             place: new.place,
             encoding: new.encoding,
             note,
             cookie: new.cookie,
+            here: None,
         };
-        head.write_to(key, &mut self.buffers.head);
-        let owner = Owner { sid: key, version };
-        layout::write_body(owner, [new.before, new.after], &mut self.buffers.body);
-        self.sessions.heads.put(&mut self.transaction, key, &self.buffers.head)?;
-        self.put_body(key, old.is_some_and(|old| old.has_pieces))?;
-        self.give_back(old.map_or(0, |old| old.cost));
-        self.state.bytes += new.cost(key, &self.limits, Noted::by(note)) as u64;
-        self.change_owner(key, old.map_or(User::NOBODY, Stored::owner), owner_in(note))?;
-        self.move_expiry(key, old, (due, owner_in(note)))
-    }
-
-    pub(super) fn move_expiry(
-        &mut self,
-        key: &[u8],
-        old: Option<&Stored>,
-        due: (Due, User),
-    ) -> Lmdb<()> {
-        if let Some(old) = old {
-            self.delete_expiry(old)?;
-        }
-        self.put_expiry(due, key)
+        self.put_session(key, &head, BodyIs::New, old)
     }
 
     /// Removes a session that was overwritten by one that has already expired.
@@ -284,7 +270,7 @@ impl Writing<'_> {
             is_body_needed.then(|| self.sessions.get(&self.transaction, key)).transpose()?;
         let body = match &session {
             Some(Session::Found(head, body)) => {
-                layout::read_body(Owner { sid: key, version: head.version }, body)
+                read_body(Owner { sid: key, version: head.version }, body)
             }
             Some(Session::Missing | Session::Damaged) | None => None,
         };
@@ -324,24 +310,34 @@ impl Writing<'_> {
             return Ok(false);
         }
         let version = if is_renewed { head.version } else { due.sequence };
-        let place = Cookie::Cut;
-        let head = Head { version, due, body: length, cookie_at, place, encoding, note, cookie };
-        head.write_to(key, &mut self.buffers.head);
-        if let Some(parts) = rest {
-            layout::write_body(Owner { sid: key, version }, parts, &mut self.buffers.body);
-            self.put_body(key, old.has_pieces)?;
-        }
-        self.sessions.heads.put(&mut self.transaction, key, &self.buffers.head)?;
-        self.give_back(old.cost);
-        self.state.bytes += cost as u64;
+        let body = match (rest, head.here) {
+            (Some(parts), _) => {
+                write_body(Owner { sid: key, version }, parts, &mut self.buffers.body);
+                BodyIs::New
+            }
+            (None, Some(here)) => {
+                self.buffers.body.clear();
+                self.buffers.body.extend_from_slice(here);
+                BodyIs::New
+            }
+            (None, None) => BodyIs::LeftApart,
+        };
+        let head = Head {
+            version,
+            due,
+            entry: due,
+            body: length,
+            cookie_at,
+            place: Cookie::Cut,
+            encoding,
+            note,
+            cookie,
+            here: None,
+        };
         self.state.version = due.sequence;
-        self.move_expiry(key, Some(old), (due, old.owner()))?;
+        self.put_session(key, &head, body, Some(old))?;
         Ok(true)
     }
-}
-
-fn owner_in(note: Option<Note>) -> User {
-    note.map_or(User::NOBODY, |note| note.owner)
 }
 
 /// `None` if it is longer than LMDB can store.

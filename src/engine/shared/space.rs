@@ -1,8 +1,9 @@
 //! What there is room for: the size of the file's pages, what sessions take of them, and the limits
 //! that follow from the size of the map.
 
+use super::head::{HEAD, Head};
 use super::index;
-use super::layout::{CHECKSUM, DUE, HEAD, Head, TOMBSTONE};
+use super::layout::{CHECKSUM, DUE, TOMBSTONE};
 use super::lmdb::Environment;
 use super::notes::NOTE;
 use crate::engine::types::Options;
@@ -120,21 +121,48 @@ impl PageSize {
         full * self.node_cost(key + size_of::<u32>(), self.room()) + last
     }
 
-    /// What a session of these lengths takes of the file: a node in each of three trees, and the
-    /// pieces of its body. If it belongs to somebody, a node in a fourth tree.
+    /// Whether a session of these lengths is one value, which fits into a leaf: its head, which may
+    /// have to tell where the expiry is, and its body.
+    pub(super) const fn is_whole(
+        self,
+        key: usize,
+        cookie: usize,
+        body: usize,
+        noted: Noted,
+    ) -> bool {
+        let value = head_length(cookie, noted) + DUE + CHECKSUM + body;
+        NODE_HEADER + key + value <= self.largest_node()
+    }
+
+    /// What a session of these lengths takes of the file once it is written.
     pub(super) const fn cost(self, key: usize, cookie: usize, body: usize, noted: Noted) -> usize {
-        let (note, entry) = match noted {
-            Noted::No => (0, 0),
-            Noted::Nobody => (NOTE, 0),
-            Noted::Somebody => (NOTE, self.user_cost(key)),
-        };
-        let head = self.node_cost(key, HEAD + note + cookie);
-        head + self.body_cost(key, body) + self.node_cost(DUE, key) + entry
+        let is_whole = self.is_whole(key, cookie, body, noted);
+        self.cost_where(key, (cookie, body), noted, is_whole)
     }
 
     /// What the session with this head takes, whose sid has this length.
     pub(super) fn cost_of(self, key: usize, head: &Head<'_>) -> usize {
-        self.cost(key, head.cookie.len(), head.body as usize, Noted::by(head.note))
+        let lengths = (head.cookie.len(), head.body as usize);
+        self.cost_where(key, lengths, Noted::by(head.note), head.here.is_some())
+    }
+
+    /// A node in the tree of the heads, and another in that of the expiries. If the body is apart, a
+    /// node for it, and its pieces. If the session belongs to somebody, a node in the tree of users.
+    const fn cost_where(
+        self,
+        key: usize,
+        (cookie, body): (usize, usize),
+        noted: Noted,
+        is_whole: bool,
+    ) -> usize {
+        let head = head_length(cookie, noted);
+        let session = if is_whole {
+            self.node_cost(key, head + CHECKSUM + body)
+        } else {
+            self.node_cost(key, head) + self.body_cost(key, body)
+        };
+        let entry = if matches!(noted, Noted::Somebody) { self.user_cost(key) } else { 0 };
+        session + self.node_cost(DUE, key) + entry
     }
 
     const fn user_cost(self, key: usize) -> usize {
@@ -146,6 +174,12 @@ impl PageSize {
     pub(super) const fn tombstone_cost(self, key: usize) -> usize {
         self.node_cost(key, TOMBSTONE) + self.node_cost(8 + key, 0)
     }
+}
+
+/// The length of a head that does not tell where the expiry is: most need not.
+const fn head_length(cookie: usize, noted: Noted) -> usize {
+    let note = if matches!(noted, Noted::No) { 0 } else { NOTE };
+    HEAD + note + cookie
 }
 
 /// The size of the map for what was asked for: whole units, and not too little.

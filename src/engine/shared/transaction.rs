@@ -9,9 +9,9 @@ use heed::MdbError;
 
 use super::blocks;
 use super::error::{Attempt, Cause, Error, Result};
-use super::eviction::STEP_FOR_PAGES;
+use super::eviction::{Evicted, STEP_FOR_PAGES};
 use super::handle::SharedEngine;
-use super::lmdb::{Lmdb, count_of};
+use super::lmdb::{Environment, Lmdb, count_of};
 use super::open::Files;
 use super::schema::Snapshot;
 use super::space::Limits;
@@ -42,6 +42,16 @@ impl SharedEngine {
     pub(super) fn clear_stale_readers(&self) -> Result<usize> {
         let cleared = self.files().and_then(|files| Ok(files.env.clear_stale_readers()?));
         cleared.map_err(|cause| self.error(Attempt::Read, cause))
+    }
+
+    pub(super) fn sync_by(&self, sync: impl FnOnce(&Environment) -> Lmdb<()>) -> Result<()> {
+        self.clear_stale_readers()?;
+        // Before it begins, so that what is written meanwhile counts.
+        self.is_dirty.store(false, Ordering::Relaxed);
+        self.files().and_then(|files| Ok(sync(&files.env)?)).map_err(|cause| {
+            self.is_dirty.store(true, Ordering::Relaxed);
+            self.error(Attempt::Sync, cause)
+        })
     }
 
     /// One transaction that reads.
@@ -119,9 +129,9 @@ impl SharedEngine {
                 if writing.sweep(STEP_FOR_PAGES)? {
                     return Ok(true);
                 }
-                let is_found = writing.evict_first(kept, false)?;
-                writing.counters.evictions_by_bytes += u64::from(is_found);
-                Ok(is_found)
+                let evicted = writing.evict_first(kept, false)?;
+                writing.counters.evictions_by_bytes += u64::from(evicted == Evicted::One);
+                Ok(evicted != Evicted::Nothing)
             });
             match done {
                 Ok((true, _)) => {}

@@ -7,8 +7,8 @@ use std::ops::Bound;
 
 use heed::RoTxn;
 
+use super::head::Head;
 use super::index;
-use super::layout::Head;
 use super::lmdb::Lmdb;
 use super::schema::{Session, Sessions, Snapshot, view};
 use super::session::NewBody;

@@ -1,15 +1,17 @@
 //! A transaction that writes, and what the operations in one have in common. The rest is in
-//! `session`, `tombstones`, `clearing` and `eviction`.
+//! `expiry`, `session`, `tombstones`, `clearing` and `eviction`.
 
 use std::hash::RandomState;
 
 use heed::RwTxn;
 
+use super::body::PieceKeys;
+use super::head::Head;
 use super::index;
-use super::layout::{Due, Head, PieceKeys, State};
+use super::layout::{Due, State};
 use super::lmdb::Lmdb;
 use super::schema::{Databases, STATE, Session, Sessions, view};
-use super::space::{Limits, RESERVE};
+use super::space::{Limits, Noted, RESERVE};
 use crate::engine::types::{Counters, Options, Reason, Removed, Version};
 use crate::engine::users::{Note, User};
 use crate::session::Body;
@@ -20,7 +22,7 @@ use crate::time::{Millis, has_expired};
 pub(super) const STEP: usize = 64;
 
 /// About how many pages removing a session copies.
-const PAGES_TO_REMOVE: usize = 4;
+pub(super) const PAGES_TO_REMOVE: usize = 4;
 
 /// A transaction that copies no more than this need not check how many pages it leaves.
 const PAGES_OF_FEW: usize = 2 * PAGES_TO_REMOVE;
@@ -73,9 +75,22 @@ impl Buffers {
 pub(super) struct Stored {
     pub(super) version: Version,
     pub(super) due: Due,
+    /// Where its entry among the expiries is.
+    pub(super) entry: Due,
     pub(super) cost: u64,
+    /// Whether its body is apart from its head, and whether that goes on in pieces.
+    pub(super) is_apart: bool,
     pub(super) has_pieces: bool,
     pub(super) note: Option<Note>,
+}
+
+/// What becomes of the body of a session whose head is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BodyIs {
+    /// In the buffer, to be put where it belongs.
+    New,
+    /// Apart from the head, where it stays.
+    LeftApart,
 }
 
 impl Stored {
@@ -109,11 +124,14 @@ impl Writing<'_> {
 
     pub(super) fn stored(&self, key: &[u8], head: &Head<'_>) -> Stored {
         let (page, body) = (self.limits.page, head.body as usize);
+        let is_apart = head.here.is_none();
         Stored {
             version: head.version,
             due: head.due,
+            entry: head.entry,
             cost: page.cost_of(key.len(), head) as u64,
-            has_pieces: page.needs_pieces(body),
+            is_apart,
+            has_pieces: is_apart && page.needs_pieces(body),
             note: head.note,
         }
     }
@@ -123,7 +141,8 @@ impl Writing<'_> {
     pub(super) fn discard(&mut self, key: &[u8]) -> Lmdb<()> {
         let head = self.sessions.heads.get(&self.transaction, key)?;
         let known = head.and_then(|head| Head::read(key, head)).map(|head| self.stored(key, &head));
-        self.delete(key, true)?;
+        self.sessions.heads.delete(&mut self.transaction, key)?;
+        self.delete_body(key, true)?;
         if let Some(stored) = known {
             self.delete_expiry(&stored)?;
             self.change_owner(key, stored.owner(), User::NOBODY)?;
@@ -132,9 +151,8 @@ impl Writing<'_> {
         Ok(())
     }
 
-    /// Deletes the head, and the body with its pieces.
-    fn delete(&mut self, key: &[u8], has_pieces: bool) -> Lmdb<()> {
-        self.sessions.heads.delete(&mut self.transaction, key)?;
+    /// Deletes a body that is apart from its head.
+    fn delete_body(&mut self, key: &[u8], has_pieces: bool) -> Lmdb<()> {
         self.sessions.bodies.delete(&mut self.transaction, key)?;
         if has_pieces { self.delete_pieces(key) } else { Ok(()) }
     }
@@ -149,8 +167,39 @@ impl Writing<'_> {
         Ok(())
     }
 
-    /// Writes the body that is in the buffer, in place of one that may have pieces.
-    pub(super) fn put_body(&mut self, key: &[u8], has_pieces: bool) -> Lmdb<()> {
+    /// Writes the session of this head in place of `old`, with its entries, and counts what it takes.
+    /// Where its entry and its body are is decided here, whatever the head says.
+    pub(super) fn put_session(
+        &mut self,
+        key: &[u8],
+        head: &Head<'_>,
+        body: BodyIs,
+        old: Option<&Stored>,
+    ) -> Lmdb<()> {
+        let page = self.limits.page;
+        let (cookie, length, noted) = (head.cookie.len(), head.body as usize, Noted::by(head.note));
+        let is_whole = body == BodyIs::New && page.is_whole(key.len(), cookie, length, noted);
+        let owner = head.owner().unwrap_or(User::NOBODY);
+        let entry = self.keep_expiry(key, old, (head.due, owner))?;
+        let here = is_whole.then_some(&self.buffers.body[..]);
+        let head = Head { entry, here, ..*head };
+        let cost = page.cost_of(key.len(), &head) as u64;
+        head.write_to(key, &mut self.buffers.head);
+        self.sessions.heads.put(&mut self.transaction, key, &self.buffers.head)?;
+        let has_pieces = old.is_some_and(|old| old.has_pieces);
+        if body == BodyIs::New && !is_whole {
+            self.put_body(key, has_pieces)?;
+        } else if is_whole && old.is_some_and(|old| old.is_apart) {
+            self.delete_body(key, has_pieces)?;
+        }
+        self.give_back(old.map_or(0, |old| old.cost));
+        self.state.bytes += cost;
+        self.change_owner(key, old.map_or(User::NOBODY, Stored::owner), owner)
+    }
+
+    /// Writes the body that is in the buffer apart from its head, in place of one that may have
+    /// pieces.
+    fn put_body(&mut self, key: &[u8], has_pieces: bool) -> Lmdb<()> {
         if has_pieces {
             self.delete_pieces(key)?;
         }
@@ -177,16 +226,6 @@ impl Writing<'_> {
 
     pub(super) fn give_back(&mut self, cost: u64) {
         self.state.bytes = self.state.bytes.saturating_sub(cost);
-    }
-
-    pub(super) fn delete_expiry(&mut self, stored: &Stored) -> Lmdb<()> {
-        let database = self.sessions.expiry_of(stored.owner());
-        database.delete(&mut self.transaction, &stored.due.key())?;
-        Ok(())
-    }
-
-    pub(super) fn put_expiry(&mut self, (due, owner): (Due, User), key: &[u8]) -> Lmdb<()> {
-        self.sessions.expiry_of(owner).put(&mut self.transaction, &due.key(), key)
     }
 
     /// Keeps the index in step with a session that has another owner now, or is gone.
@@ -227,7 +266,10 @@ impl Writing<'_> {
     /// Removes a session that is there.
     pub(super) fn remove(&mut self, key: &[u8], stored: &Stored, reason: Reason) -> Lmdb<()> {
         let body = self.body(key)?;
-        self.delete(key, stored.has_pieces)?;
+        self.sessions.heads.delete(&mut self.transaction, key)?;
+        if stored.is_apart {
+            self.delete_body(key, stored.has_pieces)?;
+        }
         self.copied_pages += PAGES_TO_REMOVE;
         self.delete_expiry(stored)?;
         self.change_owner(key, stored.owner(), User::NOBODY)?;

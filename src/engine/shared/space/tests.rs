@@ -3,16 +3,16 @@ use super::*;
 #[test]
 fn what_a_session_takes_goes_by_the_size_of_the_pages() {
     let [small, large] = [4096, 16384].map(PageSize::new);
-    // 29 heads, 9 bodies and 70 expiries fit into a page.
-    assert_eq!(small.cost(32, 60, 400, Noted::No), 6144 / 29 + 6144 / 9 + 6144 / 70);
-    assert_eq!(large.cost(32, 60, 400, Noted::No), 24576 / 116 + 24576 / 36 + 24576 / 282);
-    // A body that has a page of its own takes all of it.
-    assert!(
-        small.cost(32, 60, 3000, Noted::No) > 4096 && large.cost(32, 60, 3000, Noted::No) < 6000
-    );
+    // 7 sessions in one value each and 70 expiries fit into a page.
+    assert_eq!(small.cost(32, 60, 400, Noted::No), 6144 / 7 + 6144 / 70);
+    assert_eq!(large.cost(32, 60, 400, Noted::No), 24576 / 30 + 24576 / 282);
+    // 29 heads of sessions whose bodies are apart, which have a page of their own each.
+    assert_eq!(small.cost(32, 60, 3000, Noted::No), 6144 / 29 + 4096 + 6144 / 81 + 6144 / 70);
+    // On large pages such a session is one value, but for a larger one.
+    assert_eq!(large.cost(32, 60, 3000, Noted::No), 24576 / 5 + 24576 / 282);
     assert!(large.cost(32, 60, 9000, Noted::No) > 16384);
-    // 23 heads with a note, 70 entries of users.
-    let of_nobody = 6144 / 23 + 6144 / 9 + 6144 / 70;
+    // 7 sessions with a note too, and 70 entries of users.
+    let of_nobody = 6144 / 7 + 6144 / 70;
     assert_eq!(small.cost(32, 60, 400, Noted::Nobody), of_nobody);
     assert_eq!(small.cost(32, 60, 400, Noted::Somebody), of_nobody + 6144 / 70);
 }

@@ -1,11 +1,13 @@
 //! Tests of the engine as a whole: against a model, against other processes, and on files that are
 //! full or damaged. Those of writers that overlap are in `tests::conflicts.rs`, for each engine.
 
+mod expiry;
 mod files;
 #[cfg(unix)]
 mod folder;
 #[cfg(unix)]
 mod following;
+mod formats;
 mod large;
 mod model;
 #[cfg(target_os = "linux")]
@@ -120,7 +122,7 @@ impl SharedEngine {
             let databases = snapshot.databases;
             let (transaction, sessions) = (snapshot.transaction, snapshot.sessions);
             let page = self.limits().unwrap().page;
-            let (mut bytes, mut pieces, mut owned) = (0, 0, 0);
+            let (mut bytes, mut pieces, mut owned, mut apart) = (0, 0, 0, 0);
             for entry in sessions.heads.iter(transaction)? {
                 let (key, _) = entry?;
                 let Session::Found(head, body) = sessions.get(transaction, key)? else {
@@ -128,7 +130,8 @@ impl SharedEngine {
                 };
                 assert!(view(key, &head, &body, 0).is_some());
                 let expiry = sessions.expiry_of(head.owner().unwrap_or(User::NOBODY));
-                assert_eq!(expiry.get(transaction, &head.due.key())?, Some(key));
+                assert_eq!(expiry.get(transaction, &head.entry.key())?, Some(key));
+                assert!(head.entry <= head.due, "it would come up too late");
                 if let Some(owner) = head.owner() {
                     let mut entry = Vec::new();
                     index::user_key(owner, key, &mut entry);
@@ -138,11 +141,14 @@ impl SharedEngine {
                 }
                 let body = body.len() - layout::CHECKSUM;
                 assert_eq!(head.body as usize, body);
-                pieces += (layout::CHECKSUM + body).div_ceil(page.room()) as u64 - 1;
+                if head.here.is_none() {
+                    apart += 1;
+                    pieces += (layout::CHECKSUM + body).div_ceil(page.room()) as u64 - 1;
+                }
                 bytes += page.cost_of(key.len(), &head) as u64;
             }
             let heads = sessions.heads.len(transaction)?;
-            assert_eq!(sessions.bodies.len(transaction)?, heads);
+            assert_eq!(sessions.bodies.len(transaction)?, apart);
             assert_eq!(sessions.expiry.len(transaction)? + owned, heads);
             assert_eq!(sessions.owned.len(transaction)?, owned);
             assert_eq!(sessions.pieces.len(transaction)?, pieces);

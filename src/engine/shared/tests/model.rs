@@ -1,12 +1,13 @@
 //! Compares the engine with the model, in the order of expiry.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 
 use super::super::SharedEngine;
-use super::super::layout::MAX_COOKIE;
+use super::super::head::MAX_COOKIE;
 use super::super::space::{Noted, PageSize};
 use super::super::writing::STEP;
 use super::Folder;
@@ -15,7 +16,7 @@ use crate::engine::tests::model::{Cookie, Model, Order, Sizes, Ways, cookie_of};
 use crate::engine::tests::ops::{ops, options, options_with_users, overlapping};
 use crate::engine::tests::pair::{Subject, assert_keeps_the_rules, assert_keeps_the_rules_of_many};
 use crate::engine::tests::sessions::user_of;
-use crate::engine::{Engine, Options, REMOVED_AT_ONCE};
+use crate::engine::{Engine, Options};
 use crate::sid::Sid;
 
 /// An engine and its file.
@@ -69,23 +70,6 @@ impl Sizes for InAFile {
     }
 }
 
-impl InAFile {
-    /// What a step of a prune does. Returns whether there is more to do.
-    fn prune_step(model: &mut Model) -> bool {
-        let Some(now) = model.prune else {
-            return false;
-        };
-        let expired: Vec<u32> = model.expired(now).into_iter().rev().take(STEP).collect();
-        for sid in &expired {
-            let gone = model.expire(*sid);
-            model.pruned.push(gone);
-        }
-        let more = expired.len() == STEP;
-        model.prune = model.prune.filter(|_| more);
-        more
-    }
-}
-
 impl Subject for InAFile {
     const WAYS: Ways = Ways {
         order: Order::Expiry,
@@ -100,7 +84,7 @@ impl Subject for InAFile {
         tombstone_cost: |sid| PageSize::of_system().tombstone_cost(sid_bytes(sid).len()),
     };
 
-    const PRUNES_IN_ORDER: bool = true;
+    const PRUNES_IN_ORDER: bool = false;
 
     fn engine(&self) -> Arc<dyn Engine> {
         Arc::clone(&self.engine) as _
@@ -116,16 +100,15 @@ impl Subject for InAFile {
 
     fn begin_prune(&self, model: &mut Model, _: usize) {
         self.engine.begin_prune(model.now).unwrap();
-        model.prune = Some(model.now).filter(|now| !model.expired(*now).is_empty());
-        for _ in 0..REMOVED_AT_ONCE / STEP {
-            Self::prune_step(model);
-        }
+        model.prune = Some(model.now);
     }
 
-    fn step(&self, model: &mut Model, _: Option<usize>) -> bool {
-        let more = self.engine.maintenance_step();
-        assert_eq!(more, Self::prune_step(model));
-        more
+    fn step(&self, _: &mut Model, _: Option<usize>) -> bool {
+        self.engine.maintenance_step()
+    }
+
+    fn seen(&self) -> Option<HashSet<u32>> {
+        Some(self.engine.ids().unwrap().iter().map(Self::number_of).collect())
     }
 
     fn reopen(&mut self, options: Options) -> bool {

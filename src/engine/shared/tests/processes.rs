@@ -7,8 +7,10 @@ use std::io::{BufRead, BufReader, Lines, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::super::SharedEngine;
+use super::formats::{assert_has_all, of_format_3};
 use super::{Folder, MAP, START, body_ref, read};
 use crate::engine::tests::conflicts::add_word;
 use crate::engine::{Condition, Durable, Engine, Options, Reading};
@@ -364,5 +366,33 @@ fn what_a_process_has_acknowledged_is_there_whenever_it_is_killed() {
                 assert_eq!(body, numbered_body(number, round));
             }
         }
+    }
+}
+
+#[test]
+fn a_file_of_an_earlier_format_loses_nothing_whenever_who_opens_it_is_killed() {
+    if let Some((engine, number)) = told() {
+        write_until_killed(&engine, number);
+    }
+    let name = "a_file_of_an_earlier_format_loses_nothing_whenever_who_opens_it_is_killed";
+    for number in 0..20 {
+        let folder = Folder::new();
+        of_format_3(&folder);
+        let mut child = Running::new(&folder, name, number);
+        let mut acknowledged = Acknowledged::default();
+        // Some are killed while they open it.
+        std::thread::sleep(Duration::from_micros(500 * number));
+        while number % 4 == 3 && acknowledged.count <= number * 7 {
+            acknowledged.note(&child.next().unwrap());
+        }
+        child.child.kill().unwrap();
+        while let Some(told) = child.next().filter(|told| told.ends_with('.')) {
+            acknowledged.note(&told);
+        }
+        child.child.wait().unwrap();
+        let engine = folder.open(Options::default());
+        assert_has_all(&engine);
+        acknowledged.validate(&engine, number);
+        engine.validate();
     }
 }

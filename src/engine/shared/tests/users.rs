@@ -3,6 +3,7 @@
 use std::fs;
 use std::sync::Arc;
 
+use super::super::head::HEAD;
 use super::super::schema::STATE;
 use super::super::{SharedEngine, index, layout};
 use super::{Folder, MAP, START, State, body_ref};
@@ -224,7 +225,7 @@ fn a_session_whose_note_is_damaged_is_gone_and_its_entry_with_it() {
         let state = files.databases.state(&transaction).unwrap();
         let heads = files.databases.sessions(&state).heads;
         let mut head = heads.get(&transaction, b"ann-7").unwrap().unwrap().to_vec();
-        head[layout::HEAD + 20] ^= 1;
+        head[HEAD + 20] ^= 1;
         heads.put(&mut transaction, b"ann-7", &head).unwrap();
         transaction.commit().unwrap();
     }
@@ -250,7 +251,7 @@ fn a_file_of_the_format_without_users_is_carried_over() {
         let files = engine.files().unwrap();
         let mut transaction = files.env.write_txn().unwrap();
         let state = files.databases.state(&transaction).unwrap();
-        let state = State { format: layout::FORMAT_WITHOUT_USERS, ..state };
+        let state = State { format: layout::EARLIER_FORMATS[0], ..state };
         files.databases.state.put(&mut transaction, STATE, &state.bytes()).unwrap();
         transaction.commit().unwrap();
     }
