@@ -318,7 +318,6 @@ function columnsOf() {
  * what such a store does not do.
  */
 async function runRaces(column, where) {
-  const { PATH } = require('./stores.js')
   const kept = {}
   await runOn(column, where, {}, async (app) => {
     for (const [race, { options, run }] of Object.entries(RACES)) {
@@ -326,8 +325,7 @@ async function runRaces(column, where) {
     }
   })
   for (const [race, { options, isFor, run }] of Object.entries(RACES)) {
-    // Stores on a path do not have these options yet.
-    if (options === undefined || column.name === PATH) continue
+    if (options === undefined) continue
     await runOn(column, where, options, async (app) => {
       if (isFor(app.store)) kept[race] = await run(app)
     })

@@ -37,8 +37,12 @@ class Watches {
   #self = new WeakRef(this)
   /** The watchers of each key, an array that is never changed. */
   #watchers = new Map()
-  /** The keys that the engine is to be asked about in the next turn. */
+  /** The keys that the engine is to be asked about first. */
   #hurried = new Set()
+  /** The keys that it has yet to be asked about in a round over all; undefined if there is none. */
+  #round
+  /** Whether another round is to follow: those asked about before may have ended since. */
+  #isRoundDue = false
   /** The watchers to call: iterators. */
   #due = []
   #isAsking = false
@@ -82,9 +86,11 @@ class Watches {
     this.#tell(groups)
   }
 
-  /** Asks the engine about all watched sessions at once: many may have ended. */
+  /** Asks the engine about all watched sessions now: many may have ended. */
   askNow() {
-    this.#ask(this.#watchers.keys())
+    if (this.#watchers.size === 0) return
+    this.#isRoundDue = true
+    this.#beginAsking()
   }
 
   /** From here on nothing is told. */
@@ -106,6 +112,8 @@ class Watches {
   #forgetAll() {
     this.#watchers = new Map()
     this.#hurried = new Set()
+    this.#round = undefined
+    this.#isRoundDue = false
     this.#stopTimer()
   }
 
@@ -131,33 +139,50 @@ class Watches {
 
   /** Asks the engine about a session in the next turn. */
   #hurry(key) {
-    if (this.#hurried.size === 0) setImmediate(() => this.#askHurried())
     this.#hurried.add(key)
-  }
-
-  #askHurried() {
-    const keys = this.#hurried
-    this.#hurried = new Set()
-    this.#ask(keys)
+    this.#beginAsking()
   }
 
   /** Asks about all, unless the last time is not over yet. */
-  async #askAll() {
+  #askAll() {
+    if (this.#round === undefined) this.askNow()
+  }
+
+  #beginAsking() {
     if (this.#isAsking) return
     this.#isAsking = true
-    await this.#ask(this.#watchers.keys())
+    setImmediate(() => this.#ask())
+  }
+
+  /**
+   * Asks about some keys a turn until no more are due. However many want to know something at once,
+   * only one of these runs, so what is done in a turn is bounded.
+   */
+  async #ask() {
+    for (let keys; (keys = this.#takeKeys()).length > 0;) {
+      await this.#askAbout(keys)
+      await turn()
+    }
     this.#isAsking = false
   }
 
-  async #ask(keys) {
-    let some = []
-    for (const key of keys) {
-      if (some.push(key) < A_TURN) continue
-      await this.#askAbout(some)
-      some = []
-      await turn()
+  #takeKeys() {
+    const keys = []
+    for (const key of this.#hurried) {
+      if (keys.length === A_TURN) return keys
+      this.#hurried.delete(key)
+      keys.push(key)
     }
-    if (some.length > 0) await this.#askAbout(some)
+    while (keys.length < A_TURN && (this.#round || this.#isRoundDue)) {
+      if (!this.#round) {
+        this.#round = this.#watchers.keys()
+        this.#isRoundDue = false
+      }
+      const { value, done } = this.#round.next()
+      if (done) this.#round = undefined
+      else keys.push(value)
+    }
+    return keys
   }
 
   async #askAbout(keys) {

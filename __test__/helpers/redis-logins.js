@@ -7,7 +7,11 @@ const { MemoryStore, LIBRARIES, newSession } = require('./redis-stores.js')
 
 const { url, user, from, count } = JSON.parse(process.argv[2])
 
-const store = new MemoryStore({ redis: LIBRARIES['node-redis'].open(url), user: 'user' })
+/** What a busy server may take, in milliseconds. */
+const SLACK = 60_000
+
+const redis = LIBRARIES['node-redis'].open(url)
+const store = new MemoryStore({ redis, user: 'user', timeout: SLACK })
 
 async function main() {
   await store.length()

@@ -40,6 +40,26 @@ const open = (t, server, options) =>
 
 const numbersOf = (list) => list.map(({ session }) => session.n).sort((a, b) => a - b)
 
+/** Starts processes that log ada in `count` times each once they are told to go. */
+async function startLogins(t, server, { processes, count }) {
+  const children = Array.from({ length: processes }, (_, n) => {
+    const given = JSON.stringify({ url: server.url, user: 'ada', from: n * count, count })
+    const child = fork(LOGINS, [given], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+    t.teardown(() => child.kill('SIGKILL'))
+    return child
+  })
+  await Promise.all(children.map((child) => once(child, 'message')))
+  return children
+}
+
+/** Kills a process, and resolves when it is gone. */
+async function killed(child) {
+  if (child.exitCode !== null) throw new Error(`it has ended by itself with ${child.exitCode}`)
+  const gone = once(child, 'exit')
+  child.kill('SIGKILL')
+  await gone
+}
+
 onEachServer((test, { binary }) => {
   for (const library of Object.keys(LIBRARIES)) {
     test(`${library}: a list has the sessions of a user, the one used last first`, async (t) => {
@@ -104,23 +124,41 @@ onEachServer((test, { binary }) => {
     await t.throwsAsync(store.sessionsOf({ id: 7 }), { instanceOf: TypeError })
   })
 
-  test('two processes log a user in 500 times each at once: all are listed', async (t) => {
+  test('four processes log a user in 1000 times each: all are listed, and ended for good', async (t) => {
     const server = await start(t, binary)
-    const children = [0, 500].map((from) => {
-      const given = JSON.stringify({ url: server.url, user: 'ada', from, count: 500 })
-      const child = fork(LOGINS, [given], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
-      t.teardown(() => child.kill('SIGKILL'))
-      return child
-    })
-    await Promise.all(children.map((child) => once(child, 'message')))
+    const children = await startLogins(t, server, { processes: 4, count: 1000 })
     const done = children.map((child) => once(child, 'message'))
     for (const child of children) child.send('go')
     await Promise.all(done)
+    for (const child of children) await killed(child)
     const store = open(t, server)
-    t.is((await store.sessionsOf('ada')).length, 1000)
-    t.is(await store.destroyUser('ada', { except: 'login-700' }), 999)
+    const list = await store.sessionsOf('ada')
+    t.is(list.length, 4000)
+
+    // These requests have read their sessions before the end.
+    const late = ['login-0', 'login-1700', 'login-3999']
+    const read = await Promise.all(late.map((sid) => readSession(store, sid)))
+    t.is(await store.destroyUser('ada', { except: 'login-700' }), 3999)
+    for (const [i, sid] of late.entries()) await store.set(sid, Object.assign(read[i], { n: 1 }))
     t.is((await store.sessionsOf('ada')).length, 1)
     t.deepEqual(await store.ids(), ['login-700'])
+  })
+
+  test('processes that are killed while a user logs in leave no session unlisted', async (t) => {
+    const server = await start(t, binary)
+    const store = open(t, server)
+    for (let round = 1; round <= 4; round++) {
+      const children = await startLogins(t, server, { processes: 2, count: 2000 })
+      const before = await store.length()
+      for (const child of children) child.send('go')
+      await until(async () => (await store.length()) > before + 20 * round)
+      await Promise.all(children.map(killed))
+      const ids = await store.ids()
+      t.true(ids.length > before)
+      t.is((await store.sessionsOf('ada')).length, ids.length)
+      t.is(await store.destroyUser('ada', { except: ids[0] }), ids.length - 1)
+      t.deepEqual(await store.ids(), [ids[0]])
+    }
   })
 
   test('what was ended does not come back by a request under way', async (t) => {

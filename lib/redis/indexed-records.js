@@ -20,7 +20,7 @@ const { EXPIRED, argumentsOfWrite, asArgument, flag, leftOf, pxOf } = require('.
 const AT_ONCE = 200
 
 /** How many members of a set a step of ZSCAN looks at. */
-const MEMBERS_A_STEP = '1000'
+const MEMBERS_A_STEP = '500'
 
 /** What a script tells of a session that it has written. */
 const [HAD_TOMBSTONE, IS_NEW_TO_USER] = [1, 2]

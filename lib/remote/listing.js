@@ -104,8 +104,9 @@ class Listing {
   }
 }
 
-function* slices(sids) {
-  for (let i = 0; i < sids.length; i += AT_ONCE) yield sids.slice(i, i + AT_ONCE)
+/** Yields the sids in slices, of `size` each. */
+function* slices(sids, size = AT_ONCE) {
+  for (let i = 0; i < sids.length; i += size) yield sids.slice(i, i + size)
 }
 
 module.exports = { Listing, slices }

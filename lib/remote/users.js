@@ -10,6 +10,9 @@ const { sessionIn } = require('./copies.js')
 const { disposeOf, disposesOf } = require('./disposal.js')
 const { slices } = require('./listing.js')
 
+/** How many sessions are read, or ended, at once: all answers may come in one turn of the loop. */
+const AT_ONCE = 50
+
 class Users {
   #state
   #records
@@ -25,7 +28,8 @@ class Users {
   async sessionsOf(user, current, serializer) {
     const run = (work) => this.#deadlines.run('sessionsOf', work)
     const found = []
-    for (const sids of slices(await run(() => this.#records.membersOf(user)))) {
+    const members = await run(() => this.#records.membersOf(user))
+    for (const sids of slices(members, AT_ONCE)) {
       this.#state.assertOpen('sessionsOf')
       const copies = await run(() => Promise.all(sids.map((sid) => this.#records.describe(sid))))
       for (const [i, sid] of sids.entries()) {
@@ -48,7 +52,7 @@ class Users {
     const isMeant = (sid) => sid !== except && (only === undefined || handleOf(sid) === only)
     let count = 0
     let failure
-    for (const some of slices(members)) {
+    for (const some of slices(members, AT_ONCE)) {
       this.#state.assertOpen('destroyUser')
       const sids = some.filter(isMeant)
       if (sids.length === 0) {

@@ -157,8 +157,8 @@ pub struct Ended {
 }
 
 /// How many sessions of a user are listed in one step, and how many are looked at to end them.
-pub(super) const LISTED_AT_ONCE: usize = 200;
-pub(super) const ENDED_AT_ONCE: usize = 500;
+pub(super) const LISTED_AT_ONCE: usize = 100;
+pub(super) const ENDED_AT_ONCE: usize = 250;
 
 /// How many of `others`, each with what it was used last at, have to end so that their user has no
 /// more than `most` with one that it gains. Those that were unused longest come first.

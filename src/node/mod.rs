@@ -18,6 +18,7 @@ mod sealer;
 mod store;
 mod task;
 mod users;
+mod writes;
 
 use napi::bindgen_prelude::Object;
 use napi::{Env, Result};
