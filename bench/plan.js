@@ -9,7 +9,16 @@ const { OURS, PATH, REDIS, FLOOR, LRU_CACHE, PEERS, ON_REDIS } = require('./stor
 const { PARTS } = require('./measurements/event-loop.js')
 const { WINDOWS } = require('./measurements/operations.js')
 
-const SECTIONS = ['operations', 'memory', 'event-loop', 'http', 'shared', 'redis', 'growth']
+const SECTIONS = [
+  'operations',
+  'memory',
+  'event-loop',
+  'http',
+  'shared',
+  'users',
+  'redis',
+  'growth',
+]
 
 const K = 1000
 const M = 1000000
@@ -50,6 +59,7 @@ const FULL = {
     shared('waits', 100 * K, { processes: [4], watched: 5000, rounds: 2 }),
     shared('start', M, { times: 5, rounds: 1 }),
   ],
+  users: [users(M, { times: 20, calls: 5000 })],
   redis: [
     redis(400, { processes: 1, ms: 20, rounds: 20 }),
     redis(4096, { count: 300, processes: 1, ms: 20, rounds: 15 }),
@@ -87,6 +97,7 @@ const QUICK = {
     shared('waits', 5 * K, { processes: [2], watched: 200, rounds: 1 }),
     shared('start', 5 * K, { times: 1, rounds: 1 }),
   ],
+  users: [users(5 * K, { times: 2, calls: 200 })],
   redis: [redis(400, { count: 200, processes: 1, ms: 5, rounds: 2 })],
   growth: [
     growth([K, 5 * K], { stores: [REDIS], calls: 2 * K }),
@@ -128,6 +139,10 @@ function http(count, seconds, rounds = 3) {
 function shared(part, count, { rounds, ...sizes }) {
   const stores = part === 'operations' ? [OURS, PATH, REDIS] : [OURS, PATH]
   return { params: { part, count, ...sizes, size: 400 }, rounds, stores }
+}
+
+function users(count, sizes) {
+  return { params: { count, size: 400, ...sizes }, rounds: 1, stores: [OURS, PATH] }
 }
 
 /** The stores take turns within one measurement, so that each round is a run of all of them. */

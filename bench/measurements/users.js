@@ -3,39 +3,39 @@
 /**
  * Users: what the option `user` costs, and what the calls take that need it. A store with the option
  * and one without it take turns, so that both see the same machine. Times are microseconds of a
- * call, medians. With `file`, both are on a path, and bytes are those that the store counts.
+ * call, medians. On a path, bytes are those that the store counts.
  */
 
-const { mkdtempSync, rmSync } = require('node:fs')
-const { tmpdir } = require('node:os')
 const { join } = require('node:path')
 
 const harness = require('../harness.js')
 const { sessionMaker, sidOf } = require('../sessions.js')
+const { OURS, PATH, makeFolder, openStore } = require('../stores.js')
 
 /** How many sessions each user has. */
 const EACH = 5
 
 harness.runAsChild(module, measure)
 
-async function measure({ file = false, ...numbers }, tell) {
-  const folder = file && mkdtempSync(join(tmpdir(), 'memorystore-rs-users-'))
-  const placed = (name, options) => (file ? { ...options, path: join(folder, name) } : options)
+async function measure({ store = OURS, path, ...numbers }, tell) {
+  if (store !== PATH) return compare((_name, options) => options, numbers, tell)
+  const folder = path === undefined ? makeFolder() : { path, remove: () => {} }
+  const placed = (name, options) => ({ ...options, path: join(folder.path, name) })
   try {
     return await compare(placed, numbers, tell)
   } finally {
-    if (file) rmSync(folder, { recursive: true, force: true })
+    folder.remove()
   }
 }
 
 /** `placed(name, options)` gives the options where a store is to be. */
 async function compare(placed, numbers, tell) {
-  const { count = 1_000_000, size = 400, rounds = 20, calls = 5000 } = numbers
+  const { count = 1_000_000, size = 400, times = 20, calls = 5000 } = numbers
   const make = ownedMaker(count, size)
   const without = await filled(placed('without', {}), make, count, tell)
   const withUser = await filled(placed('with', { user: 'user' }), make, count, tell)
   const sets = { without: [], with: [] }
-  for (let round = 0; round < rounds; round++) {
+  for (let round = 0; round < times; round++) {
     sets.without.push(await timeSets(without.store, make, count, calls))
     sets.with.push(await timeSets(withUser.store, make, count, calls))
   }
@@ -60,7 +60,6 @@ function ownedMaker(count, size) {
 }
 
 async function filled(options, make, count, tell) {
-  const { openStore, OURS } = require('../stores.js')
   const { memoryNow } = require('./memory.js')
   const opened = await openStore(OURS, options, {})
   await harness.warmUp(opened.store, make)

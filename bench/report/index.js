@@ -18,6 +18,7 @@ const { nameOf, table } = require('./parts.js')
 const { ratiosPart } = require('./ratios.js')
 const { redisPart } = require('./redis.js')
 const { sharedPart } = require('./shared.js')
+const { usersPart } = require('./users.js')
 
 /** The folder of the benchmark. */
 const BENCH = join(__dirname, '..')
@@ -34,6 +35,7 @@ function write(report, folder) {
     'event-loop': eventLoopPart,
     http: httpPart,
     shared: sharedPart,
+    users: usersPart,
     redis: redisPart,
     growth: growthPart,
   }
