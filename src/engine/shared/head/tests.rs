@@ -72,7 +72,7 @@ proptest! {
         let head = Head { cookie: &cookie, here: here.as_deref(), ..head };
         let bytes = &mut Vec::new();
         head.write_to(b"sid", bytes);
-        prop_assert_eq!(Head::read(b"sie", bytes), None);
+        prop_assert_eq!(Head::read(b"dis", bytes), None);
     }
 
     #[test]
