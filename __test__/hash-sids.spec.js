@@ -196,6 +196,21 @@ async function dumpOf(client) {
   return parts
 }
 
+test('what is no sid is none either if it reads like a listed name', async (t) => {
+  const store = new MemoryStore({ hashSids: true })
+  await store.set('secret', make(1))
+  const [name] = await store.ids()
+  for (const sid of [[name], { toString: () => name }]) {
+    for (const call of [store.info(sid), store.destroy([sid])]) {
+      const error = await t.throwsAsync(call, { code: 'ERR_INVALID_ARG_TYPE' })
+      t.regex(error.message, /the sid/)
+    }
+    t.throws(() => store.watch(sid, () => {}), { code: 'ERR_INVALID_ARG_TYPE' })
+  }
+  t.is(await store.length(), 1)
+  await store.close()
+})
+
 async function fromKeys(store) {
   const names = []
   for await (const name of store.keys()) names.push(name)

@@ -29,8 +29,12 @@ function keyReaders(hashSids) {
   if (!hashSids) return { keyOf: toKey, keyOfNamed: toKey }
   return {
     keyOf: (sid) => hashed(toKey(sid)),
-    keyOfNamed: (sid) => (IS_NAME.test(sid) ? sid : hashed(toKey(sid))),
+    keyOfNamed: (sid) => (isName(sid) ? sid : hashed(toKey(sid))),
   }
+}
+
+function isName(sid) {
+  return typeof sid === 'string' && IS_NAME.test(sid)
 }
 
 /** A sid has so many random bits that no key or salt is needed. */
