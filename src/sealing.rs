@@ -22,10 +22,6 @@ const NONCE_LENGTH: usize = 24;
 /// key, and the nonce. What was encrypted follows, and a tag of 16 bytes.
 const HEADER: usize = 1 + ID_LENGTH + NONCE_LENGTH;
 
-/// The encodings, by their byte less one.
-const ENCODINGS: [Encoding; 5] =
-    [Encoding::Ascii, Encoding::Utf8, Encoding::Utf16, Encoding::Buffer, Encoding::Uint8Array];
-
 /// Why a sealed body cannot be opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unopened {
@@ -52,10 +48,9 @@ impl Sealer {
     #[must_use]
     pub fn seal(&self, sid: &[u8], body: &[u8], encoding: Encoding) -> Option<Vec<u8>> {
         let (id, cipher) = self.keys.first()?;
-        let code = ENCODINGS.iter().position(|known| *known == encoding)?;
         let nonce = XNonce::try_generate().ok()?;
         let mut sealed = Vec::with_capacity(HEADER + body.len() + 16);
-        sealed.push(u8::try_from(code + 1).ok()?);
+        sealed.push(encoding.code() + 1);
         sealed.extend_from_slice(id);
         sealed.extend_from_slice(&nonce);
         let aad = authenticated(sealed[0], sid);
@@ -70,8 +65,8 @@ impl Sealer {
     pub fn open(&self, sid: &[u8], sealed: &[u8]) -> Result<(Vec<u8>, Encoding), Unopened> {
         let (header, encrypted) = sealed.split_at_checked(HEADER).ok_or(Unopened::Changed)?;
         let (id, nonce) = header[1..].split_at(ID_LENGTH);
-        let code = usize::from(header[0]).checked_sub(1).ok_or(Unopened::Changed)?;
-        let encoding = *ENCODINGS.get(code).ok_or(Unopened::Changed)?;
+        let code = header[0].checked_sub(1);
+        let encoding = code.and_then(Encoding::of_code).ok_or(Unopened::Changed)?;
         let mut is_known = false;
         for (_, cipher) in self.keys.iter().filter(|(known, _)| known[..] == *id) {
             is_known = true;
@@ -142,12 +137,12 @@ mod tests {
         fn anything_comes_back(
             sid in prop::collection::vec(any::<u8>(), 0..40),
             body in prop::collection::vec(any::<u8>(), 0..2000),
-            code in 0..ENCODINGS.len(),
+            code in 0..Encoding::ALL.len(),
         ) {
             let sealer = sealer(&[ONE]);
-            let sealed = sealer.seal(&sid, &body, ENCODINGS[code]).unwrap();
+            let sealed = sealer.seal(&sid, &body, Encoding::ALL[code]).unwrap();
             prop_assert_eq!(sealed.len(), HEADER + body.len() + 16);
-            prop_assert_eq!(sealer.open(&sid, &sealed), Ok((body, ENCODINGS[code])));
+            prop_assert_eq!(sealer.open(&sid, &sealed), Ok((body, Encoding::ALL[code])));
         }
 
         #[test]

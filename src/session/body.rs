@@ -13,19 +13,34 @@ use crate::time::Millis;
 pub const FOR_BUILDER: u8 = 1;
 
 /// How a body's bytes stand for the value that the serializer returned, so that what is
-/// handed out is what came in.
+/// handed out is what came in. The numbers are in files, and in what was encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub enum Encoding {
     /// A string of ASCII characters: the fastest to hand back.
-    Ascii,
+    Ascii = 0,
     /// A string, in UTF-8.
-    Utf8,
+    Utf8 = 1,
     /// A string with lone surrogates, as UTF-16 code units in the machine's byte order.
-    Utf16,
+    Utf16 = 2,
     /// The bytes of a Node.js `Buffer`.
-    Buffer,
+    Buffer = 3,
     /// The bytes of a `Uint8Array`.
-    Uint8Array,
+    Uint8Array = 4,
+}
+
+impl Encoding {
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Ascii, Self::Utf8, Self::Utf16, Self::Buffer, Self::Uint8Array];
+
+    /// The encoding that has the number `code`.
+    pub(crate) fn of_code(code: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(code)).copied()
+    }
+
+    pub(crate) fn code(self) -> u8 {
+        self as u8
+    }
 }
 
 /// What a serializer made of a session, borrowed from the caller.

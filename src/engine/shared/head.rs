@@ -65,8 +65,6 @@ pub(super) struct Head<'a> {
 }
 
 const PLACES: [Cookie; 3] = [Cookie::Fixed, Cookie::Unseen, Cookie::Cut];
-const ENCODINGS: [Encoding; 5] =
-    [Encoding::Ascii, Encoding::Utf8, Encoding::Utf16, Encoding::Buffer, Encoding::Uint8Array];
 
 impl<'a> Head<'a> {
     /// Where the cookie that was cut out belongs, and its text.
@@ -118,7 +116,7 @@ impl<'a> Head<'a> {
             body,
             cookie_at: u32::from_le_bytes(fixed.get(28..32)?.try_into().ok()?),
             place: *PLACES.get(usize::from(flags & !FLAGS))?,
-            encoding: *ENCODINGS.get(usize::from(fixed[33]))?,
+            encoding: Encoding::of_code(fixed[33])?,
             note,
             cookie,
             here,
@@ -132,9 +130,7 @@ impl<'a> Head<'a> {
         bytes.extend_from_slice(&self.due.sequence.to_le_bytes());
         bytes.extend_from_slice(&self.body.to_le_bytes());
         bytes.extend_from_slice(&self.cookie_at.to_le_bytes());
-        let encoding = ENCODINGS.iter().position(|known| *known == self.encoding).unwrap_or(0);
-        #[expect(clippy::cast_possible_truncation, reason = "there are five at the most")]
-        bytes.extend_from_slice(&[self.flags(), encoding as u8]);
+        bytes.extend_from_slice(&[self.flags(), self.encoding.code()]);
         let note = self.note.map(note_bytes);
         let note = note.as_ref().map_or(&[][..], |note| &note[..]);
         let entry = self.is_left_behind().then(|| self.entry.key());
