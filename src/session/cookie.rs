@@ -181,23 +181,24 @@ impl Templates {
 
     /// The template that `handle` stands for, if there still is one that takes `time` (or none).
     pub(crate) fn lookup(&self, handle: TemplateHandle, time: Option<Millis>) -> Option<CutCookie> {
+        let (id, template) = self.by_handle(handle)?;
+        if template.hole.is_some() != time.is_some() || time.is_some_and(|time| !has_iso(time)) {
+            return None;
+        }
+        Some(CutCookie { template: id, time: time.unwrap_or(0) })
+    }
+
+    fn by_handle(&self, handle: TemplateHandle) -> Option<(TemplateId, &Template)> {
         let slot = usize::try_from(handle % MAX_TEMPLATES as u64).ok()?;
         let template = self.slots.get(slot).filter(|template| template.handle == handle)?;
-        if template.hole.is_some() != time.is_some() {
-            return None;
-        }
-        if time.is_some_and(|time| !has_iso(time)) {
-            return None;
-        }
-        Some(CutCookie { template: id_of(slot), time: time.unwrap_or(0) })
+        Some((id_of(slot), template))
     }
 
     /// The definition from which the cookies of a template are built, if it still is there: JSON
     /// text of whether there is a time, and of the cookie with 1970 as its time.
     pub(crate) fn definition(&self, handle: TemplateHandle) -> Option<Vec<u8>> {
-        let slot = usize::try_from(handle % MAX_TEMPLATES as u64).ok()?;
-        let template = self.slots.get(slot).filter(|template| template.handle == handle)?;
-        let cookie = CutCookie { template: id_of(slot), time: 0 };
+        let (id, template) = self.by_handle(handle)?;
+        let cookie = CutCookie { template: id, time: 0 };
         let mut text = format!(r#"{{"hasTime":{},"cookie":"#, template.hole.is_some()).into_bytes();
         self.text(cookie).write_to(&mut text);
         text.push(b'}');

@@ -1,7 +1,6 @@
 //! What the sessions of a table have in common: the templates of their cookies, and their shapes.
 
-use super::body::BodyRef;
-use super::body::Encoding;
+use super::body::{BodyRef, Encoding};
 use super::cookie::{CutBody, CutCookie, TemplateId, Templates};
 use super::shape::{ShapeId, Shapes};
 

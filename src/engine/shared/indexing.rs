@@ -16,7 +16,7 @@ use super::layout::State;
 use super::lmdb::Lmdb;
 use super::schema::{Databases, Session, Sessions, view};
 use super::users::user_named;
-use super::writing::{BodyIs, Writing};
+use super::writing::Writing;
 use crate::engine::users::{Mark, Note, User};
 use crate::session::UserPath;
 use crate::time::wall_clock;
@@ -162,14 +162,7 @@ impl Writing<'_> {
             return self.change_owner(key, User::NOBODY, owner);
         }
         let old = self.stored(key, head);
-        let body_is = match head.here {
-            Some(here) => {
-                self.buffers.body.clear();
-                self.buffers.body.extend_from_slice(here);
-                BodyIs::New
-            }
-            None => BodyIs::LeftApart,
-        };
+        let body_is = self.buffers.body_of(head);
         let cookie = head.cookie.to_vec();
         let head = Head { note: Some(note), cookie: &cookie, ..head.bare() };
         self.put_session(key, &head, body_is, Some(&old))

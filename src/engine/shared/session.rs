@@ -310,17 +310,12 @@ impl Writing<'_> {
             return Ok(false);
         }
         let version = if is_renewed { head.version } else { due.sequence };
-        let body = match (rest, head.here) {
-            (Some(parts), _) => {
+        let body = match rest {
+            Some(parts) => {
                 write_body(Owner { sid: key, version }, parts, &mut self.buffers.body);
                 BodyIs::New
             }
-            (None, Some(here)) => {
-                self.buffers.body.clear();
-                self.buffers.body.extend_from_slice(here);
-                BodyIs::New
-            }
-            (None, None) => BodyIs::LeftApart,
+            None => self.buffers.body_of(&head),
         };
         let head = Head {
             version,

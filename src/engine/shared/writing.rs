@@ -68,6 +68,16 @@ impl Buffers {
         let is_large = [&self.head, &self.body].iter().any(|one| one.capacity() > BUFFER_TO_KEEP);
         if is_large { Self::default() } else { self }
     }
+
+    /// Takes the body of a session whose head is written again, if it is in one value with the head.
+    pub(super) fn body_of(&mut self, head: &Head<'_>) -> BodyIs {
+        let Some(here) = head.here else {
+            return BodyIs::LeftApart;
+        };
+        self.body.clear();
+        self.body.extend_from_slice(here);
+        BodyIs::New
+    }
 }
 
 /// What is known of a stored session without its texts.
