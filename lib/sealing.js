@@ -7,7 +7,7 @@
 
 const { KeyObject } = require('node:crypto')
 const { isUint8Array } = require('node:util/types')
-const { toBody, toSerialized } = require('./body.js')
+const { parse, toBody } = require('./body.js')
 const { kindOf } = require('./kinds.js')
 const { createSealer } = require('./native/addon.js')
 
@@ -41,11 +41,11 @@ class Sealing {
     return sealed
   }
 
-  /** What the serializer had returned. What was stored before the option was given is as it is. */
+  /** The body that was sealed. What was stored before the option was given is as it is. */
   open(sid, stored) {
-    if (!isSealed(stored)) return toSerialized(stored)
+    if (!isSealed(stored)) return stored
     const opened = this.#native.open(sid.toWellFormed(), stored)
-    if (typeof opened !== 'number') return toSerialized(opened)
+    if (typeof opened !== 'number') return opened
     throw keyError(
       opened === OTHER_KEY
         ? 'a stored session was encrypted with a key that is not among the option `encryptionKeys`; add that key behind the others'
@@ -79,14 +79,7 @@ class SealedSerializer {
   }
 
   parse(stored) {
-    const text = this.#sealing.open(this.#sid, stored)
-    if (this.#inner !== JSON) return this.#inner.parse(text)
-    try {
-      return JSON.parse(text)
-    } catch {
-      // V8's message quotes the text, which is somebody's session.
-      throw new SyntaxError('memorystore-rs: a stored session is not valid JSON')
-    }
+    return parse(this.#inner, this.#sealing.open(this.#sid, stored))
   }
 }
 

@@ -5,6 +5,7 @@
  * and which sessions are watched.
  */
 
+const { toSerialized } = require('./body.js')
 const { fail } = require('./deliver.js')
 const { closedError, noUsersError, sidError } = require('./errors.js')
 const { Sealing } = require('./sealing.js')
@@ -62,7 +63,7 @@ class State {
    */
   #openGone(key, body) {
     try {
-      return this.sealing.open(key, body)
+      return toSerialized(this.sealing.open(key, body))
     } catch (err) {
       if (!this.#hasWarnedOfKey) warnOfKey(err)
       this.#hasWarnedOfKey = true
