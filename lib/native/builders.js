@@ -24,17 +24,17 @@ function isPacked(data) {
   return typeof data === 'string' && data.charCodeAt(0) === MARK
 }
 
-/** The version at which `data` was read. */
-function versionOf(data) {
-  return (int32(data, VERSION) >>> 0) + int16(data, VERSION + 4) * 2 ** 32
-}
-
 /** What a request read: the values, and how to make the session of them once more. */
 class PackedBody {
   constructor(data, shape, template) {
     this.data = data
     this.shape = shape
     this.template = template
+  }
+
+  /** The version at which it was read. */
+  get version() {
+    return (int32(this.data, VERSION) >>> 0) + int16(this.data, VERSION + 4) * 2 ** 32
   }
 
   session() {
@@ -183,4 +183,4 @@ function sourceOf(part, values, isSession = true) {
   return `{${members.join(',')}}`
 }
 
-module.exports = { Builders, PackedBody, isPacked, versionOf }
+module.exports = { Builders, PackedBody, isPacked }

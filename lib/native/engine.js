@@ -16,7 +16,7 @@ const { whenOver } = require('../turns.js')
 const { lifetimeOf } = require('../users.js')
 const { warnOfDamage, warnOfReplacement, warnOfSync } = require('../warnings.js')
 const { createStore } = require('./addon.js')
-const { Builders, isPacked, versionOf } = require('./builders.js')
+const { Builders, PackedBody, isPacked } = require('./builders.js')
 const { Cookies } = require('./cookie.js')
 const { Disposal } = require('./disposal.js')
 const { AT_ONCE, collectIds, eachSid } = require('./listing.js')
@@ -70,18 +70,10 @@ class NativeEngine {
     let data, version
     try {
       data = native.get(key, Date.now(), isForBuilder ? 1 : 0)
-      if (isForBuilder && isPacked(data)) {
-        const body = builders.read(data)
-        if (body) {
-          version = versionOf(data)
-          data = body
-        } else {
-          data = native.fetch(key, Date.now())
-          version = native.version()
-        }
-      } else if (state.isTelling && data) {
-        version = native.version()
-      }
+      if (isForBuilder && isPacked(data))
+        data = builders.read(data) ?? native.fetch(key, Date.now())
+      if (state.isTelling && data)
+        version = data instanceof PackedBody ? data.version : native.version()
     } catch (err) {
       return fail(fn, err)
     }
