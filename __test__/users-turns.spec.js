@@ -10,6 +10,7 @@ const test = require('ava')
 const { Users } = require('../lib/remote/users.js')
 const { newFolder } = require('./helpers/processes.js')
 const { MemoryStore } = require('./helpers/stores.js')
+const { turnCounter } = require('./helpers/turn-counter.js')
 
 const SESSIONS = 2000
 const SIDS = Array.from({ length: SESSIONS }, (_, i) => `sid-${i}`)
@@ -21,23 +22,6 @@ const [LISTED, ENDED] = [100, 250]
 const VALUES = 7
 
 const session = { cookie: {}, user: 'ann' }
-
-/** Counts units of work in each turn of the event loop; `most()` is the most in one. */
-function turnCounter(t) {
-  let [now, most] = [0, 0]
-  let next = setImmediate(function tick() {
-    now = 0
-    next = setImmediate(tick)
-  })
-  t.teardown(() => clearImmediate(next))
-  return {
-    add(count) {
-      now += count
-      most = Math.max(most, now)
-    },
-    most: () => most,
-  }
-}
 
 /** Notes with `note(result, args)` what the store's native function `name` does. */
 function observe(store, name, note) {

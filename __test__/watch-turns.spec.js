@@ -10,6 +10,7 @@ const test = require('ava')
 const { Watches } = require('../lib/watch.js')
 const { hastily, patiently } = require('./helpers/hastily.js')
 const { until } = require('./helpers/stores.js')
+const { turnCounter } = require('./helpers/turn-counter.js')
 
 const SIDS = Array.from({ length: 10_000 }, (_, i) => `sid-${i}`)
 
@@ -17,23 +18,6 @@ const SIDS = Array.from({ length: 10_000 }, (_, i) => `sid-${i}`)
 const MOST_A_TURN = 250
 
 const turn = () => new Promise((resolve) => setImmediate(resolve))
-
-/** Counts what happens in each turn of the event loop; `most()` is the most in one. */
-function turnCounter(t) {
-  let [now, most] = [0, 0]
-  let next = setImmediate(function tick() {
-    now = 0
-    next = setImmediate(tick)
-  })
-  t.teardown(() => clearImmediate(next))
-  return {
-    add(count) {
-      now += count
-      most = Math.max(most, now)
-    },
-    most: () => most,
-  }
-}
 
 /** Watches on an engine in which all sessions are alive but those in `dead`. */
 function watchesOf(t) {
