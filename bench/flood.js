@@ -10,7 +10,7 @@
  * robots, one user comes back: reads its session and touches it, or has to log in again.
  */
 
-const { parseArgs } = require('node:util')
+const { parseArgs, promisify } = require('node:util')
 const { LRU_CACHE, OURS, PATH, makeFolder, openStore, reasonForAbsence } = require('./stores.js')
 
 const ONE_DAY = 86400000
@@ -62,35 +62,27 @@ async function measure({ users, robots, room }) {
 }
 
 async function flood(store, { users, robots }) {
-  const call = async (method, ...args) => {
-    const { promise, resolve, reject } = withResolvers()
-    store[method](...args, (err, result) => (err ? reject(err) : resolve(result)))
-    return promise
-  }
-  for (let n = 0; n < users; n++) await call('set', `user-${n}`, member(n))
+  const [get, set, touch] = ['get', 'set', 'touch'].map((name) =>
+    promisify(store[name]).bind(store),
+  )
+  for (let n = 0; n < users; n++) await set(`user-${n}`, member(n))
   let logins = 0
   const started = process.hrtime.bigint()
   for (let n = 0; n < robots; n++) {
-    await call('set', `robot-${n}`, robot())
+    await set(`robot-${n}`, robot())
     if (n % ROBOTS_A_REQUEST > 0) continue
     const user = (n / ROBOTS_A_REQUEST) % users
-    const session = await call('get', `user-${user}`)
-    if (session) await call('touch', `user-${user}`, session)
+    const session = await get(`user-${user}`)
+    if (session) await touch(`user-${user}`, session)
     else {
       logins++
-      await call('set', `user-${user}`, member(user))
+      await set(`user-${user}`, member(user))
     }
   }
   const seconds = Number(process.hrtime.bigint() - started) / 1e9
   let lost = 0
-  for (let n = 0; n < users; n++) lost += (await call('get', `user-${n}`)) ? 0 : 1
+  for (let n = 0; n < users; n++) lost += (await get(`user-${n}`)) ? 0 : 1
   return { lost, logins, perSecond: robots / seconds }
-}
-
-function withResolvers() {
-  let resolve, reject
-  const promise = new Promise((...both) => ([resolve, reject] = both))
-  return { promise, resolve, reject }
 }
 
 function tableOf(results) {
