@@ -168,14 +168,12 @@ const WITHOUT_REMOTE = 'given together with `redis` or `backing` only; it is ign
 const WITHOUT_PATH = 'given together with `path` only; it is ignored'
 
 /**
- * Returns the `values` that become `store.options`, the `keys` to encrypt with, which do not, and what
- * the engine takes: the options of the
- * `native` store and the `syncPeriod` in milliseconds, 0 if there is none, or those of one on `redis`
- * or on a `backing`.
+ * Returns the `values` that become `store.options`, the `keys` to encrypt with, which do not, and
+ * what the engine takes: the options of the `native` store and the `syncPeriod` in milliseconds, 0 if
+ * there is none, or those of one on `redis` or on a `backing`.
  *
  * @throws {TypeError} if `options` is null, or `name`, `path`, `mapSize`, `redis`, `prefix`,
- *   `backing`, `user`, `lifetime`, `maxPerUser`, `hashSids` or
- *   `encryptionKeys` cannot be used
+ *   `backing`, `user`, `lifetime`, `maxPerUser`, `hashSids` or `encryptionKeys` cannot be used
  * @throws {RangeError} if `mapSize` is too small
  */
 function readOptions(options) {

@@ -165,7 +165,8 @@ function createStore(target, options) {
 
 /** Gives `target` the functions `seal` and `open`, with keys of 32 bytes. */
 function createSealer(target, keys) {
-  if (!binding.createSealer(target, keys)) throw new RangeError('a key has another length')
+  if (!binding.createSealer(target, keys))
+    throw new RangeError('memorystore-rs: a key has another length')
 }
 
 module.exports = { createSealer, createStore }
