@@ -6,7 +6,6 @@
 //! enough behind that ([`allocate`]); the file's state notes how far they go.
 
 use super::lmdb::{Environment, Lmdb};
-use super::space::PageSize;
 
 /// What a transaction may need of the file.
 #[derive(Clone, Copy)]
@@ -14,6 +13,7 @@ pub(super) struct Need {
     /// The pages of the file that have been used so far.
     pub(super) pages: usize,
     /// How many bytes it writes of a session; 0 if it only removes.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "only Unix allocates blocks"))]
     pub(super) size: usize,
 }
 
@@ -55,7 +55,8 @@ mod unix {
     use rustix::fs::{SeekFrom, seek};
     use rustix::io::Errno;
 
-    use super::{Blocks, Environment, Lmdb, Need, PageSize};
+    use super::super::space::PageSize;
+    use super::{Blocks, Environment, Lmdb, Need};
 
     /// How many unused pages should have blocks for a transaction, besides what it writes.
     const MARGIN: usize = 1024;

@@ -25,6 +25,7 @@ pub(super) const MARK: &str = "closed";
 
 /// Why the folder or a file in it is not safe to use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(unix), expect(dead_code, reason = "only Unix tells who may use a file"))]
 pub(super) enum Unsafe {
     /// It belongs to the user of that id.
     Owner(u32),
