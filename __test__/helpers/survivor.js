@@ -10,7 +10,8 @@ const { join } = require('node:path')
 const MemoryStore = require('../..')()
 const { randomOfSeed } = require('./processes.js')
 
-const PAGE = 4096
+/** In bytes; the undamaged file tells it. */
+let pageSize
 const HOUR = 3600_000
 
 /** Small enough for a test to read and copy the file. */
@@ -35,7 +36,7 @@ function sessionOf(n) {
 const DAMAGES = {
   'cut off': (bytes, below) => bytes.subarray(0, 1 + below(bytes.length - 1)),
   'cut off after a page': (bytes, below) =>
-    bytes.subarray(0, PAGE * (1 + below(bytes.length / PAGE - 1))),
+    bytes.subarray(0, pageSize * (1 + below(bytes.length / pageSize - 1))),
   'a bit is flipped': (bytes, below) => {
     bytes[below(bytes.length)] ^= 1 << below(8)
     return bytes
@@ -45,22 +46,22 @@ const DAMAGES = {
     return bytes
   },
   'a head of a page is another': (bytes, below) => {
-    const at = PAGE * below(bytes.length / PAGE) + below(64)
+    const at = pageSize * below(bytes.length / pageSize) + below(64)
     bytes[at] = (bytes[at] + 1 + below(255)) % 256
     return bytes
   },
   'a page is zeros': (bytes, below) => {
-    const at = PAGE * below(bytes.length / PAGE)
-    return bytes.fill(0, at, at + PAGE)
+    const at = pageSize * below(bytes.length / pageSize)
+    return bytes.fill(0, at, at + pageSize)
   },
   'a page is noise': (bytes, below) => {
-    const at = PAGE * below(bytes.length / PAGE)
-    for (let n = 0; n < PAGE; n++) bytes[at + n] = below(256)
+    const at = pageSize * below(bytes.length / pageSize)
+    for (let n = 0; n < pageSize; n++) bytes[at + n] = below(256)
     return bytes
   },
   'a page is another one': (bytes, below) => {
-    const [from, to] = [below(bytes.length / PAGE), below(bytes.length / PAGE)]
-    bytes.copy(bytes, to * PAGE, from * PAGE, (from + 1) * PAGE)
+    const [from, to] = [below(bytes.length / pageSize), below(bytes.length / pageSize)]
+    bytes.copy(bytes, to * pageSize, from * pageSize, (from + 1) * pageSize)
     return bytes
   },
   'the counts are others': (bytes, below) => {
@@ -69,12 +70,12 @@ const DAMAGES = {
   },
   // What follows is no file of this version, wherever one looks.
   text: () => Buffer.from('not a database'),
-  'a page of zeros': () => Buffer.alloc(PAGE),
+  'a page of zeros': () => Buffer.alloc(pageSize),
   'only zeros': (bytes) => bytes.fill(0),
   noise: (bytes, below) => Buffer.from(Array.from({ length: 9000 }, () => below(256))),
   'another version of LMDB': (bytes) => {
     const VERSION = 16 + 4 // Behind the head of a page and the magic number.
-    for (const page of [0, 1]) bytes[page * PAGE + VERSION]++
+    for (const page of [0, 1]) bytes[page * pageSize + VERSION]++
     return bytes
   },
   'another version of the format': (bytes) => {
@@ -201,8 +202,10 @@ async function fill(path) {
 
 async function runTrials({ undamaged, path, trials }) {
   const whole = fs.readFileSync(join(undamaged, 'data.mdb'))
+  // Behind the head of a page (16 bytes) and 24 bytes of LMDB's meta page.
+  pageSize = whole.readUInt32LE(16 + 24)
   // Behind it are pages that were never used.
-  const used = Math.ceil((whole.findLastIndex((byte) => byte !== 0) + 1) / PAGE) * PAGE
+  const used = Math.ceil((whole.findLastIndex((byte) => byte !== 0) + 1) / pageSize) * pageSize
   const original = whole.subarray(0, used)
   const print = (line) => fs.writeSync(1, `${JSON.stringify(line)}\n`)
   for (const trial of trials) {
