@@ -149,6 +149,7 @@ case $platform in
   win32-*)
     # Node.js for Windows cannot write to the pipes that wine gives it, but to files.
     output=$work/win32.txt
+    mkdir -p "$work/wine"
     inside MEMORYSTORE_RS_BINARY="Z:$binary" HOME="$work/wine" WINEDEBUG=-all \
       /usr/lib/wine/wine64 "$node/node.exe" "${ava[@]}" </dev/null >"$output" 2>&1 && passed=0 || passed=$?
     cat "$output"
