@@ -13,3 +13,6 @@ pub(crate) const fn allocated(size: usize) -> usize {
         None => size,
     }
 }
+
+#[cfg(test)]
+mod tests;

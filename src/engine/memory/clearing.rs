@@ -4,6 +4,7 @@
 
 use std::cmp::Reverse;
 
+use super::nodes::{NodeId, Nodes};
 use super::owners::Part;
 use super::shard::Shard;
 use super::shards::Shards;
@@ -13,10 +14,13 @@ use crate::session::forms::Forms;
 /// The records of a table that was cleared. Dropping it frees them.
 pub(super) struct Cleared {
     forms: Forms,
+    nodes: Nodes,
     shards: Shards,
     /// The parts of the index of users that are still to be freed.
     owners: Vec<Part>,
-    /// The next shard to empty.
+    /// The next shard to hand out, and how many of its records were handed out.
+    next: (usize, usize),
+    /// The next shard to free.
     shard: usize,
     /// How many there were.
     len: usize,
@@ -26,12 +30,13 @@ pub(super) struct Cleared {
 impl Cleared {
     pub(super) fn new(
         reason: Reason,
-        shards: Shards,
+        (shards, nodes): (Shards, Nodes),
         forms: Forms,
         owners: Box<[Part]>,
         len: usize,
     ) -> Self {
-        Self { forms, shards, owners: owners.into_vec(), shard: 0, len, reason }
+        let owners = owners.into_vec();
+        Self { forms, nodes, shards, owners, next: (0, 0), shard: 0, len, reason }
     }
 
     /// How many records there were.
@@ -39,8 +44,14 @@ impl Cleared {
         self.len
     }
 
+    /// Whether all memory was taken out.
     pub(super) fn is_done(&self) -> bool {
-        self.shard == self.shards.len() && self.owners.is_empty()
+        self.shard == self.shards.len() && self.nodes.is_empty() && self.owners.is_empty()
+    }
+
+    /// Whether all records were handed out.
+    pub(super) fn is_handed_out(&self) -> bool {
+        self.next.0 == self.shards.len()
     }
 
     /// Takes some of the index of users out.
@@ -48,7 +59,7 @@ impl Cleared {
         self.owners.pop()
     }
 
-    /// Takes the next shard that has records out.
+    /// Takes the next shard that had records out.
     pub(super) fn take_shard(&mut self) -> Option<Box<Shard>> {
         while let Some(place) = self.shards.get_mut(self.shard) {
             self.shard += 1;
@@ -60,22 +71,33 @@ impl Cleared {
         None
     }
 
-    /// Takes up to `limit` of the records out, in no particular order.
+    /// Takes the memory of some nodes out.
+    pub(super) fn take_nodes(&mut self) -> Option<Vec<u8>> {
+        self.nodes.take_some()
+    }
+
+    /// Copies up to `limit` of the records, in no particular order.
     pub(super) fn hand_out(&mut self, limit: usize) -> Vec<Removed> {
         let mut removed = Vec::new();
         while removed.len() < limit
-            && let Some(place) = self.shards.get_mut(self.shard)
+            && let Some(place) = self.shards.get(self.next.0)
         {
-            let next = place.as_deref_mut().and_then(Shard::remove_next);
-            let Some((sid, record)) = next else {
-                *place = None;
-                self.shard += 1;
-                continue;
-            };
-            let body = record.body(&self.forms, 0).to_body();
-            removed.push(Removed { sid, body, reason: self.reason, last_use: record.last_use });
+            let (index, skipped) = self.next;
+            let ids = place.iter().flat_map(|shard| shard.records().iter()).skip(skipped);
+            let before = removed.len();
+            removed.extend(ids.take(limit - before).map(|id| self.copy(id)));
+            let handed_out = skipped + removed.len() - before;
+            let is_done = handed_out == place.as_ref().map_or(0, |shard| shard.records().len());
+            self.next = if is_done { (index + 1, 0) } else { (index, handed_out) };
         }
         removed
+    }
+
+    fn copy(&self, id: NodeId) -> Removed {
+        let record = self.nodes.record(id);
+        let body = record.body(&self.forms, 0).to_body();
+        let last_use = record.head.last_use();
+        Removed { sid: self.nodes.sid(id), body, reason: self.reason, last_use }
     }
 
     /// All records, most recently used first.

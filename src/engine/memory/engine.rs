@@ -30,6 +30,9 @@ const STEP: usize = 32;
 /// Freeing more records than this is left to the background thread.
 const QUICK_TO_FREE: usize = 1000;
 
+/// What was removed in steps, and large nodes.
+type Garbage = (VecDeque<Removed>, Vec<Vec<u8>>);
+
 /// A store of sessions in this process's memory. See [`crate::engine`] for the rules.
 ///
 /// It never fails.
@@ -78,11 +81,12 @@ impl MemoryEngine {
     }
 
     /// What was removed in steps and nobody wants, to be dropped without the lock.
-    fn take_garbage(&self, table: &mut MutexGuard<'_, Table>) -> VecDeque<Removed> {
+    fn take_garbage(&self, table: &mut MutexGuard<'_, Table>) -> Garbage {
+        let large = std::mem::take(&mut table.nodes.garbage);
         if self.keep_removed {
-            return VecDeque::new();
+            return (VecDeque::new(), large);
         }
-        std::mem::take(&mut table.pruned)
+        (std::mem::take(&mut table.pruned), large)
     }
 }
 

@@ -4,6 +4,8 @@
 use super::clearing::Cleared;
 use super::eviction::EvictionQueue;
 use super::expiry::{Prune, Step};
+use super::nodes::Nodes;
+use super::notes::note_room;
 use super::owners::{Owners, Part};
 use super::shard::Shard;
 use super::shards::empty_shards;
@@ -16,7 +18,7 @@ use crate::time::Millis;
 pub(super) const CLEARED_AT_ONCE: usize = 1000;
 
 /// What a step leaves to be dropped outside the lock.
-pub(super) type Freed = (Option<Box<Shard>>, Option<Part>);
+pub(super) type Freed = (Option<Box<Shard>>, Option<Vec<u8>>, Option<Part>);
 
 impl Table {
     /// Removes every record. The result should be dropped, or listed, outside the lock. Very many
@@ -25,18 +27,19 @@ impl Table {
         let version = self.next_use();
         self.tombstones.clear(version);
         if self.options.destroyed_is_final {
-            let records = self.shards.iter().flatten().flat_map(|shard| shard.records().iter());
-            for (sid, _) in records.take(FINAL_AT_ONCE) {
-                self.tombstones.add(sid.hash(), version, now);
+            let ids = self.shards.iter().flatten().flat_map(|shard| shard.records().iter());
+            for id in ids.take(FINAL_AT_ONCE) {
+                self.tombstones.add(self.nodes.hash(id), version, now);
             }
         }
         self.prune = None;
         self.eviction_queue = EvictionQueue::default();
         self.bytes = 0;
         let shards = std::mem::replace(&mut self.shards, empty_shards());
+        let nodes = std::mem::replace(&mut self.nodes, Nodes::new(note_room(&self.options)));
         let owners = self.owners.as_mut().map(Owners::take).unwrap_or_default();
         let len = std::mem::take(&mut self.len);
-        let cleared = Cleared::new(reason, shards, self.forms.take(), owners, len);
+        let cleared = Cleared::new(reason, (shards, nodes), self.forms.take(), owners, len);
         if cleared.len() <= CLEARED_AT_ONCE {
             return Some(cleared);
         }
@@ -55,10 +58,10 @@ impl Table {
             return;
         };
         for _ in 0..budget.max(1) {
-            match prune.step(&mut self.shards) {
-                Step::Expired(sid, record) => {
+            match prune.step(&mut self.shards, &mut self.nodes) {
+                Step::Expired(id) => {
                     self.counters.expirations += 1;
-                    let pruned = self.take_out(sid, record, Reason::Expired);
+                    let pruned = self.take_out(id, Reason::Expired);
                     self.pruned.push_back(pruned);
                 }
                 Step::Alive => {}
@@ -85,19 +88,18 @@ impl Table {
 
     fn cleared_step(&mut self, budget: usize) -> Freed {
         let Some(cleared) = self.cleared.front_mut() else {
-            return (None, None);
+            return Freed::default();
         };
-        let owners = cleared.take_owners();
-        let shard = if self.options.keep_removed {
+        let mut freed = (None, None, cleared.take_owners());
+        if self.options.keep_removed && !cleared.is_handed_out() {
             self.pruned.extend(cleared.hand_out(budget));
-            None
         } else {
-            cleared.take_shard()
-        };
+            freed = (cleared.take_shard(), cleared.take_nodes(), freed.2);
+        }
         if cleared.is_done() {
             self.cleared.pop_front();
         }
-        (shard, owners)
+        freed
     }
 
     /// Whether [`Self::step`] has anything to do.
