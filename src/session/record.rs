@@ -134,8 +134,7 @@ impl Place {
     }
 }
 
-/// A number of which the lower six bytes are kept: those of uses, of which a million a second take
-/// nine years to run through.
+/// The lower six bytes of the number of a use: at a million uses a second they last nine years.
 type Use = [u8; 6];
 
 fn use_of([one, two, three, four, five, six]: Use) -> u64 {
@@ -178,7 +177,7 @@ pub(crate) struct Record<'r> {
     pub(crate) room: &'r [u8],
 }
 
-/// The same, to be changed. What needs more room has to be told before.
+/// The same, to be changed. Room has to be made before a longer body is written.
 pub(crate) struct RecordMut<'r> {
     pub(crate) head: &'r mut Head,
     pub(crate) room: &'r mut [u8],
@@ -392,14 +391,22 @@ impl RecordMut<'_> {
     }
 
     /// The body with the cookie `cookie`, text in UTF-8, or nothing if there is no cookie that may be
-    /// replaced.
-    pub(crate) fn spliced(&mut self, cookie: BodyRef<'_>, forms: &Forms) -> Option<Spliced> {
+    /// replaced or a body of its length does not fit.
+    pub(crate) fn spliced(
+        &mut self,
+        cookie: BodyRef<'_>,
+        forms: &Forms,
+        fits: impl FnOnce(usize) -> bool,
+    ) -> Option<Spliced> {
         let unpacked = self.read().unpacked(forms);
         let place = match unpacked {
             Some(_) => BEFORE_COOKIE.len()..BEFORE_COOKIE.len(),
             None => self.cookie_place()?,
         };
         let old = unpacked.as_deref().unwrap_or(self.read().text());
+        if !fits(old.len() - place.len() + cookie.bytes.len()) {
+            return None;
+        }
         let text = [&old[..place.start], cookie.bytes, &old[place.end..]].concat();
         let is_ascii =
             self.head.encoding() == Encoding::Ascii && cookie.encoding == Encoding::Ascii;

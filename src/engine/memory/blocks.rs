@@ -3,18 +3,26 @@
 //! Blocks of one size lie side by side in chunks. The general allocator takes more: it rounds up to
 //! fewer sizes, and a pointer has eight bytes. What is in a block is not known here.
 
+use std::ops::Range;
+
+use crate::allocation::allocated;
+
 /// Names a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct BlockId(u32);
 
 /// How many of the bits name the block of a chunk; the others name the chunk.
-const BLOCK_BITS: u32 = 10;
+const BLOCK_BITS: u32 = 6;
 
-/// A chunk has no more bytes than this, unless it has a single block.
-const CHUNK: usize = 64 * 1024;
+/// The most blocks of a chunk. When most sessions are gone, the chunks of the others stay, so there
+/// are few: jemalloc has 32 blocks of 128 bytes together.
+const MOST_BLOCKS: usize = 1 << BLOCK_BITS;
+
+/// What a chunk has unless its blocks are large or tiny.
+const PAGE: usize = 4096;
 
 /// A larger block has a chunk of its own.
-const SHARED: usize = CHUNK / 2;
+const SHARED: usize = PAGE / 2;
 
 /// The sizes of small blocks are multiples of this.
 const STEP: usize = 8;
@@ -25,19 +33,16 @@ const STEPS: usize = 16;
 /// The largest small block.
 const SMALL: usize = 2 * STEP * STEPS;
 
-/// The chunks that can be named. With the blocks that fill them it is above 100 GB.
+/// The chunks that can be named: enough for 137 GB of large blocks.
 const MOST_CHUNKS: usize = (1 << (u32::BITS - BLOCK_BITS)) - 1;
-
-/// Ends a list of free blocks.
-const NONE: u16 = u16::MAX;
 
 impl BlockId {
     /// No block.
     pub(super) const NONE: Self = Self(u32::MAX);
 
     #[expect(clippy::cast_possible_truncation, reason = "there are not more than `MOST_CHUNKS`")]
-    fn new(chunk: usize, block: u16) -> Self {
-        Self((chunk as u32) << BLOCK_BITS | u32::from(block))
+    fn new(chunk: usize, block: u32) -> Self {
+        Self((chunk as u32) << BLOCK_BITS | block)
     }
 
     /// The block that has a number.
@@ -53,24 +58,24 @@ impl BlockId {
         (self.0 >> BLOCK_BITS) as usize
     }
 
-    fn block(self) -> u16 {
-        (self.0 & ((1 << BLOCK_BITS) - 1)) as u16
+    fn block(self) -> usize {
+        self.0 as usize % MOST_BLOCKS
     }
 }
 
 /// The bytes of a block that has room for `length` bytes.
 pub(super) const fn size_of_block(length: usize) -> usize {
+    if length > SHARED {
+        return allocated(length);
+    }
     if length == 0 {
         return STEP;
     }
     let step = if length <= SMALL { STEP } else { (1 << (length - 1).ilog2()) / STEPS };
-    match length.checked_next_multiple_of(step) {
-        Some(size) => size,
-        None => length,
-    }
+    length.next_multiple_of(step)
 }
 
-/// The number of a size of blocks, in their order.
+/// The number of a size of blocks that share chunks, in their order.
 fn class_of(size: usize) -> usize {
     if size <= SMALL {
         return size / STEP - 1;
@@ -80,80 +85,59 @@ fn class_of(size: usize) -> usize {
     SMALL / STEP + (power - SMALL.ilog2()) as usize * STEPS + step
 }
 
+/// How many blocks of a size a chunk has: as many as fit into a page, or into the size of an
+/// allocation in which hardly anything is left over.
+fn blocks_of(size: usize) -> usize {
+    if size > SHARED {
+        return 1;
+    }
+    (allocated(PAGE.max(MOST_BLOCKS / 2 * size)) / size).min(MOST_BLOCKS)
+}
+
 /// Blocks of one size.
 struct Chunk {
-    /// The blocks that were used so far, in use or free.
-    bytes: Vec<u8>,
+    bytes: Box<[u8]>,
     /// How many bytes a block has.
     size: usize,
-    /// How many blocks there can be.
-    most: u16,
-    /// How many are in use.
-    used: u16,
-    /// The first free block. The next one is named by its first bytes.
-    free: u16,
+    /// The blocks that are free, a bit for each.
+    free: u64,
     /// Where it stands among the open chunks of its size.
     place: u32,
 }
 
 impl Chunk {
+    fn new(size: usize) -> Self {
+        let blocks = blocks_of(size);
+        let free = u64::MAX >> (MOST_BLOCKS - blocks);
+        Self { bytes: vec![0; blocks * size].into_boxed_slice(), size, free, place: 0 }
+    }
+
     fn is_full(&self) -> bool {
-        self.used == self.most
+        self.free == 0
     }
 
-    fn range(&self, block: u16) -> std::ops::Range<usize> {
-        let from = usize::from(block) * self.size;
-        from..from + self.size
+    fn is_empty(&self) -> bool {
+        self.free.count_ones() as usize * self.size == self.bytes.len()
     }
 
-    /// Takes a block, if it is not full.
-    fn take(&mut self) -> u16 {
-        self.used += 1;
-        if self.free != NONE {
-            let block = self.free;
-            let at = self.range(block).start;
-            self.free = u16::from_ne_bytes([self.bytes[at], self.bytes[at + 1]]);
-            return block;
-        }
-        if self.most == 1 {
-            // Zeroed memory comes for nothing if there is much of it.
-            self.bytes = vec![0; self.size];
-            return 0;
-        }
-        let (length, most) = (self.bytes.len(), usize::from(self.most) * self.size);
-        if length == self.bytes.capacity() {
-            self.bytes.reserve_exact((2 * length).clamp(self.size, most) - length);
-        }
-        self.bytes.resize(length + self.size, 0);
-        #[expect(clippy::cast_possible_truncation, reason = "there are not more than `most`")]
-        {
-            (length / self.size) as u16
-        }
+    fn range(&self, block: usize) -> Range<usize> {
+        block * self.size..(block + 1) * self.size
     }
 
-    fn give_back(&mut self, block: u16) {
-        self.used -= 1;
-        let at = self.range(block).start;
-        self.bytes[at..at + 2].copy_from_slice(&self.free.to_ne_bytes());
-        self.free = block;
+    /// Takes a free block, of which there has to be one.
+    fn take(&mut self) -> u32 {
+        let block = self.free.trailing_zeros();
+        self.free &= self.free - 1;
+        block
     }
-}
-
-/// The chunks of one size of blocks.
-#[derive(Default)]
-struct Class {
-    /// Those that have free blocks.
-    open: Vec<u32>,
-    /// How many there are, full ones included.
-    chunks: usize,
 }
 
 /// See the module's description.
 #[derive(Default)]
 pub(super) struct Blocks {
     chunks: Vec<Chunk>,
-    /// By [`class_of`].
-    classes: Vec<Class>,
+    /// The chunks that have free blocks, by [`class_of`] their size.
+    open: Vec<Vec<u32>>,
     /// The numbers of chunks that were freed.
     vacant: Vec<u32>,
 }
@@ -162,35 +146,33 @@ impl Blocks {
     /// Makes a block with room for `length` bytes, in which there can be anything.
     pub(super) fn add(&mut self, length: usize) -> BlockId {
         let size = size_of_block(length);
-        let number = if size > SHARED { None } else { self.class(size).open.last().copied() };
-        let number = number.map_or_else(|| self.add_chunk(size), |number| number as usize);
+        let open = if size > SHARED { None } else { self.open(size).last().copied() };
+        let number = open.map_or_else(|| self.add_chunk(size), |number| number as usize);
         let chunk = &mut self.chunks[number];
         let block = chunk.take();
         if chunk.is_full() && size <= SHARED {
-            self.class(size).open.pop();
+            self.open(size).pop();
         }
         BlockId::new(number, block)
     }
 
-    /// Frees a block. What has to be freed outside of a lock, because it is large, is returned.
-    pub(super) fn remove(&mut self, id: BlockId) -> Option<Vec<u8>> {
+    /// Frees a block. Returns the memory of its chunk if nothing is left in it.
+    pub(super) fn remove(&mut self, id: BlockId) -> Option<Box<[u8]>> {
         let number = id.chunk();
         let chunk = &mut self.chunks[number];
         let was_full = chunk.is_full();
-        chunk.give_back(id.block());
-        let (size, is_empty) = (chunk.size, chunk.used == 0);
-        if size > SHARED {
-            return Some(self.free_chunk(number));
+        chunk.free |= 1 << id.block();
+        let is_shared = chunk.size <= SHARED;
+        if !chunk.is_empty() {
+            if was_full {
+                self.open_chunk(number);
+            }
+            return None;
         }
-        if was_full {
-            self.open_chunk(number);
-        }
-        if is_empty {
+        if is_shared && !was_full {
             self.close_chunk(number);
-            self.class(size).chunks -= 1;
-            drop(self.free_chunk(number));
         }
-        None
+        Some(self.free_chunk(number))
     }
 
     pub(super) fn get(&self, id: BlockId) -> &[u8] {
@@ -204,14 +186,13 @@ impl Blocks {
         &mut chunk.bytes[range]
     }
 
-    /// Gives a block that holds `kept` bytes another size. What has to be freed outside of a lock is
-    /// returned.
+    /// Gives a block that holds `kept` bytes another size. Returns memory that is free then.
     pub(super) fn resize(
         &mut self,
         id: BlockId,
         length: usize,
         kept: usize,
-    ) -> (BlockId, Option<Vec<u8>>) {
+    ) -> (BlockId, Option<Box<[u8]>>) {
         let new = self.add(length);
         self.copy(id, new, kept);
         (new, self.remove(id))
@@ -230,26 +211,13 @@ impl Blocks {
         other.bytes[to..to + length].copy_from_slice(&one.bytes[from..from + length]);
     }
 
-    /// Takes the memory of some blocks out, of which none is needed any more.
-    pub(super) fn take_some(&mut self) -> Option<Vec<u8>> {
+    /// Takes the memory of a chunk out, when no block is needed any more.
+    pub(super) fn take_chunk(&mut self) -> Option<Box<[u8]>> {
         self.chunks.pop().map(|chunk| chunk.bytes)
     }
 
-    /// Whether [`Self::take_some`] has taken everything.
-    pub(super) fn is_empty(&self) -> bool {
-        self.chunks.is_empty()
-    }
-
     fn add_chunk(&mut self, size: usize) -> usize {
-        #[expect(clippy::cast_possible_truncation, reason = "a chunk has at most 1024 blocks")]
-        let most = if size > SHARED { 1 } else { (CHUNK / size).min(1 << BLOCK_BITS) as u16 };
-        // The first chunk of a size grows with its blocks: a small store has few of them.
-        let bytes = if most == 1 || self.class(size).chunks == 0 {
-            Vec::new()
-        } else {
-            Vec::with_capacity(usize::from(most) * size)
-        };
-        let chunk = Chunk { bytes, size, most, used: 0, free: NONE, place: 0 };
+        let chunk = Chunk::new(size);
         let number = if let Some(number) = self.vacant.pop() {
             self.chunks[number as usize] = chunk;
             number as usize
@@ -260,21 +228,11 @@ impl Blocks {
         };
         if size <= SHARED {
             self.open_chunk(number);
-            self.class(size).chunks += 1;
         }
         number
     }
 
-    /// The chunks of a size that is shared.
-    fn class(&mut self, size: usize) -> &mut Class {
-        let class = class_of(size);
-        if self.classes.len() <= class {
-            self.classes.resize_with(class + 1, Class::default);
-        }
-        &mut self.classes[class]
-    }
-
-    fn free_chunk(&mut self, number: usize) -> Vec<u8> {
+    fn free_chunk(&mut self, number: usize) -> Box<[u8]> {
         #[expect(
             clippy::cast_possible_truncation,
             reason = "there are not more than `MOST_CHUNKS`"
@@ -283,10 +241,19 @@ impl Blocks {
         std::mem::take(&mut self.chunks[number].bytes)
     }
 
+    /// The chunks of a size that have free blocks.
+    fn open(&mut self, size: usize) -> &mut Vec<u32> {
+        let class = class_of(size);
+        if self.open.len() <= class {
+            self.open.resize_with(class + 1, Vec::new);
+        }
+        &mut self.open[class]
+    }
+
     /// Puts a chunk among those that have free blocks.
     #[expect(clippy::cast_possible_truncation, reason = "there are not more than `MOST_CHUNKS`")]
     fn open_chunk(&mut self, number: usize) {
-        let open = &mut self.class(self.chunks[number].size).open;
+        let open = self.open(self.chunks[number].size);
         let place = open.len() as u32;
         open.push(number as u32);
         self.chunks[number].place = place;
@@ -295,7 +262,7 @@ impl Blocks {
     /// Takes it from there.
     fn close_chunk(&mut self, number: usize) {
         let Chunk { size, place, .. } = self.chunks[number];
-        let open = &mut self.class(size).open;
+        let open = self.open(size);
         open.swap_remove(place as usize);
         if let Some(moved) = open.get(place as usize).copied() {
             self.chunks[moved as usize].place = place;
@@ -305,21 +272,21 @@ impl Blocks {
     /// Checks what the module's description promises.
     #[cfg(test)]
     pub(super) fn validate(&self, in_use: usize) {
-        let used: usize = self.chunks.iter().map(|chunk| usize::from(chunk.used)).sum();
-        assert_eq!(used, in_use);
+        let mut used = 0;
         for (number, chunk) in (0..).zip(&self.chunks) {
             if self.vacant.contains(&number) {
                 assert!(chunk.bytes.is_empty());
                 continue;
             }
-            assert!(chunk.used > 0, "an empty chunk is freed");
-            let class = self.classes.get(class_of(chunk.size));
-            let place = class.and_then(|class| class.open.get(chunk.place as usize));
+            assert!(!chunk.is_empty(), "an empty chunk is freed");
+            used += blocks_of(chunk.size) - chunk.free.count_ones() as usize;
+            let open = self.open.get(class_of(chunk.size));
+            let place = open.and_then(|open| open.get(chunk.place as usize));
             assert_eq!(place == Some(&number), !chunk.is_full());
         }
-        let shared = |chunk: &&Chunk| chunk.used > 0 && chunk.size <= SHARED;
-        let counted: usize = self.classes.iter().map(|class| class.chunks).sum();
-        assert_eq!(counted, self.chunks.iter().filter(shared).count());
+        assert_eq!(used, in_use);
+        let open: usize = self.open.iter().map(Vec::len).sum();
+        assert!(open <= self.chunks.len());
     }
 }
 

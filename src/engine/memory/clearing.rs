@@ -4,7 +4,7 @@
 
 use std::cmp::Reverse;
 
-use super::nodes::{NodeId, Nodes};
+use super::nodes::{Chunk, NodeId, Nodes};
 use super::owners::Part;
 use super::shard::Shard;
 use super::shards::Shards;
@@ -22,6 +22,8 @@ pub(super) struct Cleared {
     next: (usize, usize),
     /// The next shard to free.
     shard: usize,
+    /// Whether all memory of the nodes was taken out.
+    is_freed: bool,
     /// How many there were.
     len: usize,
     reason: Reason,
@@ -36,7 +38,7 @@ impl Cleared {
         len: usize,
     ) -> Self {
         let owners = owners.into_vec();
-        Self { forms, nodes, shards, owners, next: (0, 0), shard: 0, len, reason }
+        Self { forms, nodes, shards, owners, next: (0, 0), shard: 0, is_freed: false, len, reason }
     }
 
     /// How many records there were.
@@ -46,7 +48,12 @@ impl Cleared {
 
     /// Whether all memory was taken out.
     pub(super) fn is_done(&self) -> bool {
-        self.shard == self.shards.len() && self.nodes.is_empty() && self.owners.is_empty()
+        self.shard == self.shards.len() && self.is_freed && self.owners.is_empty()
+    }
+
+    /// Takes the memory out that handing out records has freed.
+    pub(super) fn take_garbage(&mut self) -> Vec<Chunk> {
+        std::mem::take(&mut self.nodes.garbage)
     }
 
     /// Whether all records were handed out.
@@ -71,24 +78,29 @@ impl Cleared {
         None
     }
 
-    /// Takes the memory of some nodes out.
-    pub(super) fn take_nodes(&mut self) -> Option<Vec<u8>> {
-        self.nodes.take_some()
+    /// Takes up to `limit` chunks of the memory of the nodes out.
+    pub(super) fn take_chunks(&mut self, limit: usize) -> Vec<Chunk> {
+        let chunks = self.nodes.take_chunks(limit);
+        self.is_freed = chunks.len() < limit;
+        chunks
     }
 
-    /// Copies up to `limit` of the records, in no particular order.
+    /// Copies up to `limit` of the records, in no particular order, and frees them.
     pub(super) fn hand_out(&mut self, limit: usize) -> Vec<Removed> {
         let mut removed = Vec::new();
         while removed.len() < limit
             && let Some(place) = self.shards.get(self.next.0)
         {
             let (index, skipped) = self.next;
+            let count = place.as_ref().map_or(0, |shard| shard.records().len());
             let ids = place.iter().flat_map(|shard| shard.records().iter()).skip(skipped);
-            let before = removed.len();
-            removed.extend(ids.take(limit - before).map(|id| self.copy(id)));
-            let handed_out = skipped + removed.len() - before;
-            let is_done = handed_out == place.as_ref().map_or(0, |shard| shard.records().len());
-            self.next = if is_done { (index + 1, 0) } else { (index, handed_out) };
+            let ids: Vec<NodeId> = ids.take(limit - removed.len()).collect();
+            let handed_out = skipped + ids.len();
+            for id in ids {
+                removed.push(self.copy(id));
+                self.nodes.remove(id);
+            }
+            self.next = if handed_out == count { (index + 1, 0) } else { (index, handed_out) };
         }
         removed
     }

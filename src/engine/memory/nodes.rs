@@ -1,8 +1,8 @@
 //! The nodes of a table: what it keeps of each session.
 //!
 //! A node is a header, which links it with its neighbours in the order of use, the table's note, and
-//! the sid. The body lies elsewhere: a touch does not look at it, so what it does look at is close
-//! together in memory.
+//! the sid. The body lies elsewhere. Most touches need only the nodes, which so are close together in
+//! memory.
 
 use data_encoding::BASE64URL_NOPAD;
 use zerocopy::native_endian::{U32, U64};
@@ -14,6 +14,9 @@ use crate::sid::{Sid, SidHash};
 
 /// Names a node.
 pub(super) type NodeId = BlockId;
+
+/// Memory of nodes or bodies.
+pub(super) type Chunk = Box<[u8]>;
 
 /// How a node begins.
 #[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
@@ -73,8 +76,8 @@ pub(super) struct Nodes {
     bodies: Blocks,
     /// How many bytes the note of a node has.
     note: usize,
-    /// Large blocks that were freed, to be dropped outside of the lock.
-    pub(super) garbage: Vec<Vec<u8>>,
+    /// Memory that is free, to be dropped outside of the lock.
+    pub(super) garbage: Vec<Chunk>,
 }
 
 impl Nodes {
@@ -83,7 +86,7 @@ impl Nodes {
         Self { blocks: Blocks::default(), bodies: Blocks::default(), note, garbage: Vec::new() }
     }
 
-    /// Makes a node used as the use number `last_use`, with room for a body of `room` bytes. The
+    /// Makes a node whose last use is number `last_use`, with room for a body of `room` bytes. The
     /// record is still to be written.
     pub(super) fn add(&mut self, key: &Key<'_>, room: usize, last_use: u64) -> NodeId {
         let (bytes, note) = (key.bytes(), self.note);
@@ -109,7 +112,7 @@ impl Nodes {
         self.garbage.extend(self.blocks.remove(id));
     }
 
-    /// The bytes of memory that a node takes that has room for a body of `room` bytes.
+    /// The bytes of memory that a node with room for a body of `room` bytes takes.
     pub(super) fn size_for(&self, key: &Key<'_>, room: usize) -> usize {
         size_of_block(self.length(key)) + size_of_block(room)
     }
@@ -213,14 +216,10 @@ impl Nodes {
         *flags = *flags & !FIRST | if is_first { FIRST } else { 0 };
     }
 
-    /// Takes the memory of some nodes or bodies out, of which none is needed any more.
-    pub(super) fn take_some(&mut self) -> Option<Vec<u8>> {
-        self.blocks.take_some().or_else(|| self.bodies.take_some())
-    }
-
-    /// Whether [`Self::take_some`] has taken everything.
-    pub(super) fn is_empty(&self) -> bool {
-        self.blocks.is_empty() && self.bodies.is_empty()
+    /// Takes up to `limit` chunks of memory out, when no node is needed any more.
+    pub(super) fn take_chunks(&mut self, limit: usize) -> Vec<Chunk> {
+        let next = || self.blocks.take_chunk().or_else(|| self.bodies.take_chunk());
+        std::iter::from_fn(next).take(limit).collect()
     }
 
     fn length(&self, key: &Key<'_>) -> usize {

@@ -5,10 +5,10 @@ use crate::engine::types::Options;
 use crate::engine::users::{Note, User};
 use crate::time::Millis;
 
-/// The length of a note in a record.
+/// The length of a note in a node.
 const NOTE: usize = 32;
 
-/// How much room for a note the records of a table have.
+/// How much room for a note the nodes of a table have.
 pub(super) fn note_room(options: &Options) -> usize {
     if options.has_notes() { NOTE } else { 0 }
 }

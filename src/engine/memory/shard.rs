@@ -19,7 +19,7 @@ pub(super) struct ExpiryEntry {
 
 /// See the module's description.
 ///
-/// Every record that can expire has one current entry, the one that is due at `due`, and
+/// Every record that can expire has one current entry, the one that is due at the `due` of its head, and
 /// never expires before that. A touch that extends the record's life leaves the entry as it is:
 /// when the entry comes up, the record gets a new one. So a touch costs nothing here, and the cost
 /// of a prune is in the entries that come up.

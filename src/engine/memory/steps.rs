@@ -4,7 +4,7 @@
 use super::clearing::Cleared;
 use super::eviction::EvictionQueue;
 use super::expiry::{Prune, Step};
-use super::nodes::Nodes;
+use super::nodes::{Chunk, Nodes};
 use super::notes::note_room;
 use super::owners::{Owners, Part};
 use super::shard::Shard;
@@ -17,8 +17,11 @@ use crate::time::Millis;
 /// Clearing more sessions than this is left to the background thread.
 pub(super) const CLEARED_AT_ONCE: usize = 1000;
 
+/// How many chunks of memory a step frees of what was cleared.
+const CHUNKS_AT_ONCE: usize = 32;
+
 /// What a step leaves to be dropped outside the lock.
-pub(super) type Freed = (Option<Box<Shard>>, Option<Vec<u8>>, Option<Part>);
+pub(super) type Freed = (Option<Box<Shard>>, Vec<Chunk>, Option<Part>);
 
 impl Table {
     /// Removes every record. The result should be dropped, or listed, outside the lock. Very many
@@ -90,16 +93,19 @@ impl Table {
         let Some(cleared) = self.cleared.front_mut() else {
             return Freed::default();
         };
-        let mut freed = (None, None, cleared.take_owners());
-        if self.options.keep_removed && !cleared.is_handed_out() {
+        let owners = cleared.take_owners();
+        let mut shard = None;
+        let chunks = if self.options.keep_removed && !cleared.is_handed_out() {
             self.pruned.extend(cleared.hand_out(budget));
+            cleared.take_garbage()
         } else {
-            freed = (cleared.take_shard(), cleared.take_nodes(), freed.2);
-        }
+            shard = cleared.take_shard();
+            cleared.take_chunks(CHUNKS_AT_ONCE)
+        };
         if cleared.is_done() {
             self.cleared.pop_front();
         }
-        freed
+        (shard, chunks, owners)
     }
 
     /// Whether [`Self::step`] has anything to do.

@@ -331,8 +331,7 @@ impl Table {
         }
     }
 
-    /// After a write to the record of `sid`: removes the record if it has expired already, as
-    /// lru-cache does, else gives it an expiry entry if it needs one.
+    /// After a write to a record: removes the record if it has expired already, as lru-cache does, else gives it an expiry entry if it needs one.
     pub(super) fn remove_or_schedule(
         &mut self,
         id: NodeId,

@@ -83,13 +83,12 @@ impl Table {
     /// Gives a record the cookie `cookie`, as text. Returns false, having changed nothing, if there is
     /// no cookie to replace or the session would be too large.
     fn set_cookie_text(&mut self, id: NodeId, cookie: BodyRef<'_>, expires: Millis) -> bool {
-        let Some(spliced) = self.nodes.record_mut(id).spliced(cookie, &self.forms) else {
+        let rest = self.cost(id) - self.nodes.room(id) + self.tombstones.bytes();
+        let max_bytes = self.options.max_bytes;
+        let fits = |length| rest.saturating_add(size_of_block(length)) <= max_bytes;
+        let Some(spliced) = self.nodes.record_mut(id).spliced(cookie, &self.forms, fits) else {
             return false;
         };
-        let rest = self.cost(id) - self.nodes.room(id) + self.tombstones.bytes();
-        if rest.saturating_add(size_of_block(spliced.len())) > self.options.max_bytes {
-            return false;
-        }
         self.make_room(id, spliced.len());
         self.nodes.record_mut(id).set_spliced(&spliced, expires);
         true
@@ -104,7 +103,7 @@ impl Table {
         }
         let length = record.head.len();
         // Where the cookie was is room that the session will hardly need again.
-        if length < before {
+        if length < before && size_of_block(length) < self.nodes.room(id) {
             self.set_room(id, length, length);
         }
         true
