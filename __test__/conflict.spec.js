@@ -424,7 +424,7 @@ test('an error of the serializer in a merge goes to the callback, and what is st
 })
 
 test('a merged session that is too large is refused, and what is stored stays', async (t) => {
-  const store = await openWith(t, {}, { maxBytes: 1100 })
+  const store = await openWith(t, {}, { maxBytes: 1200 })
   const [one, other] = [await load(store, 'sid'), await load(store, 'sid')]
   one.a = 'a'.repeat(500)
   other.b = 'b'.repeat(500)

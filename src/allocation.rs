@@ -13,6 +13,3 @@ pub(crate) const fn allocated(size: usize) -> usize {
         None => size,
     }
 }
-
-#[cfg(test)]
-mod tests;

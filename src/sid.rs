@@ -1,11 +1,15 @@
 //! Session ids: the key of every record, hashed once per call.
 
+use std::borrow::Borrow;
+use std::cell::RefCell;
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
 
 use sha2::{Digest, Sha256};
 use smallvec::SmallVec;
 
-/// Sids up to this many bytes need no allocation. express-session and
+use crate::allocation::allocated;
+
+/// Sids up to this many bytes live inside the record's node. express-session and
 /// `@fastify/session` make sids of 32 characters.
 const INLINE_SID: usize = 32;
 
@@ -29,11 +33,6 @@ impl Sid {
         Self { hash: SidHash(hasher.hash_one(bytes)), bytes: SmallVec::from_slice(bytes) }
     }
 
-    /// A sid whose hash is known.
-    pub(crate) fn with_hash(bytes: &[u8], hash: u64) -> Self {
-        Self { hash: SidHash(hash), bytes: SmallVec::from_slice(bytes) }
-    }
-
     /// The bytes the sid was made of.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
@@ -44,6 +43,11 @@ impl Sid {
     #[must_use]
     pub fn handle(&self) -> Handle {
         first_of_sha256(&self.bytes)
+    }
+
+    /// The bytes of memory that the sid takes beside the [`Sid`] itself.
+    pub(crate) fn allocated(&self) -> usize {
+        if self.bytes.spilled() { allocated(self.bytes.capacity()) } else { 0 }
     }
 
     pub(crate) fn hash(&self) -> SidHash {
@@ -92,11 +96,6 @@ impl SidHash {
     pub(crate) const FIRST: Self = Self(0);
     pub(crate) const LAST: Self = Self(u64::MAX);
 
-    /// The hash with this number.
-    pub(crate) fn of(number: u64) -> Self {
-        Self(number)
-    }
-
     /// As a number that hardly any other sid has.
     pub(crate) fn number(self) -> u64 {
         self.0
@@ -116,7 +115,91 @@ impl Hash for SidHash {
     }
 }
 
-/// Builds the hasher of maps that are keyed by [`SidHash`], which is a hash itself.
+impl Borrow<SidHash> for Sid {
+    fn borrow(&self) -> &SidHash {
+        &self.hash
+    }
+}
+
+/// Finds the sid that has a hash: the map of the `lru` crate gives its keys only with the records
+/// used. It compares the probe with the key, which tells the probe the key.
+pub(crate) struct Probe {
+    hash: SidHash,
+    found: RefCell<Option<Sid>>,
+}
+
+impl Probe {
+    pub(crate) fn new(hash: SidHash) -> Self {
+        Self { hash, found: RefCell::new(None) }
+    }
+
+    pub(crate) fn found(self) -> Option<Sid> {
+        self.found.into_inner()
+    }
+}
+
+/// What a map compares to find a sid by a [`Probe`].
+pub(crate) trait Probed {
+    fn hash_of(&self) -> SidHash;
+
+    /// The sid, if it is one.
+    fn sid(&self) -> Option<&Sid> {
+        None
+    }
+
+    /// Called with a sid of the same hash.
+    fn meet(&self, _: &Sid) {}
+}
+
+impl Probed for Sid {
+    fn hash_of(&self) -> SidHash {
+        self.hash
+    }
+
+    fn sid(&self) -> Option<&Sid> {
+        Some(self)
+    }
+}
+
+impl Probed for Probe {
+    fn hash_of(&self) -> SidHash {
+        self.hash
+    }
+
+    fn meet(&self, sid: &Sid) {
+        *self.found.borrow_mut() = Some(sid.clone());
+    }
+}
+
+impl Hash for dyn Probed + '_ {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.hash_of().hash(state);
+    }
+}
+
+impl PartialEq for dyn Probed + '_ {
+    fn eq(&self, other: &Self) -> bool {
+        if self.hash_of() != other.hash_of() {
+            return false;
+        }
+        for (one, other) in [(self, other), (other, self)] {
+            if let Some(sid) = other.sid() {
+                one.meet(sid);
+            }
+        }
+        true
+    }
+}
+
+impl Eq for dyn Probed + '_ {}
+
+impl<'a> Borrow<dyn Probed + 'a> for Sid {
+    fn borrow(&self) -> &(dyn Probed + 'a) {
+        self
+    }
+}
+
+/// Builds the hasher of the maps that are keyed by [`Sid`], which brings its own hash.
 pub(crate) type UseSidHash = BuildHasherDefault<PassThrough>;
 
 /// A hasher that returns the one number written to it.
@@ -129,11 +212,19 @@ impl Hasher for PassThrough {
     }
 
     fn write(&mut self, _bytes: &[u8]) {
-        unreachable!("a hash is one u64");
+        unreachable!("a sid hashes as one u64");
     }
 
     fn write_u64(&mut self, hash: u64) {
         self.0 = hash;
+    }
+}
+
+#[cfg(test)]
+impl Sid {
+    /// A sid with a hash of the test's choice.
+    pub(crate) fn with_hash(bytes: &[u8], hash: u64) -> Self {
+        Self { hash: SidHash(hash), bytes: SmallVec::from_slice(bytes) }
     }
 }
 

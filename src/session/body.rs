@@ -78,6 +78,10 @@ impl Body {
         Self { bytes: body.bytes.to_vec(), encoding: body.encoding }
     }
 
+    pub(super) fn of_parts(bytes: Vec<u8>, encoding: Encoding) -> Self {
+        Self { bytes, encoding }
+    }
+
     /// What the serializer had returned.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {

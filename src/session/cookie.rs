@@ -31,7 +31,7 @@ pub(super) const BEFORE_COOKIE: &[u8] = br#"{"cookie":"#;
 
 /// The number of a template that is in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TemplateId(pub(super) [u8; 2]);
+pub(crate) struct TemplateId([u8; 2]);
 
 impl TemplateId {
     fn slot(self) -> usize {

@@ -5,14 +5,12 @@
 
 use std::ops::Range;
 
-use zerocopy::native_endian::{I64, U16, U32};
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
-
-use super::body::{BodyRef, BodyView, Encoding, Tail};
+use super::body::{Body, BodyRef, BodyView, Encoding, Tail};
 use super::cookie::{BEFORE_COOKIE, CutCookie, TemplateId, is_renewal};
 use super::forms::{FormedBody, Forms, Used};
 use super::json;
 use super::shape::ShapeId;
+use crate::allocation::allocated;
 use crate::time::{Millis, NEVER, has_expired};
 
 /// A body that is to be kept: in one piece, or with its cookie cut out and perhaps packed.
@@ -25,25 +23,38 @@ pub(crate) struct NewBody<'a> {
     cookie: Option<CutCookie>,
     encoding: Encoding,
     is_json: bool,
+    /// How much room its record has for a note.
+    note: usize,
 }
 
 impl<'a> NewBody<'a> {
-    /// A body that is to be kept. `session` is a number that other sessions do not have. Until the
-    /// body is kept, the forms must not get another one.
-    pub(crate) fn new(body: BodyRef<'a>, forms: &mut Forms, session: u64) -> Self {
+    /// A body for a record without a note.
+    #[cfg(test)]
+    pub(crate) fn new(body: BodyRef<'a>, forms: &mut Forms) -> Self {
+        Self::noted(body, forms, 0, 0)
+    }
+
+    /// A body for a record with so much room for a note. `session` is a number that other sessions
+    /// do not have. Until the body is kept, the forms must not get another one.
+    pub(crate) fn noted(body: BodyRef<'a>, forms: &mut Forms, session: u64, note: usize) -> Self {
         let BodyRef { bytes, encoding, .. } = body;
         let is_json = body.is_json_text();
         let Some(FormedBody { head, tail, cookie, shape }) = forms.form(body, session) else {
             let (head, tail) = bytes.split_at(bytes.len());
-            return Self { head, tail, shape: None, cookie: None, encoding, is_json };
+            return Self { head, tail, shape: None, cookie: None, encoding, is_json, note };
         };
         let shape = shape.map(|shape| (shape, forms.shapes.packed().len()));
-        Self { head, tail, shape, cookie: Some(cookie), encoding, is_json }
+        Self { head, tail, shape, cookie: Some(cookie), encoding, is_json, note }
     }
 
-    /// How many bytes would be kept, were it not packed.
-    pub(crate) fn len_as_text(&self) -> usize {
-        self.head.len() + self.tail.len()
+    /// The bytes of memory that the body takes once it is kept.
+    pub(crate) fn allocated(&self) -> usize {
+        allocated(self.len() + self.note)
+    }
+
+    /// The same, were it not packed.
+    pub(crate) fn allocated_as_text(&self) -> usize {
+        allocated(self.head.len() + self.tail.len() + self.note)
     }
 
     /// What the body's record will use of the forms.
@@ -58,7 +69,7 @@ impl<'a> NewBody<'a> {
     }
 
     /// How many bytes are kept of it.
-    pub(crate) fn len(&self) -> usize {
+    fn len(&self) -> usize {
         self.shape.map_or(self.head.len() + self.tail.len(), |(_, packed)| packed)
     }
 
@@ -96,7 +107,7 @@ fn length_of(length: usize) -> u32 {
 }
 
 /// Where the cookie of a session is, which a touch replaces; its position is `cookie_at` of the
-/// record.
+/// record. Small, because every session has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     /// There is none that may be replaced in place.
@@ -111,167 +122,177 @@ enum Place {
     Packed { template: TemplateId },
 }
 
-impl Place {
-    /// In three bytes, as a record has it.
-    fn to_bytes(self) -> [u8; 3] {
-        match self {
-            Self::Nowhere => [0; 3],
-            Self::NotLookedFor => [1, 0, 0],
-            Self::Known { length } => [2, length, 0],
-            Self::Cut { template: TemplateId([one, other]) } => [3, one, other],
-            Self::Packed { template: TemplateId([one, other]) } => [4, one, other],
-        }
-    }
-
-    fn of_bytes([kind, one, other]: [u8; 3]) -> Self {
-        match kind {
-            1 => Self::NotLookedFor,
-            2 => Self::Known { length: one },
-            3 => Self::Cut { template: TemplateId([one, other]) },
-            4 => Self::Packed { template: TemplateId([one, other]) },
-            _ => Self::Nowhere,
-        }
-    }
-}
-
-/// The lower six bytes of the number of a use: at a million uses a second they last nine years.
-type Use = [u8; 6];
-
-fn use_of([one, two, three, four, five, six]: Use) -> u64 {
-    u64::from_le_bytes([one, two, three, four, five, six, 0, 0])
-}
-
-fn kept_use(number: u64) -> Use {
-    let [one, two, three, four, five, six, ..] = number.to_le_bytes();
-    [one, two, three, four, five, six]
-}
-
-/// What a record has beside the bytes of its body. Every session has it, so it is small.
-#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
-#[repr(C)]
-pub(crate) struct Head {
-    expires: I64,
+/// A session as an engine keeps it.
+///
+/// 64 bytes, so that the node of a sid and its record is two cache lines: with 80 a set at a
+/// million sessions took a fifth longer.
+#[derive(Debug)]
+pub(crate) struct Record {
+    /// The body, without the cookie if that was cut out, and room behind it. The end of the room is
+    /// the note, if the record's table has notes.
+    bytes: Box<[u8]>,
+    /// How much of `bytes` the body is.
+    length: u32,
+    /// Where the cookie is or belongs, if `place` says that this is known.
+    cookie_at: u16,
+    place: Place,
+    encoding: Encoding,
+    /// The number of the last use that wrote more than the cookie's time: its lower six bytes,
+    /// which a million uses a second take nine years to run through.
+    version: [u8; 6],
+    /// The time in a cookie that was cut out.
+    cookie_time: Millis,
+    expires: Millis,
     /// When its entry in the expiry queue comes up: never later than `expires`, and `NEVER` if
     /// there is no entry.
-    due: I64,
-    /// The time in a cookie that was cut out.
-    cookie_time: I64,
+    pub(crate) due: Millis,
     /// The number of its last use; larger is more recent.
-    last_use: Use,
-    /// The number of the last use that wrote more than the cookie's time.
-    version: Use,
-    /// How much of the room the body is.
-    length: U32,
-    /// Where the cookie is or belongs, if `place` says that this is known.
-    cookie_at: U16,
-    place: [u8; 3],
-    encoding: u8,
+    pub(crate) last_use: u64,
 }
 
-/// A session as an engine in memory keeps it, to be read: its head, and the memory that the engine
-/// has made for its body.
-#[derive(Clone, Copy)]
-pub(crate) struct Record<'r> {
-    pub(crate) head: &'r Head,
-    /// The body, without the cookie if that was cut out, and room behind it.
-    pub(crate) room: &'r [u8],
-}
+const _: () = assert!(size_of::<Record>() == 64);
 
-/// The same, to be changed. Room has to be made before a longer body is written.
-pub(crate) struct RecordMut<'r> {
-    pub(crate) head: &'r mut Head,
-    pub(crate) room: &'r mut [u8],
-}
-
-/// A body with another cookie in its text, which is to be kept.
-pub(crate) struct Spliced {
-    text: Vec<u8>,
-    cookie: Range<usize>,
-    is_ascii: bool,
-}
-
-impl Spliced {
-    /// How long it is.
-    pub(crate) fn len(&self) -> usize {
-        self.text.len()
-    }
-
-    fn place(&self) -> (u16, Place) {
-        match (u16::try_from(self.cookie.start), u8::try_from(self.cookie.len())) {
-            (Ok(at), Ok(length)) => (at, Place::Known { length }),
-            _ => (0, Place::NotLookedFor),
-        }
-    }
-}
-
-impl Head {
-    /// The head of a record that is still to be written, and that is used for the first time.
-    pub(crate) fn new(last_use: u64) -> Self {
-        Self {
-            expires: I64::new(NEVER),
-            due: I64::new(NEVER),
-            cookie_time: I64::new(0),
-            last_use: kept_use(last_use),
-            version: kept_use(last_use),
-            length: U32::new(0),
-            cookie_at: U16::new(0),
-            place: Place::Nowhere.to_bytes(),
-            encoding: 0,
-        }
-    }
-
-    /// How long the body is, as it is kept.
-    pub(crate) fn len(&self) -> usize {
-        self.length.get() as usize
-    }
-
-    /// The number of its last use; larger is more recent.
-    pub(crate) fn last_use(&self) -> u64 {
-        use_of(self.last_use)
-    }
-
-    pub(crate) fn set_last_use(&mut self, last_use: u64) {
-        self.last_use = kept_use(last_use);
+impl Record {
+    /// A record of `body`. The caller counts the use of the forms.
+    pub(crate) fn new(body: &NewBody<'_>, forms: &Forms, expires: Millis, last_use: u64) -> Self {
+        let mut record = Self {
+            bytes: Box::default(),
+            length: 0,
+            cookie_at: body.cookie_at(),
+            place: body.place(),
+            encoding: body.encoding,
+            cookie_time: body.cookie.map_or(0, |cookie| cookie.time),
+            expires,
+            due: NEVER,
+            last_use,
+            version: [0; 6],
+        };
+        record.set_version(last_use);
+        record.set_bytes(body, forms);
+        record
     }
 
     /// The number of the last use that wrote more than the cookie's time.
     pub(crate) fn version(&self) -> u64 {
-        use_of(self.version)
+        let mut bytes = [0; 8];
+        bytes[..6].copy_from_slice(&self.version);
+        u64::from_le_bytes(bytes)
     }
 
     pub(crate) fn set_version(&mut self, version: u64) {
-        self.version = kept_use(version);
+        self.version.copy_from_slice(&version.to_le_bytes()[..6]);
     }
 
-    /// When its entry in the expiry queue comes up: never later than it expires, and [`NEVER`] if
-    /// there is no entry.
-    pub(crate) fn due(&self) -> Millis {
-        self.due.get()
+    /// The body, without a cookie that was cut out, and packed if it has a shape.
+    fn text(&self) -> &[u8] {
+        &self.bytes[..self.length as usize]
     }
 
-    pub(crate) fn set_due(&mut self, due: Millis) {
-        self.due.set(due);
+    /// Copies the body into the present allocation if it fits and does not waste more than it uses,
+    /// else into a new one.
+    fn set_bytes(&mut self, body: &NewBody<'_>, forms: &Forms) {
+        let (capacity, wanted) = (self.bytes.len(), body.allocated());
+        if capacity < body.len() + body.note || capacity / 2 > wanted {
+            self.bytes = vec![0; wanted].into_boxed_slice();
+        }
+        let [head, tail] = body.kept(forms);
+        let (to, rest) = self.bytes.split_at_mut(head.len());
+        to.copy_from_slice(head);
+        rest[..tail.len()].copy_from_slice(tail);
+        self.length = length_of(body.len());
     }
 
-    /// The last moment at which the record is alive.
-    pub(crate) fn expires(&self) -> Millis {
-        self.expires.get()
+    /// What the serializer returned, read at the version `read`.
+    pub(crate) fn body<'a>(&'a self, forms: &'a Forms, read: u64) -> BodyView<'a> {
+        let (head, tail) = match self.place {
+            Place::Cut { .. } => {
+                let (head, tail) = self.text().split_at(usize::from(self.cookie_at));
+                (head, Tail::Text(tail))
+            }
+            Place::Packed { .. } => match forms.shapes.view(ShapeId(self.cookie_at), self.text()) {
+                Some(packed) => (BEFORE_COOKIE, Tail::Packed(packed)),
+                // No record's shape is ever forgotten.
+                None => (self.text(), Tail::Text(&[])),
+            },
+            _ => (self.text(), Tail::Text(&[])),
+        };
+        BodyView {
+            head,
+            cookie: self.cut_cookie().map(|cookie| forms.templates.text(cookie)),
+            tail,
+            encoding: self.encoding,
+            read,
+            expires: self.expires,
+        }
     }
 
-    /// Whether the record's time is over at `now`.
-    pub(crate) fn is_expired(&self, now: Millis) -> bool {
-        has_expired(self.expires(), now)
+    /// The last bytes of the allocation: what the table has noted of the session. A table in which
+    /// each body comes with room for `N` bytes has them; a new body makes them void.
+    pub(crate) fn note<const N: usize>(&self) -> &[u8; N] {
+        self.bytes.last_chunk().unwrap_or(&[0; N])
+    }
+
+    pub(crate) fn set_note<const N: usize>(&mut self, note: [u8; N]) {
+        if let Some(place) = self.bytes.last_chunk_mut() {
+            *place = note;
+        }
+    }
+
+    /// What is kept of the body, for a caller that does not look at it.
+    pub(crate) fn into_garbage(self) -> Body {
+        Body::of_parts(self.bytes.into_vec(), self.encoding)
     }
 
     /// What the record uses of the forms.
     pub(crate) fn used(&self) -> Option<Used> {
-        match self.place() {
+        match self.place {
             Place::Cut { template } => Some(Used { template, shape: None }),
             Place::Packed { template } => {
-                Some(Used { template, shape: Some(ShapeId(self.cookie_at.get())) })
+                Some(Used { template, shape: Some(ShapeId(self.cookie_at)) })
             }
             _ => None,
         }
+    }
+
+    fn cut_cookie(&self) -> Option<CutCookie> {
+        match self.place {
+            Place::Cut { template } | Place::Packed { template } => {
+                Some(CutCookie { template, time: self.cookie_time })
+            }
+            _ => None,
+        }
+    }
+
+    /// Keeps a packed body as text from now on, with its cookie cut out. The caller counts the use of
+    /// the forms.
+    fn unpack(&mut self, forms: &Forms, note: usize) {
+        let Place::Packed { template } = self.place else {
+            return;
+        };
+        let Some(packed) = forms.shapes.view(ShapeId(self.cookie_at), self.text()) else {
+            return;
+        };
+        let mut bytes = BEFORE_COOKIE.to_vec();
+        packed.write_text(self.encoding == Encoding::Ascii, &mut bytes);
+        self.length = length_of(bytes.len());
+        bytes.resize(allocated(bytes.len() + note) - note, 0);
+        bytes.extend_from_slice(&self.bytes[self.bytes.len() - note..]);
+        self.bytes = bytes.into_boxed_slice();
+        #[expect(clippy::cast_possible_truncation, reason = "it is a short constant")]
+        {
+            self.cookie_at = BEFORE_COOKIE.len() as u16;
+        }
+        self.place = Place::Cut { template };
+    }
+
+    /// The last moment at which the record is alive.
+    pub(crate) fn expires(&self) -> Millis {
+        self.expires
+    }
+
+    /// Whether the record's time is over at `now`.
+    pub(crate) fn is_expired(&self, now: Millis) -> bool {
+        has_expired(self.expires, now)
     }
 
     /// Whether the cookie of `body` is the session's with an earlier time.
@@ -282,190 +303,136 @@ impl Head {
         }
     }
 
-    fn cut_cookie(&self) -> Option<CutCookie> {
-        match self.place() {
-            Place::Cut { template } | Place::Packed { template } => {
-                Some(CutCookie { template, time: self.cookie_time.get() })
-            }
-            _ => None,
-        }
-    }
-
-    fn encoding(&self) -> Encoding {
-        Encoding::of_code(self.encoding).unwrap_or(Encoding::Utf8)
-    }
-
-    fn place(&self) -> Place {
-        Place::of_bytes(self.place)
-    }
-
-    fn set_place(&mut self, cookie_at: u16, place: Place) {
-        self.cookie_at.set(cookie_at);
-        self.place = place.to_bytes();
-    }
-}
-
-impl<'r> Record<'r> {
-    /// The body, without a cookie that was cut out, and packed if it has a shape.
-    fn text(self) -> &'r [u8] {
-        &self.room[..self.head.len()]
-    }
-
-    /// What the serializer returned, read at the version `read`.
-    pub(crate) fn body(self, forms: &'r Forms, read: u64) -> BodyView<'r> {
-        let (head, tail) = match self.head.place() {
-            Place::Cut { .. } => {
-                let (head, tail) = self.text().split_at(usize::from(self.head.cookie_at.get()));
-                (head, Tail::Text(tail))
-            }
-            Place::Packed { .. } => {
-                match forms.shapes.view(ShapeId(self.head.cookie_at.get()), self.text()) {
-                    Some(packed) => (BEFORE_COOKIE, Tail::Packed(packed)),
-                    // No record's shape is ever forgotten.
-                    None => (self.text(), Tail::Text(&[])),
-                }
-            }
-            _ => (self.text(), Tail::Text(&[])),
-        };
-        BodyView {
-            head,
-            cookie: self.head.cut_cookie().map(|cookie| forms.templates.text(cookie)),
-            tail,
-            encoding: self.head.encoding(),
-            read,
-            expires: self.head.expires(),
-        }
-    }
-
-    /// A packed body as text, without its cookie.
-    fn unpacked(self, forms: &Forms) -> Option<Vec<u8>> {
-        let Place::Packed { .. } = self.head.place() else {
-            return None;
-        };
-        let packed = forms.shapes.view(ShapeId(self.head.cookie_at.get()), self.text())?;
-        let mut text = BEFORE_COOKIE.to_vec();
-        packed.write_text(self.head.encoding() == Encoding::Ascii, &mut text);
-        Some(text)
-    }
-}
-
-impl RecordMut<'_> {
-    fn read(&self) -> Record<'_> {
-        Record { head: self.head, room: self.room }
-    }
-
-    /// Takes `body` in place of the old one, for which there is room. The caller sees to the forms
-    /// and the version.
-    pub(crate) fn overwrite(&mut self, body: &NewBody<'_>, forms: &Forms, expires: Millis) {
-        self.set_text(body.kept(forms));
-        self.head.set_place(body.cookie_at(), body.place());
-        self.head.encoding = body.encoding.code();
-        self.head.cookie_time.set(body.cookie.map_or(0, |cookie| cookie.time));
-        self.head.expires.set(expires);
-    }
-
-    fn set_text(&mut self, [head, tail]: [&[u8]; 2]) {
-        let (to, rest) = self.room.split_at_mut(head.len());
-        to.copy_from_slice(head);
-        rest[..tail.len()].copy_from_slice(tail);
-        self.head.length.set(length_of(head.len() + tail.len()));
-    }
-
     /// Whether `cookie`, text in UTF-8, is the session's with the same or a later time.
     pub(crate) fn is_renewed_by_text(&mut self, cookie: &[u8], forms: &Forms) -> bool {
-        if let Some(cut) = self.head.cut_cookie() {
+        if let Some(cut) = self.cut_cookie() {
             let mut stored = Vec::new();
             forms.templates.text(cut).write_to(&mut stored);
             return is_renewal(&stored, cookie);
         }
-        self.cookie_place().is_some_and(|place| is_renewal(&self.room[place], cookie))
+        self.cookie_place().is_some_and(|place| is_renewal(&self.bytes[place], cookie))
     }
 
     /// Whether `cookie` is the session's with the same or a later time.
     pub(crate) fn is_renewed_by(&mut self, cookie: CutCookie, forms: &Forms) -> bool {
-        if let Some(stored) = self.head.cut_cookie() {
+        if let Some(stored) = self.cut_cookie() {
             return stored.template == cookie.template && stored.time <= cookie.time;
         }
         self.cookie_place()
-            .is_some_and(|place| forms.templates.is_renewal(&self.room[place], cookie))
+            .is_some_and(|place| forms.templates.is_renewal(&self.bytes[place], cookie))
     }
 
-    /// The body with the cookie `cookie`, text in UTF-8, or nothing if there is no cookie that may be
-    /// replaced or a body of its length does not fit.
-    pub(crate) fn spliced(
+    /// The bytes of memory that the record takes beside the [`Record`] itself.
+    pub(crate) fn allocated(&self) -> usize {
+        allocated(self.bytes.len())
+    }
+
+    /// Takes `body` in place of the old one. The caller sees to the forms and the version.
+    pub(crate) fn overwrite(&mut self, body: &NewBody<'_>, forms: &Forms, expires: Millis) {
+        self.set_bytes(body, forms);
+        self.cookie_at = body.cookie_at();
+        self.place = body.place();
+        self.encoding = body.encoding;
+        self.cookie_time = body.cookie.map_or(0, |cookie| cookie.time);
+        self.expires = expires;
+    }
+
+    /// Gives the session the cookie `cookie`, as text in UTF-8, and renews the expiry.
+    ///
+    /// Returns false, having changed nothing that can be read, if there is no cookie to replace, or
+    /// if the body would take more than `room` bytes. `note` is the length of the record's note.
+    pub(crate) fn set_cookie_text(
         &mut self,
         cookie: BodyRef<'_>,
         forms: &Forms,
-        fits: impl FnOnce(usize) -> bool,
-    ) -> Option<Spliced> {
-        let unpacked = self.read().unpacked(forms);
-        let place = match unpacked {
-            Some(_) => BEFORE_COOKIE.len()..BEFORE_COOKIE.len(),
-            None => self.cookie_place()?,
+        expires: Millis,
+        (room, note): (usize, usize),
+    ) -> bool {
+        self.unpack(forms, note);
+        let Some(place) = self.cookie_place() else {
+            return false;
         };
-        let old = unpacked.as_deref().unwrap_or(self.read().text());
-        if !fits(old.len() - place.len() + cookie.bytes.len()) {
-            return None;
+        if allocated(self.text().len() - place.len() + cookie.bytes.len() + note) > room {
+            return false;
         }
-        let text = [&old[..place.start], cookie.bytes, &old[place.end..]].concat();
-        let is_ascii =
-            self.head.encoding() == Encoding::Ascii && cookie.encoding == Encoding::Ascii;
-        Some(Spliced { text, cookie: place.start..place.start + cookie.bytes.len(), is_ascii })
-    }
-
-    /// Takes what was spliced, for which there is room, and renews the expiry. The caller sees to the
-    /// forms.
-    pub(crate) fn set_spliced(&mut self, spliced: &Spliced, expires: Millis) {
-        let (cookie_at, place) = spliced.place();
-        self.set_text([&spliced.text, &[]]);
-        self.head.set_place(cookie_at, place);
-        if !spliced.is_ascii {
-            self.head.encoding = Encoding::Utf8.code();
-        }
-        self.head.expires.set(expires);
-    }
-
-    /// Gives the session a cookie of which only template and time are kept, and renews the expiry.
-    /// Returns false, having changed nothing that can be read, if there is no cookie to replace. The
-    /// caller sees to the forms.
-    pub(crate) fn set_cut_cookie(&mut self, cookie: CutCookie, expires: Millis) -> bool {
-        let CutCookie { template, time } = cookie;
-        if let Place::Packed { .. } = self.head.place() {
-            self.head.set_place(self.head.cookie_at.get(), Place::Packed { template });
-        } else {
-            let Some(place) = self.cookie_place() else {
-                return false;
+        self.splice(&place, cookie.bytes, note);
+        (self.cookie_at, self.place) =
+            match (u16::try_from(place.start), u8::try_from(cookie.bytes.len())) {
+                (Ok(at), Ok(length)) => (at, Place::Known { length }),
+                _ => (0, Place::NotLookedFor),
             };
-            let Ok(at) = u16::try_from(place.start) else {
-                return false;
-            };
-            let length = self.head.len();
-            self.room.copy_within(place.end..length, place.start);
-            self.head.length.set(length_of(length - place.len()));
-            self.head.set_place(at, Place::Cut { template });
+        if cookie.encoding != Encoding::Ascii {
+            self.encoding = Encoding::Utf8;
         }
-        self.head.cookie_time.set(time);
-        self.head.expires.set(expires);
+        self.expires = expires;
         true
     }
 
-    /// Where the value of the session's cookie stands in the text, if it can be replaced in place;
+    /// As [`Self::set_cookie_text`], for a cookie of which only template and time are kept.
+    pub(crate) fn set_cut_cookie(
+        &mut self,
+        cookie: CutCookie,
+        expires: Millis,
+        note: usize,
+    ) -> bool {
+        if let Place::Packed { template } = &mut self.place {
+            *template = cookie.template;
+            (self.cookie_time, self.expires) = (cookie.time, expires);
+            return true;
+        }
+        let Some(place) = self.cookie_place() else {
+            return false;
+        };
+        let Ok(at) = u16::try_from(place.start) else {
+            return false;
+        };
+        if !place.is_empty() {
+            self.splice(&place, &[], note);
+        }
+        self.cookie_at = at;
+        self.place = Place::Cut { template: cookie.template };
+        self.cookie_time = cookie.time;
+        self.expires = expires;
+        true
+    }
+
+    /// Where the value of the session's cookie stands in `bytes`, if it can be replaced in place;
     /// an empty range if it was cut out.
     fn cookie_place(&mut self) -> Option<Range<usize>> {
-        let at = usize::from(self.head.cookie_at.get());
-        match self.head.place() {
+        let at = usize::from(self.cookie_at);
+        match self.place {
             Place::Nowhere | Place::Packed { .. } => None,
             Place::Known { length } => Some(at..at + usize::from(length)),
             Place::NotLookedFor => {
-                let found = json::cookie_value(self.read().text());
+                let found = json::cookie_value(self.text());
                 // If there is none, that stays so until the next write: do not look again.
                 if found.is_none() {
-                    self.head.set_place(0, Place::Nowhere);
+                    self.place = Place::Nowhere;
                 }
                 found
             }
             Place::Cut { .. } => Some(at..at),
         }
+    }
+
+    /// Puts `with` in place of a part of the body. The note stays.
+    fn splice(&mut self, place: &Range<usize>, with: &[u8], note: usize) {
+        let old = self.text().len();
+        let new = old - place.len() + with.len();
+        let wanted = allocated(new + note);
+        if self.bytes.len() < new + note || self.bytes.len() > wanted && with.is_empty() {
+            let mut bytes = Vec::with_capacity(wanted);
+            bytes.extend_from_slice(&self.bytes[..place.start]);
+            bytes.extend_from_slice(with);
+            bytes.extend_from_slice(&self.bytes[place.end..old]);
+            bytes.resize(wanted - note, 0);
+            bytes.extend_from_slice(&self.bytes[self.bytes.len() - note..]);
+            self.bytes = bytes.into_boxed_slice();
+        } else {
+            self.bytes.copy_within(place.end..old, place.start + with.len());
+            self.bytes[place.start..place.start + with.len()].copy_from_slice(with);
+        }
+        self.length = length_of(new);
     }
 }
 

@@ -1,5 +1,7 @@
 use std::collections::HashSet;
 
+use lru::LruCache;
+
 use super::*;
 
 /// Keyed as an engine's is, but the same in every run.
@@ -26,6 +28,23 @@ fn equal_bytes_make_equal_sids_for_one_hasher() {
 fn sids_that_share_a_hash_are_not_equal() {
     let (one, other) = (Sid::with_hash(b"one", 5), Sid::with_hash(b"other", 5));
     assert_ne!(one, other);
+
+    let mut map = LruCache::unbounded_with_hasher(UseSidHash::default());
+    map.put(one.clone(), 1);
+    map.put(other.clone(), 2);
+    assert_eq!(map.peek(&one), Some(&1));
+    assert_eq!(map.peek(&other), Some(&2));
+    assert_eq!(map.pop(&one), Some(1));
+    assert_eq!(map.peek(&other), Some(&2));
+}
+
+#[test]
+fn a_map_of_sids_can_be_searched_by_hash() {
+    let mut map = LruCache::unbounded_with_hasher(UseSidHash::default());
+    let sid = Sid::with_hash(b"a sid", 5);
+    map.put(sid.clone(), 1);
+    assert_eq!(map.peek(&sid.hash()), Some(&1));
+    assert_eq!(map.peek(&SidHash(6)), None);
 }
 
 #[test]
@@ -53,6 +72,18 @@ fn every_hash_has_a_shard() {
     for count in [1, 256, 300] {
         assert_eq!(SidHash(0).shard(count), 0);
         assert_eq!(SidHash(u64::MAX).shard(count), count - 1);
+    }
+}
+
+#[test]
+fn a_sid_allocates_only_where_it_is_longer_than_a_node_has_room_for() {
+    let hasher = RandomState::new();
+    for length in [0, 31, INLINE_SID] {
+        assert_eq!(Sid::new(&vec![b'a'; length], &hasher).allocated(), 0);
+    }
+    for length in [33, 40, 41, 64, 1000] {
+        let taken = Sid::new(&vec![b'a'; length], &hasher).allocated();
+        assert!((length..length + length / 4 + 16).contains(&taken), "{length}: {taken}");
     }
 }
 

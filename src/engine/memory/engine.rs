@@ -1,6 +1,6 @@
 //! The engine that keeps its records in the memory of this process: the table behind a lock.
 //!
-//! The lock is held while a record is found and its body is copied. Memory is freed outside of it.
+//! The lock is held for the map operation only. What was removed is freed outside of it.
 
 use std::cmp::Reverse;
 use std::collections::VecDeque;
@@ -9,7 +9,6 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::{Mutex, MutexGuard};
 
-use super::nodes::Chunk;
 use super::table::Table;
 use crate::background::Maintenance;
 use crate::engine::contract::{Engine, Listing};
@@ -30,9 +29,6 @@ const STEP: usize = 32;
 
 /// Freeing more records than this is left to the background thread.
 const QUICK_TO_FREE: usize = 1000;
-
-/// What was removed in steps and nobody wants, and memory that is free.
-type Garbage = (VecDeque<Removed>, Vec<Chunk>);
 
 /// A store of sessions in this process's memory. See [`crate::engine`] for the rules.
 ///
@@ -81,13 +77,12 @@ impl MemoryEngine {
         result
     }
 
-    /// What is to be dropped without the lock.
-    fn take_garbage(&self, table: &mut MutexGuard<'_, Table>) -> Garbage {
-        let chunks = std::mem::take(&mut table.nodes.garbage);
+    /// What was removed in steps and nobody wants, to be dropped without the lock.
+    fn take_garbage(&self, table: &mut MutexGuard<'_, Table>) -> VecDeque<Removed> {
         if self.keep_removed {
-            return (VecDeque::new(), chunks);
+            return VecDeque::new();
         }
-        (std::mem::take(&mut table.pruned), chunks)
+        std::mem::take(&mut table.pruned)
     }
 }
 

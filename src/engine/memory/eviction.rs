@@ -7,10 +7,12 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
 
-use super::nodes::{NodeId, Nodes};
 use super::records::Rank;
+#[cfg(test)]
 use super::shard::Shard;
 use super::shards::{SHARDS, Shards};
+use crate::session::record::Record;
+use crate::sid::Sid;
 
 /// Finds the record of all shards that is evicted next.
 #[derive(Default)]
@@ -29,23 +31,16 @@ impl EvictionQueue {
         queue.track(shard, last_use);
     }
 
-    pub(super) fn next(&mut self, shards: &Shards, nodes: &Nodes) -> Option<NodeId> {
-        let first = self.first.next(shards, nodes, Rank::First);
-        first.or_else(|| self.last.next(shards, nodes, Rank::Last))
+    pub(super) fn evict(&mut self, shards: &mut Shards) -> Option<(Sid, Record)> {
+        let first = self.first.evict(shards, Rank::First);
+        first.or_else(|| self.last.evict(shards, Rank::Last))
     }
 
     #[cfg(test)]
-    pub(super) fn validate(&self, index: usize, shard: &Shard, nodes: &Nodes) {
-        for (queue, rank) in [(&self.first, Rank::First), (&self.last, Rank::Last)] {
-            queue.validate(index, oldest_use(shard, nodes, rank).map(|(last_use, _)| last_use));
-        }
+    pub(super) fn validate(&self, index: usize, shard: &Shard) {
+        self.first.validate(index, shard.oldest_use(Rank::First));
+        self.last.validate(index, shard.oldest_use(Rank::Last));
     }
-}
-
-/// The least recently used record of a rank, and the number of its use.
-fn oldest_use(shard: &Shard, nodes: &Nodes, rank: Rank) -> Option<(u64, NodeId)> {
-    let id = shard.oldest(rank)?;
-    Some((nodes.head(id).last_use(), id))
 }
 
 /// Finds the least recently used record of a rank.
@@ -67,18 +62,18 @@ impl RankQueue {
         }
     }
 
-    fn next(&mut self, shards: &Shards, nodes: &Nodes, rank: Rank) -> Option<NodeId> {
+    fn evict(&mut self, shards: &mut Shards, rank: Rank) -> Option<(Sid, Record)> {
         loop {
             let mut entry = self.oldest.peek_mut()?;
             let Reverse((noted, index)) = *entry;
-            let shard = shards[index].as_deref();
-            match shard.and_then(|shard| oldest_use(shard, nodes, rank)) {
+            let shard = shards[index].as_deref_mut();
+            match shard.as_ref().and_then(|shard| shard.oldest_use(rank)) {
                 None => {
                     PeekMut::pop(entry);
                     self.tracked[index] = false;
                 }
-                Some((oldest, id)) if oldest == noted => return Some(id),
-                Some((oldest, _)) => *entry = Reverse((oldest, index)),
+                Some(oldest) if oldest == noted => return shard?.remove_least_recent(rank),
+                Some(oldest) => *entry = Reverse((oldest, index)),
             }
         }
     }

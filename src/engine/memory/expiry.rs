@@ -1,12 +1,13 @@
 //! A prune: goes through the expiry queues of the shards, entry by entry.
 //!
-//! It finds the records that have expired. The table removes them.
+//! It takes expired records out of their shards. The table updates its sums and hands them on.
 
 use std::time::{Duration, Instant};
 
-use super::nodes::{NodeId, Nodes};
 use super::shard::{ExpiryEntry, Shard};
 use super::shards::Shards;
+use crate::session::record::Record;
+use crate::sid::Sid;
 use crate::time::{Millis, stopwatch};
 
 /// A prune that is under way.
@@ -21,8 +22,8 @@ pub(super) struct Prune {
 
 /// The outcome of one step of a prune.
 pub(super) enum Step {
-    /// This record has expired.
-    Expired(NodeId),
+    /// This record has expired, and was taken out.
+    Expired(Sid, Record),
     /// The record of the entry lives on, or is not there any more.
     Alive,
     /// No due entry is left.
@@ -45,12 +46,15 @@ impl Prune {
     }
 
     /// Processes the next due entry.
-    pub(super) fn step(&mut self, shards: &mut Shards, nodes: &mut Nodes) -> Step {
+    pub(super) fn step(&mut self, shards: &mut Shards) -> Step {
         while let Some(place) = shards.get_mut(self.shard) {
             if let Some(shard) = place.as_deref_mut()
                 && let Some(entry) = shard.next_due(self.now)
             {
-                return self.process(shard, nodes, entry).map_or(Step::Alive, Step::Expired);
+                return match self.process(shard, entry) {
+                    Some((sid, record)) => Step::Expired(sid, record),
+                    None => Step::Alive,
+                };
             }
             self.shard += 1;
         }
@@ -58,18 +62,17 @@ impl Prune {
     }
 
     /// Processes an entry that is due. Returns the record if it has expired.
-    fn process(&self, shard: &mut Shard, nodes: &mut Nodes, entry: ExpiryEntry) -> Option<NodeId> {
-        let id = shard.find_by_hash(nodes, entry.sid)?;
-        let head = nodes.head(id);
-        if head.due() != entry.due {
+    fn process(&self, shard: &mut Shard, entry: ExpiryEntry) -> Option<(Sid, Record)> {
+        let record = shard.by_hash(entry.sid)?;
+        if record.due != entry.due {
             // Not the record's current entry: the record got an earlier one, or was removed and
             // added anew.
             return None;
         }
-        if !head.is_expired(self.now) {
-            shard.reschedule(nodes, id);
+        if !record.is_expired(self.now) {
+            shard.reschedule(entry);
             return None;
         }
-        Some(id)
+        shard.remove_by_hash(entry.sid)
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! [`crate::session::merge`] decides the outcome of a merge.
 
+use super::shards::SHARDS;
 use super::table::Table;
 use crate::engine::rules::{Condition, Refused, Touch, Write};
 use crate::engine::types::{Merged, NewCookie, Removed, Touched, Version};
@@ -52,7 +53,8 @@ impl Table {
 
     fn alive(&mut self, sid: &Sid, now: Millis) -> Option<Stored> {
         self.note_time(now);
-        let id = self.find_alive(sid, now)?;
-        Some(Stored::new(self.nodes.record(id).body(&self.forms, 0)))
+        let shard = self.shards[sid.hash().shard(SHARDS)].as_deref()?;
+        let record = shard.records().peek(sid).filter(|record| !record.is_expired(now))?;
+        Some(Stored::new(record.body(&self.forms, 0)))
     }
 }

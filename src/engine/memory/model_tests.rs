@@ -33,7 +33,7 @@ impl InMemory {
 }
 
 /// Sid `number` in one of up to 256 groups, each of which has a shard of its own. Every fourth
-/// is longer than those of express-session.
+/// does not fit into a record's node.
 fn grouped_sid(number: u32, group: u64) -> Sid {
     let mixed = u64::from(number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let hash = mixed & !(0xFFFF_FFFF << 24) | group << 48;

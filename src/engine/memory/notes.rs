@@ -1,21 +1,21 @@
 //! What a table notes with its records, in bytes, if the options ask for it.
 
-use super::nodes::{NodeId, Nodes};
 use crate::engine::types::Options;
 use crate::engine::users::{Note, User};
+use crate::session::record::Record;
 use crate::time::Millis;
 
-/// The length of a note in a node.
+/// The length of a note in a record.
 const NOTE: usize = 32;
 
-/// How much room for a note the nodes of a table have.
+/// How much room for a note the records of a table have.
 pub(super) fn note_room(options: &Options) -> usize {
     if options.has_notes() { NOTE } else { 0 }
 }
 
 /// The note of a record whose table has notes.
-pub(super) fn note_of(nodes: &Nodes, id: NodeId) -> Note {
-    let ([created, used, one, other], _) = nodes.note(id).as_chunks::<8>() else {
+pub(super) fn note_of(record: &Record) -> Note {
+    let [created, used, one, other] = record.note::<NOTE>().as_chunks::<8>().0 else {
         unreachable!("a note has four parts");
     };
     let mut owner = [0; 16];
@@ -26,9 +26,10 @@ pub(super) fn note_of(nodes: &Nodes, id: NodeId) -> Note {
 }
 
 /// Notes something else with a record whose table has notes.
-pub(super) fn set_note(nodes: &mut Nodes, id: NodeId, note: Note) {
-    let place = nodes.note_mut(id);
-    place[..8].copy_from_slice(&note.created.to_ne_bytes());
-    place[8..16].copy_from_slice(&note.used.to_ne_bytes());
-    place[16..].copy_from_slice(&note.owner.0);
+pub(super) fn set_note(record: &mut Record, note: Note) {
+    let mut bytes = [0; NOTE];
+    bytes[..8].copy_from_slice(&note.created.to_ne_bytes());
+    bytes[8..16].copy_from_slice(&note.used.to_ne_bytes());
+    bytes[16..].copy_from_slice(&note.owner.0);
+    record.set_note(bytes);
 }

@@ -1,15 +1,17 @@
 //! The records of a shard by their sids, in the order in which they are evicted.
 //!
 //! If records of nobody go before those of somebody, the two ranks have a list each: so the order of
-//! use is exact in both, and what goes next is known at once. What is listed lies in the nodes of the
-//! table.
+//! use is exact in both, and what goes next is known at once.
 
-use hashbrown::HashTable;
+use std::borrow::Borrow;
+use std::hash::Hash;
 
-use super::nodes::{Key, NodeId, Nodes};
+use lru::LruCache;
+
 use crate::engine::types::Options;
 use crate::engine::users::User;
-use crate::sid::SidHash;
+use crate::session::record::Record;
+use crate::sid::{Probe, Probed, Sid, SidHash, UseSidHash};
 
 /// In what order records are evicted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +53,6 @@ pub(super) enum Rank {
     Last,
 }
 
-#[cfg(test)]
 impl Rank {
     pub(super) const BOTH: [Self; 2] = [Self::First, Self::Last];
 }
@@ -59,193 +60,186 @@ impl Rank {
 /// Below this many records a map is not worth shrinking.
 pub(super) const SMALL: usize = 64;
 
-/// Nodes in the order of their use.
+/// Records in the order of their use.
 struct List {
-    newest: NodeId,
-    oldest: NodeId,
+    map: LruCache<Sid, Record, UseSidHash>,
+    /// The most records held since the map was built.
+    peak: usize,
 }
 
 impl List {
-    const EMPTY: Self = Self { newest: NodeId::NONE, oldest: NodeId::NONE };
-
-    fn link(&mut self, nodes: &mut Nodes, id: NodeId) {
-        nodes.set_newer(id, NodeId::NONE);
-        nodes.set_older(id, self.newest);
-        match self.newest {
-            NodeId::NONE => self.oldest = id,
-            newest => nodes.set_newer(newest, id),
-        }
-        self.newest = id;
+    fn new() -> Self {
+        Self { map: LruCache::unbounded_with_hasher(UseSidHash::default()), peak: 0 }
     }
 
-    fn unlink(&mut self, nodes: &mut Nodes, id: NodeId) {
-        self.join(nodes, nodes.older(id), nodes.newer(id));
+    fn put(&mut self, sid: Sid, record: Record) {
+        self.map.put(sid, record);
+        self.peak = self.peak.max(self.map.len());
     }
 
-    /// Makes two nodes neighbours, of which one may be an end of the list.
-    fn join(&mut self, nodes: &mut Nodes, older: NodeId, newer: NodeId) {
-        match older {
-            NodeId::NONE => self.oldest = newer,
-            older => nodes.set_newer(older, newer),
+    /// Gives memory back once nearly all records are gone: the `lru` crate's map only grows.
+    /// Returns whether it has.
+    fn shrink(&mut self) -> bool {
+        if self.peak < SMALL || self.map.len() > self.peak / 8 {
+            return false;
         }
-        match newer {
-            NodeId::NONE => self.newest = older,
-            newer => nodes.set_older(newer, older),
+        let mut kept = Self::new();
+        while let Some((sid, record)) = self.map.pop_lru() {
+            kept.put(sid, record);
         }
+        *self = kept;
+        true
     }
-}
-
-fn rank_of(nodes: &Nodes, id: NodeId) -> Rank {
-    if nodes.is_first(id) { Rank::First } else { Rank::Last }
 }
 
 /// See the module's description.
 pub(super) struct Records {
-    index: HashTable<NodeId>,
-    first: List,
     last: List,
+    /// Only if the order has ranks.
+    first: Option<Box<List>>,
     is_ordered: bool,
 }
 
 impl Records {
     pub(super) fn new(order: Order) -> Self {
         Self {
-            index: HashTable::new(),
-            first: List::EMPTY,
-            last: List::EMPTY,
+            last: List::new(),
+            first: (order == Order::AnonymousFirst).then(|| Box::new(List::new())),
             is_ordered: order != Order::None,
         }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.index.len()
+        self.last.map.len() + self.first.as_ref().map_or(0, |first| first.map.len())
     }
 
     /// All, in no order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = NodeId> {
-        self.index.iter().copied()
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Sid, &Record)> {
+        self.last.map.iter().chain(self.first.iter().flat_map(|first| first.map.iter()))
     }
 
-    pub(super) fn find(&self, nodes: &Nodes, key: &Key<'_>) -> Option<NodeId> {
-        self.index.find(key.hash().number(), |id| nodes.is(*id, key)).copied()
-    }
-
-    pub(super) fn find_by_hash(&self, nodes: &Nodes, hash: SidHash) -> Option<NodeId> {
-        self.index.find(hash.number(), |id| nodes.hash(*id) == hash).copied()
-    }
-
-    /// Makes a record the most recently used one.
-    pub(super) fn note_use(&mut self, nodes: &mut Nodes, id: NodeId) {
-        if self.is_ordered {
-            self.move_to(nodes, id, rank_of(nodes, id));
+    /// A record, without using it.
+    pub(super) fn peek<Q>(&self, sid: &Q) -> Option<&Record>
+    where
+        Sid: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        match self.last.map.peek(sid) {
+            None => self.first.as_ref()?.map.peek(sid),
+            found => found,
         }
     }
 
-    /// Lists the node of a sid that has had none, as the most recently used one.
-    pub(super) fn insert(&mut self, nodes: &mut Nodes, id: NodeId, rank: Rank) {
-        nodes.set_first(id, rank == Rank::First);
-        if self.is_ordered {
-            self.list(rank).link(nodes, id);
+    pub(super) fn peek_mut(&mut self, sid: SidHash) -> Option<&mut Record> {
+        match self.last.map.peek_mut(&sid) {
+            None => self.first.as_mut()?.map.peek_mut(&sid),
+            found => found,
         }
-        let hash = nodes.hash(id).number();
-        self.index.insert_unique(hash, id, |id| nodes.hash(*id).number());
+    }
+
+    pub(super) fn entry_by_hash(&self, sid: SidHash) -> Option<(Sid, &Record)> {
+        let probe = Probe::new(sid);
+        let record = self.peek(&probe as &dyn Probed)?;
+        Some((probe.found()?, record))
+    }
+
+    /// A record, as the most recently used one.
+    pub(super) fn use_record(&mut self, sid: &Sid) -> Option<&mut Record> {
+        if !self.is_ordered {
+            return self.last.map.peek_mut(sid);
+        }
+        match self.last.map.get_mut(sid) {
+            None => self.first.as_mut()?.map.get_mut(sid),
+            found => found,
+        }
+    }
+
+    /// Adds a record for a sid that has none, as the most recently used one.
+    pub(super) fn insert(&mut self, sid: Sid, record: Record, rank: Rank) {
+        debug_assert!(self.peek(&sid).is_none());
+        self.list(rank).put(sid, record);
     }
 
     /// Gives a record another rank, as the most recently used one in it.
-    pub(super) fn change_rank(&mut self, nodes: &mut Nodes, id: NodeId, rank: Rank) {
-        if self.is_ordered {
-            self.move_to(nodes, id, rank);
+    pub(super) fn change_rank(&mut self, sid: &Sid, rank: Rank) {
+        if let Some((sid, record)) = self.remove(sid) {
+            self.list(rank).put(sid, record);
+        }
+        self.shrink();
+    }
+
+    pub(super) fn remove<Q>(&mut self, sid: &Q) -> Option<(Sid, Record)>
+    where
+        Sid: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        match self.last.map.pop_entry(sid) {
+            None => self.first.as_mut()?.map.pop_entry(sid),
+            found => found,
         }
     }
 
-    pub(super) fn remove(&mut self, nodes: &mut Nodes, id: NodeId) {
-        if self.is_ordered {
-            let rank = rank_of(nodes, id);
-            self.list(rank).unlink(nodes, id);
-        }
-        let hash = nodes.hash(id).number();
-        if let Ok(entry) = self.index.find_entry(hash, |one| *one == id) {
-            entry.remove();
-        }
-        nodes.remove(id);
+    pub(super) fn remove_least_recent(&mut self, rank: Rank) -> Option<(Sid, Record)> {
+        self.list_of(rank)?.map.pop_lru()
     }
 
-    /// The least recently used record of a rank.
-    pub(super) fn oldest(&self, rank: Rank) -> Option<NodeId> {
+    /// The use number of the least recently used record of a rank.
+    pub(super) fn oldest_use(&self, rank: Rank) -> Option<u64> {
         let list = match rank {
-            Rank::First => &self.first,
+            Rank::First => self.first.as_deref()?,
             Rank::Last => &self.last,
         };
-        (list.oldest != NodeId::NONE).then_some(list.oldest)
+        list.map.peek_lru().map(|(_, record)| record.last_use)
     }
 
     /// Gives memory back once nearly all records are gone. Returns whether it has.
-    pub(super) fn shrink(&mut self, nodes: &Nodes) -> bool {
-        if !self.is_far_too_large() {
-            return false;
-        }
-        self.index.shrink_to_fit(|id| nodes.hash(*id).number());
-        true
+    pub(super) fn shrink(&mut self) -> bool {
+        let is_first_shrunk = self.first.as_mut().is_some_and(|first| first.shrink());
+        self.last.shrink() || is_first_shrunk
     }
 
-    fn is_far_too_large(&self) -> bool {
-        let places = self.index.num_buckets();
-        places > 2 * SMALL && self.len() <= places / 16
-    }
-
-    fn move_to(&mut self, nodes: &mut Nodes, id: NodeId, rank: Rank) {
-        if self.list(rank).newest == id {
-            return;
-        }
-        self.list(rank_of(nodes, id)).unlink(nodes, id);
-        nodes.set_first(id, rank == Rank::First);
-        self.list(rank).link(nodes, id);
-    }
-
-    fn list(&mut self, rank: Rank) -> &mut List {
+    fn list_of(&mut self, rank: Rank) -> Option<&mut List> {
         match rank {
-            Rank::First => &mut self.first,
-            Rank::Last => &mut self.last,
+            Rank::First => self.first.as_deref_mut(),
+            Rank::Last => Some(&mut self.last),
         }
     }
 
-    /// The records of a rank, the most recently used one first.
-    #[cfg(test)]
-    pub(super) fn of_rank(&self, nodes: &Nodes, rank: Rank) -> Vec<NodeId> {
-        let list = if rank == Rank::First { &self.first } else { &self.last };
-        let mut next = list.newest;
-        let mut found = Vec::new();
-        while next != NodeId::NONE {
-            found.push(next);
-            next = nodes.older(next);
+    /// The list for new records of a rank.
+    fn list(&mut self, rank: Rank) -> &mut List {
+        match (rank, &mut self.first) {
+            (Rank::First, Some(first)) => first,
+            _ => &mut self.last,
         }
-        found
     }
 
-    /// How many places the map has.
+    /// The sids of a rank, each with it.
     #[cfg(test)]
-    pub(super) fn places(&self) -> usize {
-        self.index.num_buckets()
+    pub(super) fn of_rank(&self, rank: Rank) -> impl Iterator<Item = (&Sid, Rank)> {
+        let list = match rank {
+            Rank::First => self.first.as_deref(),
+            Rank::Last => Some(&self.last),
+        };
+        list.into_iter().flat_map(|list| list.map.iter()).map(move |(sid, _)| (sid, rank))
+    }
+
+    /// The most records of the last rank since their map was built.
+    #[cfg(test)]
+    pub(super) fn peak(&self) -> usize {
+        self.last.peak
     }
 
     /// Checks what the module's description promises.
     #[cfg(test)]
-    pub(super) fn validate(&self, nodes: &Nodes) {
-        if self.is_ordered {
-            let ranks = Rank::BOTH.map(|rank| self.of_rank(nodes, rank));
-            for (ids, rank) in ranks.iter().zip(Rank::BOTH) {
-                let uses = ids.iter().map(|id| nodes.head(*id).last_use());
+    pub(super) fn validate(&self) {
+        for list in self.first.as_deref().into_iter().chain([&self.last]) {
+            let uses = list.map.iter().map(|(_, record)| record.last_use);
+            if self.is_ordered {
                 assert!(uses.is_sorted_by(|newer, older| newer > older), "list order is use order");
-                assert_eq!(self.oldest(rank), ids.last().copied());
-                for (newer, older) in ids.iter().zip(ids.iter().skip(1)) {
-                    assert_eq!(nodes.newer(*older), *newer);
-                }
             }
-            assert_eq!(ranks.concat().len(), self.len());
+            let len = list.map.len();
+            assert!(list.peak >= len);
+            assert!(list.peak < SMALL || len > list.peak / 8, "the map is not far too large");
         }
-        for id in self.iter() {
-            assert_eq!(self.find(nodes, &Key::of(&nodes.sid(id))), Some(id));
-        }
-        assert!(!self.is_far_too_large());
     }
 }

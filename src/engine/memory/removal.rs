@@ -2,13 +2,12 @@
 //!
 //! Here the table's sums are updated. What left is handed to the caller.
 
-use super::nodes::NodeId;
 use super::notes::note_of;
 use super::shards::shard_of;
-use super::table::Table;
+use super::table::{Table, cost};
 use crate::engine::types::{REMOVED_AT_ONCE, Reason, Removed};
 use crate::engine::users::User;
-use crate::session::Body;
+use crate::session::record::Record;
 use crate::sid::Sid;
 
 /// How many entries of a prune under way a write looks at before it evicts what has not expired.
@@ -22,9 +21,8 @@ impl Table {
         self.take(sid, Reason::Evicted)
     }
 
-    pub(super) fn expire(&mut self, id: NodeId, removed: &mut Vec<Removed>) {
-        self.counters.expirations += 1;
-        removed.push(self.take_out(id, Reason::Expired));
+    pub(super) fn expire(&mut self, sid: &Sid, removed: &mut Vec<Removed>) {
+        self.counters.expirations += u64::from(self.remove(sid, Reason::Expired, removed));
     }
 
     pub(super) fn remove(&mut self, sid: &Sid, reason: Reason, removed: &mut Vec<Removed>) -> bool {
@@ -35,30 +33,25 @@ impl Table {
     }
 
     fn take(&mut self, sid: &Sid, reason: Reason) -> Option<Removed> {
-        let id = self.find(sid)?;
-        Some(self.take_out(id, reason))
+        let (sid, record) = shard_of(&mut self.shards, sid)?.remove(sid)?;
+        Some(self.take_out(sid, record, reason))
     }
 
-    /// Removes a record.
-    pub(super) fn take_out(&mut self, id: NodeId, reason: Reason) -> Removed {
-        let sid = self.nodes.sid(id);
-        let record = self.nodes.record(id);
-        let (last_use, used) = (record.head.last_use(), record.head.used());
+    /// Subtracts a record that left its shard from the sums.
+    pub(super) fn take_out(&mut self, sid: Sid, record: Record, reason: Reason) -> Removed {
+        self.len -= 1;
+        self.bytes -= cost(&sid, record.allocated());
+        let last_use = record.last_use;
+        let used = record.used();
+        if self.note > 0 {
+            self.change_owner(sid.hash(), note_of(&record).owner, User::NOBODY);
+        }
         let body = if self.options.keep_removed {
             record.body(&self.forms, 0).to_body()
         } else {
-            Body::none()
+            record.into_garbage()
         };
-        self.len -= 1;
-        self.bytes -= self.cost(id);
-        if self.options.has_notes() {
-            let owner = note_of(&self.nodes, id).owner;
-            self.change_owner(sid.hash(), owner, User::NOBODY);
-        }
         self.forms.release(used);
-        if let Some(shard) = shard_of(&mut self.shards, &sid) {
-            shard.remove(&mut self.nodes, id);
-        }
         Removed { sid, body, reason, last_use }
     }
 
@@ -77,7 +70,7 @@ impl Table {
             if !self.is_over() {
                 return;
             }
-            let Some(id) = self.eviction_queue.next(&self.shards, &self.nodes) else {
+            let Some((sid, record)) = self.eviction_queue.evict(&mut self.shards) else {
                 return;
             };
             if self.len > self.options.max {
@@ -85,12 +78,12 @@ impl Table {
             } else {
                 self.counters.evictions_by_bytes += 1;
             }
-            if self.options.has_notes() && note_of(&self.nodes, id).owner != User::NOBODY {
+            if self.note > 0 && note_of(&record).owner != User::NOBODY {
                 self.counters.evictions_of_users += 1;
             }
             #[cfg(test)]
-            self.evicted.insert(self.nodes.sid(id), self.cost(id));
-            let evicted = self.take_out(id, Reason::Evicted);
+            self.evicted.insert(sid.clone(), cost(&sid, record.allocated()));
+            let evicted = self.take_out(sid, record, Reason::Evicted);
             removed.push(evicted);
         }
     }

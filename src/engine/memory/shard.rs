@@ -5,9 +5,9 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::nodes::{Key, NodeId, Nodes};
 use super::records::{Order, Rank, Records, SMALL};
-use crate::sid::SidHash;
+use crate::session::record::Record;
+use crate::sid::{Sid, SidHash};
 use crate::time::{Millis, NEVER};
 
 /// An entry of the expiry queue: check this record at `due`.
@@ -19,7 +19,7 @@ pub(super) struct ExpiryEntry {
 
 /// See the module's description.
 ///
-/// Every record that can expire has one current entry, the one that is due at the `due` of its head, and
+/// Every record that can expire has one current entry, the one that is due at `record.due`, and
 /// never expires before that. A touch that extends the record's life leaves the entry as it is:
 /// when the entry comes up, the record gets a new one. So a touch costs nothing here, and the cost
 /// of a prune is in the entries that come up.
@@ -37,62 +37,72 @@ impl Shard {
         &self.records
     }
 
-    pub(super) fn find(&self, nodes: &Nodes, key: &Key<'_>) -> Option<NodeId> {
-        self.records.find(nodes, key)
+    pub(super) fn by_hash(&self, sid: SidHash) -> Option<&Record> {
+        self.records.peek(&sid)
     }
 
-    pub(super) fn find_by_hash(&self, nodes: &Nodes, hash: SidHash) -> Option<NodeId> {
-        self.records.find_by_hash(nodes, hash)
+    pub(super) fn entry_by_hash(&self, sid: SidHash) -> Option<(Sid, &Record)> {
+        self.records.entry_by_hash(sid)
     }
 
-    /// The record of a sid, used as its use number `last_use`.
-    pub(super) fn find_to_use(
-        &mut self,
-        nodes: &mut Nodes,
-        key: &Key<'_>,
-        last_use: u64,
-    ) -> Option<NodeId> {
-        let id = self.find(nodes, key)?;
-        self.records.note_use(nodes, id);
-        nodes.head_mut(id).set_last_use(last_use);
-        Some(id)
+    /// The record of `sid`, used as its use number `last_use`.
+    pub(super) fn use_record(&mut self, sid: &Sid, last_use: u64) -> Option<&mut Record> {
+        let record = self.records.use_record(sid)?;
+        record.last_use = last_use;
+        Some(record)
     }
 
-    /// Adds the record of a sid that has had none.
-    pub(super) fn insert(&mut self, nodes: &mut Nodes, id: NodeId, rank: Rank) {
-        self.records.insert(nodes, id, rank);
-        self.schedule(nodes, id);
+    /// Adds a record for a sid that has none.
+    pub(super) fn insert(&mut self, sid: Sid, record: Record, rank: Rank) {
+        let hash = sid.hash();
+        self.records.insert(sid, record, rank);
+        self.schedule(hash);
     }
 
-    /// Gives a record, which was used last, another rank.
-    pub(super) fn change_rank(&mut self, nodes: &mut Nodes, id: NodeId, rank: Rank) {
-        self.records.change_rank(nodes, id, rank);
+    /// Gives the record of `sid`, which was used last, another rank.
+    pub(super) fn change_rank(&mut self, sid: &Sid, rank: Rank) {
+        self.records.change_rank(sid, rank);
     }
 
-    /// Gives a record an entry for its expiry, unless it has an earlier one.
-    pub(super) fn schedule(&mut self, nodes: &mut Nodes, id: NodeId) {
-        let sid = nodes.hash(id);
-        let head = nodes.head_mut(id);
-        let due = head.expires();
-        if due >= head.due() {
+    /// Gives the record of `sid` an entry for its expiry, unless it has an earlier one.
+    pub(super) fn schedule(&mut self, sid: SidHash) {
+        let Some(record) = self.records.peek_mut(sid) else {
+            return;
+        };
+        if record.expires() >= record.due {
             return;
         }
-        head.set_due(due);
-        self.entries.push(Reverse(ExpiryEntry { due, sid }));
-        self.shed_entries(nodes);
+        record.due = record.expires();
+        self.entries.push(Reverse(ExpiryEntry { due: record.due, sid }));
+        self.shed_entries();
     }
 
-    pub(super) fn remove(&mut self, nodes: &mut Nodes, id: NodeId) {
-        self.records.remove(nodes, id);
-        self.shed_entries(nodes);
-        if self.records.shrink(nodes) {
-            self.entries.shrink_to_fit();
-        }
+    pub(super) fn remove(&mut self, sid: &Sid) -> Option<(Sid, Record)> {
+        let entry = self.records.remove(sid)?;
+        self.shrink();
+        Some(entry)
     }
 
-    /// The least recently used record of a rank.
-    pub(super) fn oldest(&self, rank: Rank) -> Option<NodeId> {
-        self.records.oldest(rank)
+    pub(super) fn remove_by_hash(&mut self, sid: SidHash) -> Option<(Sid, Record)> {
+        let entry = self.records.remove(&sid)?;
+        self.shrink();
+        Some(entry)
+    }
+
+    pub(super) fn remove_least_recent(&mut self, rank: Rank) -> Option<(Sid, Record)> {
+        let entry = self.records.remove_least_recent(rank)?;
+        self.shrink();
+        Some(entry)
+    }
+
+    /// Takes out the record that is evicted first.
+    pub(super) fn remove_next(&mut self) -> Option<(Sid, Record)> {
+        Rank::BOTH.into_iter().find_map(|rank| self.remove_least_recent(rank))
+    }
+
+    /// The use number of the least recently used record of a rank.
+    pub(super) fn oldest_use(&self, rank: Rank) -> Option<u64> {
+        self.records.oldest_use(rank)
     }
 
     /// Takes the earliest entry, if it was due before `now`.
@@ -103,23 +113,32 @@ impl Shard {
         self.entries.pop().map(|Reverse(entry)| entry)
     }
 
-    /// Replaces the entry of a record, which came up, by the next one.
-    pub(super) fn reschedule(&mut self, nodes: &mut Nodes, id: NodeId) {
-        nodes.head_mut(id).set_due(NEVER);
-        self.schedule(nodes, id);
+    /// Replaces `entry`, which came up, by the next one for its record, which lives on.
+    pub(super) fn reschedule(&mut self, entry: ExpiryEntry) {
+        if let Some(record) = self.records.peek_mut(entry.sid) {
+            record.due = NEVER;
+        }
+        self.schedule(entry.sid);
     }
 
     /// Entries of removed records stay in the queue until they come up. Before they outnumber the
     /// others, the queue is rebuilt from the records, which know their current entries.
-    fn shed_entries(&mut self, nodes: &Nodes) {
+    fn shed_entries(&mut self) {
         if self.entries.len() <= 2 * self.records.len() + SMALL {
             return;
         }
-        let current = |id| {
-            let due = nodes.head(id).due();
-            (due != NEVER).then(|| Reverse(ExpiryEntry { due, sid: nodes.hash(id) }))
+        let current = |(sid, record): (&Sid, &Record)| {
+            (record.due != NEVER).then(|| Reverse(ExpiryEntry { due: record.due, sid: sid.hash() }))
         };
         self.entries = self.records.iter().filter_map(current).collect();
+    }
+
+    /// Gives memory back once nearly all records are gone.
+    fn shrink(&mut self) {
+        self.shed_entries();
+        if self.records.shrink() {
+            self.entries.shrink_to_fit();
+        }
     }
 
     #[cfg(test)]
@@ -134,17 +153,16 @@ impl Shard {
 
     /// Checks what the module's description promises.
     #[cfg(test)]
-    pub(super) fn validate(&self, nodes: &Nodes) {
-        self.records.validate(nodes);
+    pub(super) fn validate(&self) {
+        self.records.validate();
         let mut entries: Vec<ExpiryEntry> =
             self.entries.iter().map(|Reverse(entry)| *entry).collect();
         entries.sort_unstable();
-        for id in self.records.iter() {
-            let head = nodes.head(id);
-            assert!(head.due() <= head.expires(), "an entry is never late");
-            let entry = ExpiryEntry { due: head.due(), sid: nodes.hash(id) };
+        for (sid, record) in self.records.iter() {
+            assert!(record.due <= record.expires(), "an entry is never late");
+            let entry = ExpiryEntry { due: record.due, sid: sid.hash() };
             let armed = entries.binary_search(&entry).is_ok();
-            assert_eq!(armed, head.due() != NEVER, "a current entry exists");
+            assert_eq!(armed, record.due != NEVER, "a current entry exists");
         }
         assert!(self.entries.len() <= 2 * self.records.len() + SMALL, "entries pile up");
     }

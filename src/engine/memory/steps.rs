@@ -4,8 +4,6 @@
 use super::clearing::Cleared;
 use super::eviction::EvictionQueue;
 use super::expiry::{Prune, Step};
-use super::nodes::{Chunk, Nodes};
-use super::notes::note_room;
 use super::owners::{Owners, Part};
 use super::shard::Shard;
 use super::shards::empty_shards;
@@ -17,11 +15,8 @@ use crate::time::Millis;
 /// Clearing more sessions than this is left to the background thread.
 pub(super) const CLEARED_AT_ONCE: usize = 1000;
 
-/// How many chunks of memory a step frees of what was cleared.
-const CHUNKS_AT_ONCE: usize = 32;
-
 /// What a step leaves to be dropped outside the lock.
-pub(super) type Freed = (Option<Box<Shard>>, Vec<Chunk>, Option<Part>);
+pub(super) type Freed = (Option<Box<Shard>>, Option<Part>);
 
 impl Table {
     /// Removes every record. The result should be dropped, or listed, outside the lock. Very many
@@ -30,19 +25,18 @@ impl Table {
         let version = self.next_use();
         self.tombstones.clear(version);
         if self.options.destroyed_is_final {
-            let ids = self.shards.iter().flatten().flat_map(|shard| shard.records().iter());
-            for id in ids.take(FINAL_AT_ONCE) {
-                self.tombstones.add(self.nodes.hash(id), version, now);
+            let records = self.shards.iter().flatten().flat_map(|shard| shard.records().iter());
+            for (sid, _) in records.take(FINAL_AT_ONCE) {
+                self.tombstones.add(sid.hash(), version, now);
             }
         }
         self.prune = None;
         self.eviction_queue = EvictionQueue::default();
         self.bytes = 0;
         let shards = std::mem::replace(&mut self.shards, empty_shards());
-        let nodes = std::mem::replace(&mut self.nodes, Nodes::new(note_room(&self.options)));
         let owners = self.owners.as_mut().map(Owners::take).unwrap_or_default();
         let len = std::mem::take(&mut self.len);
-        let cleared = Cleared::new(reason, (shards, nodes), self.forms.take(), owners, len);
+        let cleared = Cleared::new(reason, shards, self.forms.take(), owners, len);
         if cleared.len() <= CLEARED_AT_ONCE {
             return Some(cleared);
         }
@@ -61,10 +55,10 @@ impl Table {
             return;
         };
         for _ in 0..budget.max(1) {
-            match prune.step(&mut self.shards, &mut self.nodes) {
-                Step::Expired(id) => {
+            match prune.step(&mut self.shards) {
+                Step::Expired(sid, record) => {
                     self.counters.expirations += 1;
-                    let pruned = self.take_out(id, Reason::Expired);
+                    let pruned = self.take_out(sid, record, Reason::Expired);
                     self.pruned.push_back(pruned);
                 }
                 Step::Alive => {}
@@ -91,21 +85,19 @@ impl Table {
 
     fn cleared_step(&mut self, budget: usize) -> Freed {
         let Some(cleared) = self.cleared.front_mut() else {
-            return Freed::default();
+            return (None, None);
         };
         let owners = cleared.take_owners();
-        let mut shard = None;
-        let chunks = if self.options.keep_removed && !cleared.is_handed_out() {
+        let shard = if self.options.keep_removed {
             self.pruned.extend(cleared.hand_out(budget));
-            cleared.take_garbage()
+            None
         } else {
-            shard = cleared.take_shard();
-            cleared.take_chunks(CHUNKS_AT_ONCE)
+            cleared.take_shard()
         };
         if cleared.is_done() {
             self.cleared.pop_front();
         }
-        (shard, chunks, owners)
+        (shard, owners)
     }
 
     /// Whether [`Self::step`] has anything to do.

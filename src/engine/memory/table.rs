@@ -11,37 +11,36 @@ use std::collections::HashMap;
 use std::collections::VecDeque;
 use std::convert::Infallible;
 
-use super::blocks::size_of_block;
 use super::clearing::Cleared;
 use super::eviction::EvictionQueue;
 use super::expiry::Prune;
-use super::nodes::{Key, NodeId, Nodes};
 use super::notes::{note_of, note_room, set_note};
 use super::owners::Owners;
 use super::records::Order;
 use super::shard::Shard;
 use super::shards::{SHARDS, Shards, empty_shards, shard_of};
 use super::tombstones::Tombstones;
+use crate::allocation::allocated;
 use crate::engine::rules::{Alive, Refused, Write};
 use crate::engine::types::{Counters, Options, Reading, Reason, Removed, Stats, Version};
 use crate::engine::users::{Claim, User};
 use crate::session::forms::Forms;
-use crate::session::record::{Head, NewBody};
+use crate::session::record::{NewBody, Record};
 use crate::session::{Body, BodyRef, BodyView, TemplateHandle};
-use crate::sid::{Sid, SidHash};
+use crate::sid::Sid;
 use crate::time::Millis;
 
-/// What a record takes beside its node: its place in the map (5 bytes, of which between 7/16 and 7/8
-/// are in use) and its expiry entry (16 bytes, in a vector that is between half full and full).
-const OVERHEAD: usize = 8 + 24;
+/// What a record takes beside what the sid and the body allocate: its node in the list, its slot in
+/// the map (17 bytes, of which between 7/16 and 7/8 are in use) and its expiry entry (16 bytes, in
+/// a vector that is between half full and full).
+const OVERHEAD: usize =
+    allocated(size_of::<Sid>() + size_of::<Record>() + 2 * size_of::<usize>()) + 26 + 24;
 
 /// See the module's description.
 pub(super) struct Table {
     pub(super) shards: Shards,
-    /// What the shards name: the records and their sids.
-    pub(super) nodes: Nodes,
     pub(super) len: usize,
-    /// What the records take, by [`Table::cost`].
+    /// What the records take, by [`cost`].
     pub(super) bytes: usize,
     /// The number of the latest use.
     pub(super) uses: u64,
@@ -52,6 +51,8 @@ pub(super) struct Table {
     pub(super) eviction_queue: EvictionQueue,
     /// The index of users, if the options ask for one.
     pub(super) owners: Option<Owners>,
+    /// How much room for a note the records have.
+    pub(super) note: usize,
     pub(super) tombstones: Tombstones,
     pub(super) prune: Option<Prune>,
     /// What was cleared and has not been freed or handed out.
@@ -71,8 +72,8 @@ pub(super) struct Written {
 }
 
 impl Written {
-    pub(super) fn of(record: &Head, now: Millis) -> Self {
-        Self { is_expired: record.is_expired(now), needs_entry: record.expires() < record.due() }
+    pub(super) fn of(record: &Record, now: Millis) -> Self {
+        Self { is_expired: record.is_expired(now), needs_entry: record.expires() < record.due }
     }
 }
 
@@ -80,7 +81,6 @@ impl Table {
     pub(super) fn new(options: Options) -> Self {
         Self {
             shards: empty_shards(),
-            nodes: Nodes::new(note_room(&options)),
             len: 0,
             bytes: 0,
             uses: 0,
@@ -90,6 +90,7 @@ impl Table {
             forms: Forms::new(options.max_bytes),
             eviction_queue: EvictionQueue::default(),
             owners: Owners::for_options(&options),
+            note: note_room(&options),
             tombstones: Tombstones::new(options.max_bytes, options.destroyed_is_final),
             prune: None,
             cleared: VecDeque::new(),
@@ -109,7 +110,7 @@ impl Table {
         removed: &mut Vec<Removed>,
         read: impl FnOnce(BodyView<'_>) -> R,
     ) -> Option<R> {
-        let found = self.read_uncounted(sid, reading, now, removed, read);
+        let found = self.find(sid, reading, now, removed, read);
         if reading == Reading::Get {
             self.counters.hits += u64::from(found.is_some());
             self.counters.misses += u64::from(found.is_none());
@@ -117,7 +118,7 @@ impl Table {
         found
     }
 
-    fn read_uncounted<R>(
+    fn find<R>(
         &mut self,
         sid: &Sid,
         reading: Reading,
@@ -128,41 +129,23 @@ impl Table {
         self.note_time(now);
         let is_use = reading != Reading::Peek;
         let version = if is_use { self.next_use() } else { self.uses };
-        let id = if is_use { self.find_to_use(sid, version)? } else { self.find(sid)? };
-        let record = self.nodes.record(id);
-        let is_expired = record.head.is_expired(now);
+        let shard = shard_of(&mut self.shards, sid)?;
+        let record =
+            if is_use { shard.use_record(sid, version)? } else { shard.records().peek(sid)? };
+        let is_expired = record.is_expired(now);
         let is_read = !is_expired || self.options.stale;
         let value = is_read.then(|| read(record.body(&self.forms, version)));
         if is_expired {
-            self.expire(id, removed);
+            self.expire(sid, removed);
         }
         value
     }
 
-    /// The node of a sid.
-    pub(super) fn find(&self, sid: &Sid) -> Option<NodeId> {
-        let shard = self.shards[sid.hash().shard(SHARDS)].as_deref()?;
-        shard.find(&self.nodes, &Key::of(sid))
-    }
-
-    pub(super) fn find_by_hash(&self, hash: SidHash) -> Option<NodeId> {
-        self.shards[hash.shard(SHARDS)].as_deref()?.find_by_hash(&self.nodes, hash)
-    }
-
-    /// The node of a sid, whose record is used as its use number `last_use`.
-    pub(super) fn find_to_use(&mut self, sid: &Sid, last_use: u64) -> Option<NodeId> {
-        let shard = shard_of(&mut self.shards, sid)?;
-        shard.find_to_use(&mut self.nodes, &Key::of(sid), last_use)
-    }
-
-    /// The node of a sid whose record has not expired.
-    pub(super) fn find_alive(&self, sid: &Sid, now: Millis) -> Option<NodeId> {
-        self.find(sid).filter(|id| !self.nodes.head(*id).is_expired(now))
-    }
-
     /// Whether there is a record of `sid` that has not expired.
     pub(super) fn is_alive(&self, sid: &Sid, now: Millis) -> bool {
-        self.find_alive(sid, now).is_some()
+        let shard = self.shards[sid.hash().shard(SHARDS)].as_deref();
+        let record = shard.and_then(|shard| shard.records().peek(sid));
+        record.is_some_and(|record| !record.is_expired(now))
     }
 
     /// Writes the record of `sid` and makes it the most recently used, then evicts the least
@@ -174,10 +157,10 @@ impl Table {
         write: Write<'_>,
         removed: &mut Vec<Removed>,
     ) -> Result<Version, Refused> {
-        let done = if self.options.has_notes() {
-            self.set_noted(sid, body, write, removed)
-        } else {
+        let done = if self.note == 0 {
             self.set_checked(sid, body, write, None, removed)
+        } else {
+            self.set_noted(sid, body, write, removed)
         };
         write.count(&done, &mut self.counters);
         done
@@ -195,10 +178,9 @@ impl Table {
         let Write { condition, now, expires, .. } = write;
         self.note_time(now);
         let given = body;
-        let body = NewBody::new(given, &mut self.forms, sid.hash().number());
+        let body = NewBody::noted(given, &mut self.forms, sid.hash().number(), self.note);
         // Whether it fits does not depend on what shapes are known.
-        let key = Key::of(&sid);
-        let size = OVERHEAD + self.nodes.size_for(&key, body.len_as_text());
+        let size = cost(&sid, body.allocated_as_text());
         if size > self.options.max_bytes || !body.fits() {
             return Err(Refused::TooLarge);
         }
@@ -207,11 +189,13 @@ impl Table {
         let index = sid.hash().shard(SHARDS);
         let order = self.order;
         let shard = self.shards[index].get_or_insert_with(|| Box::new(Shard::new(order)));
-        let found = shard.find_to_use(&mut self.nodes, &key, version);
-        let stored = found.map(|id| self.nodes.head(id)).filter(|head| !head.is_expired(now));
-        let alive = |head: &Head| Alive { version: head.version(), expires: head.expires() };
+        let found = shard.use_record(&sid, version);
+        let stored = found.as_deref().filter(|record| !record.is_expired(now));
+        let alive =
+            |record: &Record| Alive { version: record.version(), expires: record.expires() };
         let history = || Ok(self.tombstones.history_of(sid.hash()));
-        let shortens_cookie = || Ok(stored.is_some_and(|head| head.has_later_cookie_than(&body)));
+        let shortens_cookie =
+            || Ok(stored.is_some_and(|record| record.has_later_cookie_than(&body)));
         let Ok(checked): Result<_, Infallible> =
             write.check(&self.options, stored.map(alive), history, shortens_cookie);
         checked?;
@@ -229,47 +213,46 @@ impl Table {
             self.tombstones.forget_all();
         }
         self.forms.hold(body.used());
-        let Some(id) = found else {
+        let Some(record) = found else {
+            let mut record = Record::new(&body, &self.forms, expires, version);
+            let (hash, kept) = (sid.hash(), cost(&sid, body.allocated()));
+            if let Some(claim) = claim {
+                set_note(&mut record, claim.note);
+            }
             let owner = claim.map_or(User::NOBODY, |claim| claim.note.owner);
             let rank = order.rank_of(owner);
-            let id = self.nodes.add(&key, body.len(), version);
-            self.nodes.record_mut(id).overwrite(&body, &self.forms, expires);
-            if let Some(claim) = claim {
-                set_note(&mut self.nodes, id, claim.note);
-            }
-            shard.insert(&mut self.nodes, id, rank);
-            self.change_owner(sid.hash(), User::NOBODY, owner);
+            shard.insert(sid, record, rank);
+            self.change_owner(hash, User::NOBODY, owner);
             self.len += 1;
-            self.bytes += self.cost(id);
+            self.bytes += kept;
             if order != Order::None {
                 self.eviction_queue.track(index, rank, version);
             }
             self.trim(removed);
             return Ok(version);
         };
-        let record = self.nodes.record(id);
+        self.bytes -= record.allocated();
         if self.options.keep_replaced {
             let body = record.body(&self.forms, 0).to_body();
             let (sid, reason) = (sid.clone(), Reason::Replaced);
             removed.push(Removed { sid, body, reason, last_use: version });
         }
-        self.forms.release(record.head.used());
-        let before = claim.map(|_| note_of(&self.nodes, id));
-        self.make_room(id, body.len());
-        self.nodes.record_mut(id).overwrite(&body, &self.forms, expires);
+        self.forms.release(record.used());
+        let before = claim.map(|_| note_of(record));
+        record.overwrite(&body, &self.forms, expires);
         if let Some(claim) = claim {
-            set_note(&mut self.nodes, id, claim.note);
+            set_note(record, claim.note);
         }
-        let head = self.nodes.head_mut(id);
         if condition.is_change() {
-            head.set_version(version);
+            record.set_version(version);
         }
-        let written = Written::of(head, now);
+        self.bytes += record.allocated();
+        let written = Written::of(record, now);
         if let (Some(claim), Some(before)) = (claim, before) {
             self.change_owner(sid.hash(), before.owner, claim.note.owner);
-            self.change_rank(id, before.owner, claim.note.owner);
+            self.change_rank(&sid, before.owner, claim.note.owner);
         }
-        self.remove_or_schedule(id, written, removed);
+        self.remove_or_schedule(&sid, written, removed);
         self.trim(removed);
         Ok(version)
     }
@@ -331,47 +314,32 @@ impl Table {
         }
     }
 
-    /// After a write to a record: removes the record if it has expired already, as lru-cache does, else gives it an expiry entry if it needs one.
+    /// After a write to the record of `sid`: removes the record if it has expired already, as
+    /// lru-cache does, else gives it an expiry entry if it needs one.
     pub(super) fn remove_or_schedule(
         &mut self,
-        id: NodeId,
+        sid: &Sid,
         written: Written,
         removed: &mut Vec<Removed>,
     ) {
         if written.is_expired {
-            self.expire(id, removed);
+            self.expire(sid, removed);
         } else if written.needs_entry
-            && let Some(shard) = &mut self.shards[self.nodes.hash(id).shard(SHARDS)]
+            && let Some(shard) = shard_of(&mut self.shards, sid)
         {
-            shard.schedule(&mut self.nodes, id);
+            shard.schedule(sid.hash());
         }
-    }
-
-    /// Sees to it that a record has room for a body of `room` bytes and does not waste more than it
-    /// uses. The present body may be lost.
-    pub(super) fn make_room(&mut self, id: NodeId, room: usize) {
-        let (size, wanted) = (self.nodes.room(id), size_of_block(room));
-        if size < wanted || size / 2 > wanted {
-            self.set_room(id, room, 0);
-        }
-    }
-
-    /// Gives a record room for a body of `room` bytes, of which `kept` bytes stay.
-    pub(super) fn set_room(&mut self, id: NodeId, room: usize, kept: usize) {
-        self.bytes -= self.nodes.room(id);
-        self.nodes.set_room(id, room, kept);
-        self.bytes += self.nodes.room(id);
-    }
-
-    /// What a record takes.
-    pub(super) fn cost(&self, id: NodeId) -> usize {
-        OVERHEAD + self.nodes.size(id)
     }
 
     pub(super) fn next_use(&mut self) -> u64 {
         self.uses += 1;
         self.uses
     }
+}
+
+/// What a record takes whose body allocates `allocated` bytes.
+pub(super) fn cost(sid: &Sid, allocated: usize) -> usize {
+    OVERHEAD + sid.allocated() + allocated
 }
 
 #[cfg(test)]

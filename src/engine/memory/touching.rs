@@ -1,14 +1,11 @@
 //! Touches: give a record another cookie and expiry, in place.
 
-use super::blocks::size_of_block;
-use super::nodes::NodeId;
 use super::notes::{note_of, set_note};
-use super::table::{Table, Written};
+use super::shards::shard_of;
+use super::table::{Table, Written, cost};
 use crate::engine::rules::Touch;
 use crate::engine::types::{NewCookie, Removed, Touched};
 use crate::engine::users::Note;
-use crate::session::BodyRef;
-use crate::session::cookie::CutCookie;
 use crate::sid::Sid;
 use crate::time::Millis;
 
@@ -34,16 +31,17 @@ impl Table {
         };
         self.note_time(now);
         let last_use = self.next_use();
-        let Some(id) = self.find_to_use(sid, last_use) else {
+        let found =
+            shard_of(&mut self.shards, sid).and_then(|shard| shard.use_record(sid, last_use));
+        let Some(record) = found else {
             return Touched::Missing;
         };
-        let note = self.options.has_notes().then(|| note_of(&self.nodes, id));
-        let mut record = self.nodes.record_mut(id);
+        let note = (self.note > 0).then(|| note_of(record));
         let touch = note.map_or(touch, |note| touch.within(note, lifetime));
         let expires = touch.expires;
-        if let Some(answer) = touch.answer(&self.options, record.head.expires()) {
+        if let Some(answer) = touch.answer(&self.options, record.expires()) {
             if answer == Touched::Missing {
-                self.expire(id, removed);
+                self.expire(sid, removed);
             }
             return answer;
         }
@@ -55,57 +53,34 @@ impl Table {
         if !touch.may_replace(is_renewed) {
             return Touched::NeedsRewrite;
         }
-        let old = record.head.used();
+        let before = record.allocated();
+        let old = record.used();
         let is_done = match (cookie, cut) {
-            (NewCookie::Text(text), _) => self.set_cookie_text(id, text, expires),
-            (_, Some(cookie)) => self.set_cut_cookie(id, cookie, expires),
+            (NewCookie::Text(text), _) => {
+                let taken = cost(sid, 0).saturating_add(self.tombstones.bytes());
+                let room = self.options.max_bytes.saturating_sub(taken);
+                record.set_cookie_text(text, &self.forms, expires, (room, self.note))
+            }
+            (_, Some(cookie)) => record.set_cut_cookie(cookie, expires, self.note),
             (_, None) => false,
         };
+        // Even if it is not done, a packed session may be text now.
+        self.forms.hold(record.used());
+        self.forms.release(old);
+        self.bytes = self.bytes - before + record.allocated();
         if !is_done {
             return Touched::NeedsRewrite;
         }
-        let head = self.nodes.head_mut(id);
-        self.forms.hold(head.used());
-        self.forms.release(old);
         if !is_renewed {
-            head.set_version(last_use);
+            record.set_version(last_use);
         }
-        let written = Written::of(head, now);
         if let Some(note) = note {
-            set_note(&mut self.nodes, id, Note { used: now, ..note });
+            set_note(record, Note { used: now, ..note });
         }
+        let written = Written::of(record, now);
         self.counters.touches += 1;
-        self.remove_or_schedule(id, written, removed);
+        self.remove_or_schedule(sid, written, removed);
         self.trim(removed);
         Touched::Renewed
-    }
-
-    /// Gives a record the cookie `cookie`, as text. Returns false, having changed nothing, if there is
-    /// no cookie to replace or the session would be too large.
-    fn set_cookie_text(&mut self, id: NodeId, cookie: BodyRef<'_>, expires: Millis) -> bool {
-        let rest = self.cost(id) - self.nodes.room(id) + self.tombstones.bytes();
-        let max_bytes = self.options.max_bytes;
-        let fits = |length| rest.saturating_add(size_of_block(length)) <= max_bytes;
-        let Some(spliced) = self.nodes.record_mut(id).spliced(cookie, &self.forms, fits) else {
-            return false;
-        };
-        self.make_room(id, spliced.len());
-        self.nodes.record_mut(id).set_spliced(&spliced, expires);
-        true
-    }
-
-    /// As [`Self::set_cookie_text`], for a cookie of which only template and time are kept.
-    fn set_cut_cookie(&mut self, id: NodeId, cookie: CutCookie, expires: Millis) -> bool {
-        let mut record = self.nodes.record_mut(id);
-        let before = record.head.len();
-        if !record.set_cut_cookie(cookie, expires) {
-            return false;
-        }
-        let length = record.head.len();
-        // Where the cookie was is room that the session will hardly need again.
-        if length < before && size_of_block(length) < self.nodes.room(id) {
-            self.set_room(id, length, length);
-        }
-        true
     }
 }

@@ -1,17 +1,17 @@
 //! Writes to a table that has notes, and its operations on the sessions of one user.
 
-use super::nodes::NodeId;
 use super::notes::note_of;
 use super::owners::Owners;
 #[cfg(test)]
 use super::records::Rank;
-use super::shards::SHARDS;
-use super::table::Table;
+use super::shards::{SHARDS, shard_of};
+use super::table::{Table, cost};
 use crate::engine::rules::{Refused, Write};
 use crate::engine::types::{Options, Reason, Removed, Version};
 use crate::engine::users::{
     Claim, ENDED_AT_ONCE, Ended, Facts, LISTED_AT_ONCE, User, Which, to_end,
 };
+use crate::session::record::Record;
 use crate::session::{BodyRef, BodyView};
 use crate::sid::{Sid, SidHash};
 use crate::time::Millis;
@@ -31,7 +31,7 @@ impl Table {
         if let (Some(owners), Some(text)) = (&self.owners, terms.owner.text(body)) {
             owner = owners.user(&text);
         }
-        let stored = self.find_alive(&sid, now).map(|id| note_of(&self.nodes, id));
+        let stored = self.alive_record(&sid, now).map(note_of);
         let mut claim = Claim::new(stored, owner, (now, expires), terms.lifetime);
         let is_judged = claim.is_gain && terms.most < usize::MAX;
         if is_judged && self.options.is_refusing {
@@ -55,12 +55,10 @@ impl Table {
         removed: &mut Vec<Removed>,
     ) {
         let others = self.alive_of(user, now).filter(|(hash, _)| *hash != kept);
-        let in_order =
-            |(hash, id)| (note_of(&self.nodes, id).used, self.nodes.head(id).last_use(), hash);
-        let others = others.map(in_order);
+        let others = others.map(|(hash, record)| (note_of(record).used, record.last_use, hash));
         for (_, _, hash) in to_end(others.collect(), most) {
-            if let Some(id) = self.find_by_hash(hash) {
-                self.destroy_for(Reason::Limit, &self.nodes.sid(id), now, removed);
+            if let Some((sid, _)) = self.by_hash(hash) {
+                self.destroy_for(Reason::Limit, &sid, now, removed);
             }
         }
     }
@@ -73,10 +71,10 @@ impl Table {
         read: &mut dyn FnMut(&Facts, BodyView<'_>),
     ) -> bool {
         self.note_time(now);
-        let Some(id) = self.find_alive(sid, now) else {
+        let Some(record) = self.alive_record(sid, now) else {
             return false;
         };
-        read(&self.facts(id), self.nodes.record(id).body(&self.forms, 0));
+        read(&self.facts(sid, record), record.body(&self.forms, 0));
         true
     }
 
@@ -91,10 +89,9 @@ impl Table {
         self.note_time(now);
         let (sids, more) = self.some_of(user, after, LISTED_AT_ONCE);
         let mut last = None;
-        for id in sids.into_iter().filter_map(|hash| self.find_by_hash(hash)) {
-            let (sid, record) = (self.nodes.sid(id), self.nodes.record(id));
-            if !record.head.is_expired(now) {
-                read(&sid, &self.facts(id), record.body(&self.forms, 0));
+        for (sid, record) in sids.into_iter().filter_map(|hash| self.by_hash(hash)) {
+            if !record.is_expired(now) {
+                read(&sid, &self.facts(&sid, record), record.body(&self.forms, 0));
             }
             last = Some(sid);
         }
@@ -114,11 +111,10 @@ impl Table {
         let (sids, more) = self.some_of(user, after, ENDED_AT_ONCE);
         let mut ended = Ended::default();
         for hash in sids {
-            let Some(id) = self.find_by_hash(hash) else {
+            let Some((sid, record)) = self.by_hash(hash) else {
                 continue;
             };
-            let sid = self.nodes.sid(id);
-            let is_ended = !self.nodes.head(id).is_expired(now) && which.includes(&sid);
+            let is_ended = !record.is_expired(now) && which.includes(&sid);
             if is_ended {
                 self.destroy(&sid, now, removed);
                 ended.count += 1;
@@ -139,20 +135,36 @@ impl Table {
     }
 
     /// The records of `user` that are alive.
-    fn alive_of(&self, user: User, now: Millis) -> impl Iterator<Item = (SidHash, NodeId)> {
+    fn alive_of(&self, user: User, now: Millis) -> impl Iterator<Item = (SidHash, &Record)> {
         let sids = self.owners.iter().flat_map(move |owners| owners.of(user, None));
-        let found = sids.filter_map(|hash| Some((hash, self.find_by_hash(hash)?)));
-        found.filter(move |(_, id)| !self.nodes.head(*id).is_expired(now))
+        let records = sids.filter_map(|hash| {
+            let shard = self.shards[hash.shard(SHARDS)].as_deref()?;
+            Some((hash, shard.by_hash(hash)?))
+        });
+        records.filter(move |(_, record)| !record.is_expired(now))
     }
 
-    fn facts(&self, id: NodeId) -> Facts {
+    fn alive_record(&self, sid: &Sid, now: Millis) -> Option<&Record> {
+        let shard = self.shards[sid.hash().shard(SHARDS)].as_deref()?;
+        shard.records().peek(sid).filter(|record| !record.is_expired(now))
+    }
+
+    fn by_hash(&self, hash: SidHash) -> Option<(Sid, &Record)> {
+        let shard = self.shards[hash.shard(SHARDS)].as_deref()?;
+        shard.entry_by_hash(hash)
+    }
+
+    fn facts(&self, sid: &Sid, record: &Record) -> Facts {
         let times = self.options.has_notes().then(|| {
-            let note = note_of(&self.nodes, id);
+            let note = note_of(record);
             (note.created, note.used)
         });
-        let head = self.nodes.head(id);
-        let (expires, order) = (head.expires(), head.last_use());
-        Facts { times, expires, bytes: self.cost(id), order }
+        Facts {
+            times,
+            expires: record.expires(),
+            bytes: cost(sid, record.allocated()),
+            order: record.last_use,
+        }
     }
 
     /// Notes that the record of a sid, which is in the table or has left it, has another owner.
@@ -165,15 +177,14 @@ impl Table {
 
 impl Table {
     /// Gives a record whose owner changed, and that was used last, the rank that it has now.
-    pub(super) fn change_rank(&mut self, id: NodeId, from: User, to: User) {
+    pub(super) fn change_rank(&mut self, sid: &Sid, from: User, to: User) {
         let rank = self.order.rank_of(to);
         if rank == self.order.rank_of(from) {
             return;
         }
-        let index = self.nodes.hash(id).shard(SHARDS);
-        if let Some(shard) = &mut self.shards[index] {
-            shard.change_rank(&mut self.nodes, id, rank);
-            self.eviction_queue.track(index, rank, self.uses);
+        if let Some(shard) = shard_of(&mut self.shards, sid) {
+            shard.change_rank(sid, rank);
+            self.eviction_queue.track(sid.hash().shard(SHARDS), rank, self.uses);
         }
     }
 }
@@ -192,17 +203,14 @@ impl Table {
         let Some(owners) = &self.owners else {
             return;
         };
-        let nodes = &self.nodes;
-        let owner_of = |id| note_of(nodes, id).owner;
-        let ids = self.shards.iter().flatten().flat_map(|shard| shard.records().iter());
-        let owned = ids.map(|id| (owner_of(id), nodes.hash(id)));
-        let owned = owned.filter(|(user, _)| *user != User::NOBODY).collect();
+        let records = self.shards.iter().flatten().flat_map(|shard| shard.records().iter());
+        let owned = records.map(|(sid, record)| (note_of(record).owner, sid.hash()));
+        let owned = owned.filter(|(owner, _)| *owner != User::NOBODY).collect();
         assert_eq!(owners.all(), owned);
         for records in self.shards.iter().flatten().map(|shard| shard.records()) {
-            for rank in Rank::BOTH {
-                for id in records.of_rank(nodes, rank) {
-                    assert_eq!(self.order.rank_of(owner_of(id)), rank);
-                }
+            for (sid, rank) in Rank::BOTH.iter().flat_map(|rank| records.of_rank(*rank)) {
+                let found = records.peek(sid).map(|one| self.order.rank_of(note_of(one).owner));
+                assert_eq!(found, Some(rank));
             }
         }
     }

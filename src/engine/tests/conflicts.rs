@@ -322,8 +322,7 @@ fn read_version(engine: &dyn Engine) -> Version {
 fn what_is_remembered_of_destroyed_sids_counts_and_makes_room() {
     let one = {
         let engine = MemoryEngine::new(Options::default());
-        let sid = engine.sid(&0_u64.to_le_bytes());
-        write(&engine, &sid, "{}", Condition::None, (START, NEVER)).unwrap();
+        write(&engine, &engine.sid(b"0"), "{}", Condition::None, (START, NEVER)).unwrap();
         engine.stats().unwrap().bytes
     };
     let engine = MemoryEngine::new(Options { max_bytes: 100 * one, ..Options::default() });

@@ -6,63 +6,46 @@ fn json(text: &str) -> BodyRef<'_> {
     BodyRef { bytes: text.as_bytes(), encoding, is_json: true }
 }
 
-/// A record with just enough room for its body, and the forms it goes with.
+/// A record and the forms it goes with.
 struct Kept {
-    head: Head,
-    room: Vec<u8>,
+    record: Record,
     forms: Forms,
 }
 
 impl Kept {
     fn new(body: BodyRef<'_>) -> Self {
-        Self::with_forms(body, Forms::new(usize::MAX))
-    }
-
-    fn with_forms(body: BodyRef<'_>, mut forms: Forms) -> Self {
-        let body = NewBody::new(body, &mut forms, 0);
-        let (mut head, mut room) = (Head::new(0), vec![0; body.len()]);
-        RecordMut { head: &mut head, room: &mut room }.overwrite(&body, &forms, 5);
-        Self { head, room, forms }
+        let mut forms = Forms::new(usize::MAX);
+        let record = Record::new(&NewBody::new(body, &mut forms), &forms, 5, 0);
+        Self { record, forms }
     }
 
     /// With the cookie cut out.
     fn cut(text: &str) -> Self {
         let mut forms = Forms::new(usize::MAX);
         assert!(forms.templates.cut(text.as_bytes()).is_none(), "not yet");
-        let kept = Self::with_forms(json(text), forms);
-        assert!(kept.head.used().is_some());
-        kept
-    }
-
-    fn record(&self) -> Record<'_> {
-        Record { head: &self.head, room: &self.room }
+        let record = Record::new(&NewBody::new(json(text), &mut forms), &forms, 5, 0);
+        assert!(record.used().is_some());
+        Self { record, forms }
     }
 
     fn overwrite(&mut self, text: &str) {
-        let body = NewBody::new(json(text), &mut self.forms, 0);
-        self.room = vec![0; body.len()];
-        RecordMut { head: &mut self.head, room: &mut self.room }.overwrite(&body, &self.forms, 5);
+        let body = NewBody::new(json(text), &mut self.forms);
+        self.record.overwrite(&body, &self.forms, 5);
     }
 
     fn splice(&mut self, cookie: &str) -> bool {
-        let mut record = RecordMut { head: &mut self.head, room: &mut self.room };
-        let Some(spliced) = record.spliced(json(cookie), &self.forms, |_| true) else {
-            return false;
-        };
-        self.room = vec![0; spliced.len()];
-        RecordMut { head: &mut self.head, room: &mut self.room }.set_spliced(&spliced, 9);
-        true
+        self.record.set_cookie_text(json(cookie), &self.forms, 9, (usize::MAX, 0))
     }
 
     fn cut_cookie(&mut self, cookie: &str) -> bool {
         let handle = self.forms.templates.intern(cookie.as_bytes()).unwrap();
         let time = cookie.contains("expires").then_some(0);
         let cookie = self.forms.templates.lookup(handle, time).unwrap();
-        RecordMut { head: &mut self.head, room: &mut self.room }.set_cut_cookie(cookie, 9)
+        self.record.set_cut_cookie(cookie, 9, 0)
     }
 
     fn text(&self) -> String {
-        String::from_utf8(self.record().body(&self.forms, 0).to_body().bytes().to_vec()).unwrap()
+        String::from_utf8(self.record.body(&self.forms, 0).to_body().bytes().to_vec()).unwrap()
     }
 }
 
@@ -76,7 +59,7 @@ fn a_cookie_of_any_length_takes_the_place_of_the_old_one() {
     {
         assert!(kept.splice(cookie));
         assert_eq!(kept.text(), format!(r#"{{"a":1,"cookie":{cookie},"b":"é"}}"#));
-        assert_eq!(kept.head.expires(), 9);
+        assert_eq!(kept.record.expires(), 9);
     }
 }
 
@@ -85,13 +68,13 @@ fn a_cookie_that_is_cut_out_is_there_when_the_body_is_read() {
     let text = format!(r#"{{"cookie":{TIMED},"b":"é"}}"#);
     let mut kept = Kept::cut(&text);
     assert_eq!(kept.text(), text);
-    assert_eq!(kept.record().body(&kept.forms, 0).encoding(), Encoding::Utf8);
-    assert_eq!(kept.head.len(), text.len() - TIMED.len());
+    assert_eq!(kept.record.body(&kept.forms, 0).encoding(), Encoding::Utf8);
+    assert!(kept.record.allocated() <= text.len() - TIMED.len() + 16);
     kept.overwrite(&text.replace("\"b\"", "\"c\""));
     assert_eq!(kept.text(), text.replace("\"b\"", "\"c\""));
     kept.overwrite("{}");
     assert_eq!(kept.text(), "{}");
-    assert_eq!(kept.head.used(), None);
+    assert_eq!(kept.record.used(), None);
 }
 
 #[test]
@@ -103,7 +86,7 @@ fn cookies_come_as_text_and_cut_in_any_order() {
             let is_cut = (round + cookie.len()) % 2 == 0;
             assert!(if is_cut { kept.cut_cookie(cookie) } else { kept.splice(cookie) });
             assert_eq!(kept.text(), format!(r#"{{"a":1,"cookie":{cookie},"b":2}}"#));
-            assert_eq!(kept.head.used().is_some(), is_cut);
+            assert_eq!(kept.record.used().is_some(), is_cut);
         }
     }
 }
@@ -125,7 +108,7 @@ fn all_but_the_cookie_stays_as_it_stands() {
 fn a_cookie_beyond_ascii_makes_the_body_utf8() {
     let mut kept = Kept::new(json(r#"{"cookie":{}}"#));
     assert!(kept.splice(r#"{"path":"/é"}"#));
-    assert_eq!(kept.record().body(&kept.forms, 0).encoding(), Encoding::Utf8);
+    assert_eq!(kept.record.body(&kept.forms, 0).encoding(), Encoding::Utf8);
 }
 
 #[test]
@@ -140,7 +123,7 @@ fn what_json_stringify_did_not_write_is_left_alone() {
             assert!(!kept.splice("1"));
             assert!(!kept.cut_cookie("{}"));
             assert_eq!(kept.text().as_bytes(), own.bytes);
-            assert_eq!(kept.head.expires(), 5);
+            assert_eq!(kept.record.expires(), 5);
         }
     }
 }
@@ -152,6 +135,24 @@ fn a_new_body_forgets_where_the_old_cookie_was() {
     kept.overwrite(r#"{"a":2,"cookie":1}"#);
     assert!(kept.splice("3"));
     assert_eq!(kept.text(), r#"{"a":2,"cookie":3}"#);
+}
+
+#[test]
+fn a_body_that_fits_stays_where_it_is() {
+    let mut kept = Kept::new(json(&"a".repeat(100)));
+    let place = kept.record.bytes.as_ptr();
+    for length in [99, 112, 60] {
+        kept.overwrite(&"b".repeat(length));
+        assert_eq!(kept.record.bytes.as_ptr(), place, "{length}");
+        assert_eq!(kept.record.text().len(), length);
+    }
+}
+
+#[test]
+fn a_body_that_shrinks_a_lot_gives_its_memory_back() {
+    let mut kept = Kept::new(json(&"a".repeat(40_000)));
+    kept.overwrite("b");
+    assert!(kept.record.bytes.len() < 100);
 }
 
 fn session(before: usize, cookie: &str, after: usize) -> String {
@@ -186,16 +187,62 @@ fn cookies_are_replaced_again_and_again_however_long_and_wherever_they_stand() {
 }
 
 #[test]
-fn what_is_spliced_is_as_long_as_the_text_that_is_read() {
+fn a_splice_may_take_all_the_room_there_is_and_not_a_byte_more() {
     for length in 1..200 {
         let cookie = "1".repeat(length);
+        let grown = format!(r#"{{"cookie":{cookie}}}"#);
+        let needed = allocated(grown.len());
         let mut kept = Kept::new(json(r#"{"cookie":0}"#));
-        let mut record = RecordMut { head: &mut kept.head, room: &mut kept.room };
-        let spliced = record.spliced(json(&cookie), &kept.forms, |_| true).unwrap();
-        assert_eq!((kept.text(), kept.head.expires()), (r#"{"cookie":0}"#.to_owned(), 5));
-        assert!(kept.splice(&cookie));
-        assert_eq!(kept.text(), format!(r#"{{"cookie":{cookie}}}"#));
-        assert_eq!(spliced.len(), kept.text().len());
+        let before = kept.record.allocated();
+        for room in [0, needed - 16, needed - 1] {
+            assert!(
+                !kept.record.set_cookie_text(json(&cookie), &kept.forms, 9, (room, 0)),
+                "{length}"
+            );
+            assert_eq!(kept.text(), r#"{"cookie":0}"#);
+            assert_eq!((kept.record.expires(), kept.record.allocated()), (5, before));
+        }
+        assert!(
+            kept.record.set_cookie_text(json(&cookie), &kept.forms, 9, (needed, 0)),
+            "{length}"
+        );
+        assert_eq!(kept.text(), grown);
+        assert_eq!((kept.record.expires(), kept.record.allocated()), (9, needed));
+    }
+}
+
+#[test]
+fn allocations_take_the_sizes_that_there_are() {
+    let sizes = [0, 16, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512];
+    for pair in sizes.windows(2) {
+        for size in pair[0] + 1..=pair[1] {
+            assert_eq!(allocated(size), pair[1], "{size}");
+        }
+    }
+    assert_eq!(allocated(0), 0);
+    assert_eq!(allocated(usize::MAX), usize::MAX);
+}
+
+#[test]
+fn a_body_in_its_first_allocation_takes_what_was_foretold() {
+    for length in 0..300 {
+        let body = "a".repeat(length);
+        let mut forms = Forms::new(usize::MAX);
+        let body = NewBody::new(json(&body), &mut forms);
+        assert_eq!(Record::new(&body, &forms, 5, 0).allocated(), body.allocated(), "{length}");
+    }
+}
+
+#[test]
+fn a_body_that_overwrites_takes_no_more_than_it_or_the_old_one_would_alone() {
+    for from in (0..600).step_by(7) {
+        for to in (0..600).step_by(11) {
+            let mut kept = Kept::new(json(&"a".repeat(from)));
+            let new = "a".repeat(to);
+            kept.overwrite(&new);
+            assert!([from, to].map(allocated).contains(&kept.record.allocated()), "{from} {to}");
+            assert_eq!(kept.text(), new);
+        }
     }
 }
 
