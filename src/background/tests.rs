@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::*;
 
 /// So long that only a deadlock takes longer, however busy the machine.
-const FOREVER: Duration = Duration::from_mins(10);
+const FOREVER: Duration = Duration::from_secs(10 * 60);
 
 fn wait<T>(receiver: &Receiver<T>) -> T {
     receiver.recv_timeout(FOREVER).expect("it never happened")

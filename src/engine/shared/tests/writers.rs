@@ -23,7 +23,7 @@ fn set_patience(engine: &SharedEngine, patience: Duration) {
 const SHORT: Duration = Duration::from_millis(20);
 
 /// Only whoever does not wait is as fast as that.
-const FOREVER: Duration = Duration::from_hours(1);
+const FOREVER: Duration = Duration::from_secs(3600);
 
 #[test]
 fn a_writer_does_not_wait_for_ever_for_one_that_is_stopped() {
