@@ -204,7 +204,7 @@ async function runTrials({ undamaged, path, trials }) {
   const whole = fs.readFileSync(join(undamaged, 'data.mdb'))
   // Behind the head of a page (16 bytes) and 24 bytes of LMDB's meta page.
   pageSize = whole.readUInt32LE(16 + 24)
-  // Behind it are pages that were never used.
+  // Behind what is used are pages that never were.
   const used = Math.ceil((whole.findLastIndex((byte) => byte !== 0) + 1) / pageSize) * pageSize
   const original = whole.subarray(0, used)
   const print = (line) => fs.writeSync(1, `${JSON.stringify(line)}\n`)

@@ -12,8 +12,8 @@ use tikv_jemallocator::Jemalloc;
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 
-/// Never 2 MB pages: the first touch of one takes up to a millisecond. jemalloc reads its settings from
-/// a variable of this name.
+/// Never 2 MB pages: the first touch of one takes up to a millisecond. jemalloc reads its settings
+/// from a variable of this name.
 // SAFETY: the type is that of C's `const char *malloc_conf`; no other library has a variable of
 // this name, as it is prefixed.
 #[unsafe(export_name = "_rjem_malloc_conf")]
