@@ -121,6 +121,18 @@ for (const [way, options] of Object.entries(WAYS)) {
     )
   })
 
+  test(`what a user may not have makes room before what others have; ${way}`, async (t) => {
+    const limits = { max: 2, maxPerUser: 1 }
+    const { store, disposed } = disposingStore(MemoryStore, { ...limits, ...options })
+    for (const sid of ['b', 'a', 'c']) await store.set(sid, of(sid === 'b' ? 'bob' : 'ann'))
+    t.deepEqual(
+      disposed.map(([sid]) => sid),
+      ['a'],
+    )
+    t.deepEqual(await handles(store, 'bob'), handlesOf('b'))
+    t.is(store.stats().evictionsOfUsers, 0)
+  })
+
   test(`a session too many is refused if the app wants that; ${way}`, async (t) => {
     const store = new MemoryStore({ maxPerUser: 1, whenFull: 'refuse', ...options })
     await store.set('a', of('ann'))
@@ -304,7 +316,16 @@ test('what is given has to be meant', async (t) => {
     await t.throwsAsync(store.destroyUser(user), wrong)
   }
   await store.set('a', { cookie: {}, user: 'ann' })
-  for (const which of [{ only: undefined }, { only: 5 }, { except: undefined }, { except: null }]) {
+  for (const which of [
+    { only: undefined },
+    { only: 5 },
+    { except: undefined },
+    { except: null },
+    { except: '' },
+    { exept: 'b' },
+    'b',
+    true,
+  ]) {
     await t.throwsAsync(store.destroyUser('ann', which), wrong)
   }
   await t.throwsAsync(store.info(undefined), wrong)

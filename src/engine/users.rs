@@ -73,8 +73,13 @@ pub(super) struct Note {
 }
 
 impl Note {
-    /// Until when the session may live, if it is to live until `expires`. A time of creation that
-    /// lies ahead is over: the clock has been set back since.
+    /// The note of a session that is used at `now`. A time of creation that lies ahead is over: the
+    /// clock has been set back since.
+    pub(super) fn used_at(self, now: Millis) -> Self {
+        Self { created: self.created.min(now), used: now, ..self }
+    }
+
+    /// Until when the session may live, if it is to live until `expires`.
     pub(super) fn limit(self, expires: Millis, now: Millis, lifetime: Millis) -> Millis {
         if lifetime <= 0 {
             return expires.min(now.saturating_sub(1));
@@ -88,10 +93,10 @@ impl Note {
 pub(super) struct Claim {
     pub(super) note: Note,
     pub(super) expires: Millis,
-    /// Whether the user gets a session that it did not have.
-    pub(super) is_gain: bool,
-    /// Whether that is one too many, and has to be refused.
+    /// Whether it gives the user one session too many, and has to be refused.
     pub(super) is_refused: bool,
+    /// How many sessions the user may have from then on; `usize::MAX` if that need not be judged.
+    pub(super) most: usize,
 }
 
 impl Claim {
@@ -101,14 +106,15 @@ impl Claim {
         stored: Option<Note>,
         owner: User,
         (now, expires): (Millis, Millis),
-        lifetime: Millis,
+        terms: Terms<'_>,
     ) -> Self {
         let kept = stored.filter(|note| note.owner == owner);
         let created = kept.map_or(now, |note| note.created.min(now));
         let note = Note { created, used: now, owner };
-        let expires = note.limit(expires, now, lifetime);
+        let expires = note.limit(expires, now, terms.lifetime);
         let is_gain = owner != User::NOBODY && kept.is_none() && !has_expired(expires, now);
-        Self { note, expires, is_gain, is_refused: false }
+        let most = if is_gain { terms.most } else { usize::MAX };
+        Self { note, expires, is_refused: false, most }
     }
 }
 

@@ -27,7 +27,7 @@ use crate::engine::users::{Claim, User};
 use crate::session::forms::Forms;
 use crate::session::record::{NewBody, Record};
 use crate::session::{Body, BodyRef, BodyView, TemplateHandle};
-use crate::sid::Sid;
+use crate::sid::{Sid, SidHash};
 use crate::time::Millis;
 
 /// What a record takes beside what the sid and the body allocate: its node in the list, its slot in
@@ -228,7 +228,7 @@ impl Table {
             if order != Order::None {
                 self.eviction_queue.track(index, rank, version);
             }
-            self.trim(removed);
+            self.make_room(claim, hash, now, removed);
             return Ok(version);
         };
         self.bytes -= record.allocated();
@@ -253,8 +253,23 @@ impl Table {
             self.change_rank(&sid, before.owner, claim.note.owner);
         }
         self.remove_or_schedule(&sid, written, removed);
-        self.trim(removed);
+        self.make_room(claim, sid.hash(), now, removed);
         Ok(version)
+    }
+
+    /// Removes what there is no room for beside the record that was just written, `kept`. What its
+    /// user may not have goes first: then nothing else may have to.
+    fn make_room(
+        &mut self,
+        claim: Option<&Claim>,
+        kept: SidHash,
+        now: Millis,
+        removed: &mut Vec<Removed>,
+    ) {
+        if let Some(claim) = claim {
+            self.end_unused(claim, kept, now, removed);
+        }
+        self.trim(removed);
     }
 
     /// The handle of the template for `cookie`, JSON text.

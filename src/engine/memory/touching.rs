@@ -5,7 +5,6 @@ use super::shards::shard_of;
 use super::table::{Table, Written, cost};
 use crate::engine::rules::Touch;
 use crate::engine::types::{NewCookie, Removed, Touched};
-use crate::engine::users::Note;
 use crate::sid::Sid;
 use crate::time::Millis;
 
@@ -75,7 +74,7 @@ impl Table {
             record.set_version(last_use);
         }
         if let Some(note) = note {
-            set_note(record, Note { used: now, ..note });
+            set_note(record, note.used_at(now));
         }
         let written = Written::of(record, now);
         self.counters.touches += 1;

@@ -26,35 +26,33 @@ impl Table {
         removed: &mut Vec<Removed>,
     ) -> Result<Version, Refused> {
         let Write { now, expires, terms, .. } = write;
-        let hash = sid.hash();
         let mut owner = User::NOBODY;
         if let (Some(owners), Some(text)) = (&self.owners, terms.owner.text(body)) {
             owner = owners.user(&text);
         }
         let stored = self.alive_record(&sid, now).map(note_of);
-        let mut claim = Claim::new(stored, owner, (now, expires), terms.lifetime);
-        let is_judged = claim.is_gain && terms.most < usize::MAX;
-        if is_judged && self.options.is_refusing {
-            claim.is_refused = self.alive_of(owner, now).count() >= terms.most;
+        let mut claim = Claim::new(stored, owner, (now, expires), terms);
+        if claim.most < usize::MAX && self.options.is_refusing {
+            claim.is_refused = self.alive_of(owner, now).count() >= claim.most;
         }
         let write = Write { expires: claim.expires, ..write };
-        let version = self.set_checked(sid, body, write, Some(&claim), removed)?;
-        if is_judged {
-            self.end_unused(owner, hash, (now, terms.most), removed);
-        }
-        Ok(version)
+        self.set_checked(sid, body, write, Some(&claim), removed)
     }
 
-    /// Ends those sessions of `user` that were unused longest, but not `kept`, until it has no more
-    /// than `most`.
-    fn end_unused(
+    /// Ends those sessions of the user of `claim` that were unused longest, but not `kept`, until
+    /// there are no more than it may have.
+    pub(super) fn end_unused(
         &mut self,
-        user: User,
+        claim: &Claim,
         kept: SidHash,
-        (now, most): (Millis, usize),
+        now: Millis,
         removed: &mut Vec<Removed>,
     ) {
-        let others = self.alive_of(user, now).filter(|(hash, _)| *hash != kept);
+        let Claim { note, most, .. } = *claim;
+        if most == usize::MAX {
+            return;
+        }
+        let others = self.alive_of(note.owner, now).filter(|(hash, _)| *hash != kept);
         let others = others.map(|(hash, record)| (note_of(record).used, record.last_use, hash));
         for (_, _, hash) in to_end(others.collect(), most) {
             if let Some((sid, _)) = self.by_hash(hash) {

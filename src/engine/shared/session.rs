@@ -123,6 +123,10 @@ impl Writing<'_> {
         if found.is_some() && expires < now {
             self.remove_if_expired(key, now)?;
         }
+        // What its user may not have goes first: then nothing else may have to.
+        if let Some(claim) = claim {
+            self.end_unused(claim, key, now)?;
+        }
         self.evict(key)?;
         Ok(Ok(next))
     }
@@ -302,7 +306,7 @@ impl Writing<'_> {
         else {
             return Ok(false);
         };
-        let note = old.note.map(|note| Note { used: touch.now, ..note });
+        let note = old.note.map(|note| note.used_at(touch.now));
         let page = self.limits.page;
         let cost = page.cost(key.len(), cookie.len(), length as usize, Noted::by(note));
         let is_too_large = cookie.len() + length as usize > self.limits.max_session;

@@ -112,23 +112,22 @@ impl Writing<'_> {
         let owner = text.map_or(User::NOBODY, |text| user_named(&text));
         let stored = self.find(key)?.filter(|stored| !stored.is_expired(now));
         let note = stored.and_then(|stored| stored.note);
-        let mut claim = Claim::new(note, owner, (now, expires), terms.lifetime);
-        let is_judged = claim.is_gain && terms.most < usize::MAX;
-        if is_judged && self.options.is_refusing {
-            claim.is_refused = self.alive_of(owner, now)?.len() >= terms.most;
+        let mut claim = Claim::new(note, owner, (now, expires), terms);
+        if claim.most < usize::MAX && self.options.is_refusing {
+            claim.is_refused = self.alive_of(owner, now)?.len() >= claim.most;
         }
         let write = Write { expires: claim.expires, ..write };
-        let done = self.set_checked(key, new, write, Some(&claim))?;
-        if is_judged && done.is_ok() {
-            self.end_unused(owner, key, (now, terms.most))?;
-        }
-        Ok(done)
+        self.set_checked(key, new, write, Some(&claim))
     }
 
-    /// Ends those sessions of `user` that were unused longest, but not `kept`, until it has no more
-    /// than `most`.
-    fn end_unused(&mut self, user: User, kept: &[u8], (now, most): (Millis, usize)) -> Lmdb<()> {
-        let others = self.alive_of(user, now)?.into_iter().filter(|(key, _)| key != kept);
+    /// Ends those sessions of the user of `claim` that were unused longest, but not `kept`, until
+    /// there are no more than it may have.
+    pub(super) fn end_unused(&mut self, claim: &Claim, kept: &[u8], now: Millis) -> Lmdb<()> {
+        let Claim { note, most, .. } = *claim;
+        if most == usize::MAX {
+            return Ok(());
+        }
+        let others = self.alive_of(note.owner, now)?.into_iter().filter(|(key, _)| key != kept);
         let others = others
             .map(|(key, stored)| (stored.note.map(|note| note.used), stored.due.sequence, key));
         for (_, _, key) in to_end(others.collect(), most) {
