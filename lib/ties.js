@@ -16,6 +16,7 @@ const { bodyCopy } = require('./body.js')
  * @property {string} key under which it is stored
  * @property {string | Uint8Array | PackedBody} body as the serializer returned it, or packed
  * @property {number | object} version at which it was read or written, in the terms of the engine
+ * @property {number | undefined} created when the session was created, if it has a `lifetime`
  * @property {boolean} isWhole whether exactly this was stored then, with nothing merged into it
  * @property {boolean} isTaken whether a session has this tie
  */
@@ -62,9 +63,10 @@ const frozen = new WeakMap()
 
 class Ties {
   /** Notes that `get` gives out `session`. */
-  noteRead(session, key, body, version) {
+  noteRead(session, key, body, version, created) {
     if (session === null || typeof session !== 'object') return
-    Read.note(session, { owner: this, key, body, version, isWhole: true, isTaken: false })
+    const made = { owner: this, key, body, version, created, isWhole: true, isTaken: false }
+    Read.note(session, made)
   }
 
   /** Ties `session`, which was made of `read`, if `read` is what `get` gave out. */
@@ -83,13 +85,14 @@ class Ties {
   }
 
   /** Ties `session`, which was new, to what was written. */
-  tieNew(session, key, body, version) {
+  tieNew(session, key, body, version, created) {
     if (session[TIE] !== undefined || !Object.isExtensible(session)) return
     attach(session, {
       owner: this,
       key,
       body: bodyCopy(body),
       version,
+      created,
       isWhole: true,
       isTaken: true,
     })

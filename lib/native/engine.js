@@ -22,7 +22,7 @@ const { Disposal } = require('./disposal.js')
 const { AT_ONCE, collectIds, eachSid } = require('./listing.js')
 const { readStats } = require('./stats.js')
 const { termsReader } = require('./terms.js')
-const { destroyUser, info, sessionsOf } = require('./users.js')
+const { createdAt, destroyUser, info, sessionsOf } = require('./users.js')
 const { mergeCookie, rewrite, writeNew, writeTied } = require('./write.js')
 
 /** How many sessions are read in one turn of the event loop. */
@@ -58,7 +58,9 @@ class NativeEngine {
     this.cookies = new Cookies(native)
     const { user, maxPerUser, lifetime } = state.options
     this.termsOf = termsReader(state)
-    this.hasOwnerFunction = typeof user === 'function' || typeof maxPerUser === 'function'
+    // These are asked about what is stored, so JavaScript has to merge.
+    this.hasTermsFunction = [user, maxPerUser, lifetime].some((one) => typeof one === 'function')
+    this.hasLifetime = lifetime !== undefined
     this.hasLifetimeFunction = typeof lifetime === 'function'
     this.disposal = options.dispose ? new Disposal(native, state.dispose) : undefined
     if (options.path !== undefined) this.#startFileTimers(syncPeriod)
@@ -67,13 +69,14 @@ class NativeEngine {
   get(key, serializer, fn) {
     const { native, disposal, state, builders } = this
     const isForBuilder = serializer === JSON && builders.areAllowed
-    let data, version
+    let data, version, created
     try {
       data = native.get(key, Date.now(), isForBuilder ? 1 : 0)
       if (isForBuilder && isPacked(data))
         data = builders.read(data) ?? native.fetch(key, Date.now())
       if (state.isTelling && data)
         version = data instanceof PackedBody ? data.version : native.version()
+      if (state.isTelling && data && this.hasLifetime) created = createdAt(this, key)
     } catch (err) {
       return fail(fn, err)
     }
@@ -86,7 +89,7 @@ class NativeEngine {
     } catch (err) {
       return fail(fn, err, undefined)
     }
-    if (state.isTelling) state.ties.noteRead(session, key, data, version)
+    if (state.isTelling) state.ties.noteRead(session, key, data, version, created)
     return give(fn, session)
   }
 
@@ -100,7 +103,10 @@ class NativeEngine {
       } else {
         const version = writeNew(this, serializer, key, session, data, ttl)
         // A new session is tied from its first write on: its request may write it again.
-        if (version !== undefined && isNew(session)) ties.tieNew(session, key, data, version)
+        if (version !== undefined && isNew(session)) {
+          const created = this.hasLifetime ? createdAt(this, key) : undefined
+          ties.tieNew(session, key, data, version, created)
+        }
       }
     } catch (err) {
       if (disposal) disposal.ofRemoved()

@@ -9,6 +9,7 @@ const { bodyKind, isSameBody, parse, toBody, toText } = require('../body.js')
 const { hasFixedTtl, merged, renewal, ttlOfMerge, withCookie } = require('../conflict.js')
 const { refusalError } = require('../errors.js')
 const { debug, tag } = require('../log.js')
+const { lifetimeOf } = require('../users.js')
 const { PackedBody } = require('./builders.js')
 const { isDone } = require('./cookie.js')
 
@@ -55,10 +56,15 @@ function writeNew(engine, serializer, key, session, data, ttl) {
 function writeTied(engine, serializer, tie, session, data, ttl) {
   const { ties, options } = engine.state
   const { conflict } = options
+  if (hasOutlived(engine, tie, session)) {
+    engine.native.noteRefused()
+    if (debug.enabled) debug('REFUSED %s: its lifetime is over', tag(tie.key))
+    return
+  }
   const areMerged = conflict !== 'overwrite' && typeof conflict !== 'function'
   const isJson = serializer === JSON && isText(tie.body)
   const { written, isMerge } =
-    areMerged && isJson && !engine.hasOwnerFunction
+    areMerged && isJson && !engine.hasTermsFunction
       ? writeJson(engine, tie, session, data, ttl)
       : writeCompared(engine, serializer, tie, session, data, ttl)
   if (written === DESTROYED) {
@@ -67,6 +73,15 @@ function writeTied(engine, serializer, tie, session, data, ttl) {
   }
   ties.noteWritten(tie, data, written, !isMerge)
   if (debug.enabled && isMerge) debug('MERGE %s', tag(tie.key))
+}
+
+/** Whether the session reached the option `lifetime` after its request read it. */
+function hasOutlived({ native, state }, { key, created }, session) {
+  if (created === undefined) return false
+  const lifetime = lifetimeOf(state.options, session, key)
+  const now = timeOfOpen(state, 'set')
+  // If it is there, it may have a new user, and with that a new lifetime.
+  return now > created + lifetime && !native.isAlive(key, now)
 }
 
 function isText(body) {

@@ -153,6 +153,9 @@ pub trait Engine: Maintenance {
     /// Counts a merge that the caller did itself, with [`Self::set`].
     fn note_merge(&self);
 
+    /// Counts a write that the caller refused itself.
+    fn note_refused(&self);
+
     /// Gives the record of `sid` a new cookie and expiry. The rest of the session stays as it is.
     /// Happens in one step; [`Touch`] says what is allowed. If the options ask for it, the session
     /// lives no longer than `lifetime` from its creation.

@@ -40,9 +40,10 @@ const BOUND: [(&str, Operation); 13] = [
 ];
 
 /// The others: they have one function in common, `operate(index, ...arguments)`.
-const COMMON: [(&str, Operation); 23] = [
+const COMMON: [(&str, Operation); 24] = [
     ("fetch", Store::fetch),
     ("peek", Store::peek),
+    ("noteRefused", Store::note_refused),
     ("template", Store::template),
     ("cookieOf", Store::cookie_of),
     ("shape", Store::shape),
@@ -158,6 +159,12 @@ impl Store {
     fn expires(&self, call: &Call) -> Done {
         let expires = self.expires.get();
         call.double(if expires == NEVER { f64::INFINITY } else { expires as f64 })
+    }
+
+    /// `noteRefused()`: counts a write that JavaScript refused.
+    fn note_refused(&self, _call: &Call) -> Done {
+        self.engine().note_refused();
+        Ok(Value::UNDEFINED)
     }
 
     /// `template(holder)`: the number of a template, for `touchByTemplate`, of cookies that differ

@@ -153,6 +153,10 @@ impl Engine for MemoryEngine {
         self.table.lock().counters().merges += 1;
     }
 
+    fn note_refused(&self) {
+        self.table.lock().counters().refused += 1;
+    }
+
     fn touch_within(
         &self,
         sid: &Sid,

@@ -127,6 +127,10 @@ impl Engine for SharedEngine {
         self.counters.lock().merges += 1;
     }
 
+    fn note_refused(&self) {
+        self.counters.lock().refused += 1;
+    }
+
     fn touch_within(
         &self,
         sid: &Sid,
