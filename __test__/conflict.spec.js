@@ -225,6 +225,13 @@ for (const [name, serializer] of [
       parse: (bytes) => v8.deserialize(bytes),
     },
   ],
+  [
+    'a Uint8Array',
+    {
+      stringify: (value) => new TextEncoder().encode(JSON.stringify(value)),
+      parse: (bytes) => JSON.parse(new TextDecoder().decode(bytes)),
+    },
+  ],
 ]) {
   test(`sessions of a serializer to ${name} are merged`, async (t) => {
     const store = await openWith(t, { since: 1 }, { serializer })
@@ -236,6 +243,40 @@ for (const [name, serializer] of [
     await store.set('sid', other)
     t.deepEqual(await stored(store, 'sid'), { a: 1, b: 1 })
     t.is(store.stats().merges, 1)
+  })
+}
+
+for (const [name, serializer] of [
+  ['none', undefined],
+  ['one to text', { stringify: (value) => JSON.stringify(value), parse: JSON.parse }],
+  ['v8', { stringify: (value) => v8.serialize(value), parse: v8.deserialize }],
+]) {
+  test(`a request that only reads keeps the lifetime that another one set; serializer: ${name}`, async (t) => {
+    const store = open(t, { serializer })
+    const req = { sessionID: 'sid', sessionStore: store }
+    const fresh = store.createSession(req, { cookie: { originalMaxAge: 60_000, path: '/' } })
+    fresh.cookie.maxAge = 60_000
+    await store.set('sid', fresh)
+    const [reader, login] = [await load(store, 'sid'), await load(store, 'sid')]
+    login.cookie.maxAge = 24 * HOUR
+    await store.set('sid', login)
+    reader.touch()
+    await store.touch('sid', reader)
+    t.true((await store.info('sid')).expires > Date.now() + 23 * HOUR)
+    t.is((await load(store, 'sid')).cookie.originalMaxAge, 24 * HOUR)
+  })
+
+  test(`what a request removed from the cookie does not come back; serializer: ${name}`, async (t) => {
+    const store = open(t, { serializer })
+    await store.set('sid', { cookie: { ...cookie(), sameSite: 'none', partitioned: true } })
+    const [one, other] = [await load(store, 'sid'), await load(store, 'sid')]
+    delete one.cookie.sameSite
+    delete one.cookie.partitioned
+    await store.set('sid', one)
+    other.n = 1
+    await store.set('sid', other)
+    const { cookie: stored, n } = await store.get('sid')
+    t.deepEqual([n, stored.sameSite, stored.partitioned], [1, undefined, undefined])
   })
 }
 

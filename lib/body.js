@@ -76,5 +76,5 @@ function toText(body) {
 
 function isSameBody(one, other) {
   if (typeof one === 'string' || typeof other === 'string') return one === other
-  return Buffer.compare(one, other) === 0
+  return Buffer.compare(toSerialized(one), toSerialized(other)) === 0
 }

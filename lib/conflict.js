@@ -8,7 +8,7 @@
 const { isDeepStrictEqual } = require('node:util')
 const { isDate } = require('node:util/types')
 const { parse, toBody } = require('./body.js')
-const { lifetimeSide, merge, mergeCookies } = require('./merge.js')
+const { lifetimeSide, merge, mergeCookies, withExpires } = require('./merge.js')
 const { kindOf } = require('./options.js')
 
 module.exports = { hasFixedTtl, merged, renewal, ttlOfMerge, withCookie }
@@ -75,7 +75,7 @@ function renewal(serializer, base, stored, session) {
 
 /** The members of a cookie, as they are after a round trip through JSON. */
 function plain(cookie) {
-  return isObject(cookie) ? JSON.parse(JSON.stringify(cookie)) : undefined
+  return isObject(cookie) ? withExpires(JSON.parse(JSON.stringify(cookie))) : undefined
 }
 
 /**
@@ -95,6 +95,7 @@ function cookieFor(serializer, own, cookie, mine) {
   if (serializer === JSON || !isObject(own) || !isObject(cookie)) return cookie
   if (isDeepStrictEqual(cookie, mine)) return own
   const made = Object.assign(Object.create(Object.getPrototypeOf(own)), own)
+  for (const name of Object.keys(mine ?? {})) if (!Object.hasOwn(cookie, name)) delete made[name]
   for (const name of Object.keys(cookie)) made[name] = cookie[name]
   if (typeof cookie.expires === 'string') made.expires = new Date(cookie.expires)
   // An express-session Cookie derives this from `expires` if that is set.

@@ -11,13 +11,22 @@
 const { isDeepStrictEqual } = require('node:util')
 const { isDate } = require('node:util/types')
 
-module.exports = { isRenewal, lifetimeSide, merge, mergeCookies }
-
 /** Stands for the value of a key that an object does not have. */
 const ABSENT = Symbol('absent')
 
+/**
+ * The field behind `expires` of express-session's Cookie. A serializer that does not call `toJSON`,
+ * such as v8.serialize, stores the fields.
+ */
+const FIELD = '_expires'
+
+/** The members that say when a cookie expires; a cookie has one of them. */
+const EXPIRES = ['expires', FIELD]
+
 /** What says how long a cookie lives: these are all taken from the same request. */
-const LIFETIME = ['originalMaxAge', 'maxAge', 'expires']
+const LIFETIME = ['originalMaxAge', 'maxAge', ...EXPIRES]
+
+module.exports = { EXPIRES, isRenewal, lifetimeSide, merge, mergeCookies, withExpires }
 
 /** More milliseconds than a renewal of a cookie takes. */
 const MOST_LOST = 1000
@@ -93,8 +102,16 @@ function isSameAge(was, is) {
   return was === is || (was > is && was - is < MOST_LOST)
 }
 
+/** The members of a cookie as its `toJSON` gives them, if these are its fields. */
+function withExpires(members) {
+  if (!Object.hasOwn(members, FIELD) || Object.hasOwn(members, 'expires')) return members
+  const { [FIELD]: expires, ...others } = members
+  return { ...others, expires }
+}
+
 /** When a cookie expires, in milliseconds; NaN if it does not say. */
-function timeOf({ expires }) {
+function timeOf(cookie) {
+  const expires = cookie.expires ?? cookie[FIELD]
   if (typeof expires === 'string') return Date.parse(expires)
   return isDate(expires) ? expires.getTime() : NaN
 }

@@ -7,7 +7,7 @@
 
 const { isDate } = require('node:util/types')
 const { parse } = require('../body.js')
-const { isRenewal } = require('../merge.js')
+const { EXPIRES, isRenewal, withExpires } = require('../merge.js')
 const { monotonic } = require('./clock.js')
 const { TOLERANCE } = require('./rules.js')
 
@@ -31,7 +31,7 @@ function isRenewed(copy, session, serializer) {
 function membersOf(cookie) {
   if (!isMembers(cookie)) return undefined
   const members = typeof cookie.toJSON === 'function' ? cookie.toJSON() : cookie
-  return isMembers(members) ? members : undefined
+  return isMembers(members) ? withExpires(members) : undefined
 }
 
 function isMembers(value) {
@@ -58,13 +58,14 @@ function isLongestLife(session, ttl, options) {
 function tellExpiry(session, { expiresAt }) {
   const cookie = session?.cookie
   if (expiresAt === Infinity || !cookie || typeof cookie !== 'object') return
-  const { expires } = cookie
-  if (!expires) return
+  const name = EXPIRES.find((one) => cookie[one])
+  if (name === undefined) return
+  const expires = cookie[name]
   const time = typeof expires === 'string' ? Date.parse(expires) : Number(expires)
   const stored = Date.now() + expiresAt - monotonic()
   if (!(Math.abs(time - stored) > TOLERANCE)) return
   const date = new Date(Math.round(stored))
-  cookie.expires = typeof expires === 'string' ? date.toISOString() : date
+  cookie[name] = typeof expires === 'string' ? date.toISOString() : date
 }
 
 module.exports = { isLongestLife, isRenewed, membersOf, sessionIn }
