@@ -9,6 +9,8 @@ const v8 = require('node:v8')
 const { onEachServer } = require('../helpers/on-each-server.js')
 const { startServer } = require('../helpers/redis-servers.js')
 const { HOUR, newSession, openStore, readSession } = require('../helpers/redis-stores.js')
+const { until } = require('../helpers/until.js')
+const { scripts } = require('../../lib/redis/scripts.js')
 
 const MINUTE = 60_000
 const SECOND = 1000
@@ -31,6 +33,8 @@ const WAYS = {
 const SERIALIZERS = {
   JSON: undefined,
   bytes: { stringify: (value) => v8.serialize(plain(value)), parse: v8.deserialize },
+  // Without `toJSON`: the fields of the cookie.
+  fields: { stringify: (value) => v8.serialize({ ...value }), parse: v8.deserialize },
 }
 
 function plain({ cookie, ...fields }) {
@@ -115,4 +119,31 @@ onEachServer((test, { binary }) => {
       }
     }
   }
+
+  test('a request brings no session back that was destroyed and has expired', async (t) => {
+    const store = openStore(t, server.url, { ...PATIENT, prefix: 'gone:' })
+    await store.set('sid', newSession())
+    await store.destroy('sid')
+    let slow
+    for (let life = 200; slow === undefined; life *= 2) {
+      await store.set('sid', newSession({}, life))
+      slow = await readSession(store, 'sid')
+    }
+    await until(async () => (await server.command('EXISTS', 'gone:sid')) === 0)
+    slow.n = 1
+    slow.cookie.maxAge = HOUR
+    // When the write arrives is not known, so neither is whether the logout came after the read.
+    await store.set('sid', slow)
+    t.is(await store.get('sid'), undefined)
+    t.is(store.stats().refusedWrites, 1)
+  })
+
+  test('a touch that leaves the expiry as it is says so, because nobody is told of it', async (t) => {
+    const renew = (body) => server.command('EVAL', scripts.renew.text, '1', 'lasting', body, '', '')
+    await server.command('SET', 'lasting', 'body', 'PX', String(HOUR))
+    t.deepEqual(
+      [await renew('body'), await renew('body'), await renew('other')],
+      [1, 2, ['body', -1]],
+    )
+  })
 })

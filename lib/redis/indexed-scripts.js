@@ -83,14 +83,15 @@ local at, was = now(), entry_in(KEYS[2])
 local created = created_at(was, owner, at)
 local px = capped(ARGV[2], lifetime, created, at)
 if is_renewed(KEYS[1], px, ARGV[3]) then return 2 end
+local is_moved = true
 if px == '' then
-  redis.call('PERSIST', KEYS[1])
+  is_moved = redis.call('PERSIST', KEYS[1]) == 1
 else
   redis.call('PEXPIRE', KEYS[1], px)
 end
 redis.call('EXISTS', KEYS[1])
 note(KEYS[2], was, sid, owner, created, px, prefix, at)
-return { 1, life_of(px) }
+return is_moved and { 1, life_of(px) } or 2
 `,
 
   /**

@@ -50,7 +50,7 @@ const MAY_WRITE = `
 local stored = redis.call('GET', KEYS[1])
 if ARGV[7] == '1' and redis.call('GETEX', KEYS[2]) then return 0 end
 if not stored then
-  if ARGV[5] == '0' or destroyed_since(KEYS[2], ARGV[4]) then return 0 end
+  if ARGV[5] == '0' or redis.call('GETEX', KEYS[2]) then return 0 end
 elseif stored ~= ARGV[1] or ARGV[8] == '1' then
   if destroyed_since(KEYS[2], ARGV[4]) then return 0 end
   if ARGV[6] == '0' and stored ~= ARGV[1] then

@@ -56,15 +56,16 @@ return 1
    * KEYS: session. ARGV: what is expected to be stored, px, for how long the session is expected
    * to live at most (empty if it does not matter).
    *
-   * Gives 1 if its expiry was moved, 2 if another request has moved it further, 0 if there is no
-   * session, and else the session that is stored and for how long it lives.
+   * Gives 1 if its expiry was moved, 2 if it stays because another request has moved it as far or
+   * further, 0 if there is no session, and else the session that is stored and for how long it lives.
+   * With 2 the server tells of no change, as it does of one that is made.
    */
   renew: `${IS_RENEWED}
 local stored = redis.call('GET', KEYS[1])
 if not stored then return 0 end
 if stored ~= ARGV[1] then return { stored, redis.call('PTTL', KEYS[1]) } end
 if ARGV[2] == '' then
-  redis.call('PERSIST', KEYS[1])
+  if redis.call('PERSIST', KEYS[1]) == 0 then return 2 end
 elseif is_renewed(KEYS[1], ARGV[2], ARGV[3]) then
   return 2
 else
