@@ -290,13 +290,15 @@ function newnessOf(Session) {
  */
 function readEnding(options, { keyOf }) {
   const given = options ?? {}
+  if (typeof given !== 'object') throw endingError('options', given)
   const { except, only } = given
   const key = keyOf(except)
-  for (const [option, isRight] of [
-    ['except', key !== undefined],
-    ['only', typeof only === 'string'],
-  ]) {
-    if (!isRight && Object.hasOwn(given, option)) throw endingError(option, given[option])
+  const isRight = {
+    except: key !== undefined && key !== '',
+    only: typeof only === 'string',
+  }
+  for (const [option, value] of Object.entries(given)) {
+    if (!isRight[option]) throw endingError(option, value)
   }
   return { except: key, only }
 }

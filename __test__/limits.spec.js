@@ -246,6 +246,10 @@ test('a maxBytes that makes no sense is no limit, and a warning names it', async
   }
   const { warnings } = watchWarnings(() => new MemoryStore({ maxbytes: 1000 }))
   t.regex(warnings[0].message, /did you mean `maxBytes`/)
+  for (const name of ['hashSids', 'encryptionKeys', 'checkPeriod']) {
+    const { warnings } = watchWarnings(() => new MemoryStore({ [name.toLowerCase()]: true }))
+    t.regex(warnings[0].message, new RegExp(`did you mean \`${name}\``))
+  }
 })
 
 test('store.options has maxBytes only where it was given', (t) => {

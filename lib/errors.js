@@ -125,10 +125,15 @@ function noUsersError(method) {
 
 /** What is to be ended was not said: that must not end all. */
 function endingError(option, value) {
-  const expected = option === 'only' ? 'the id of a session in a list of sessionsOf()' : 'a sid'
-  const error = new TypeError(
-    `memorystore-rs: the \`${option}\` given to destroyUser() is ${kindOf(value)}; it has to be ${expected}`,
-  )
+  const expected = {
+    options: 'an object',
+    except: 'a sid',
+    only: 'the id of a session in a list of sessionsOf()',
+  }
+  const rest = Object.hasOwn(expected, option)
+    ? `is ${kindOf(value)}; it has to be ${expected[option]}`
+    : 'is not known; there are `except` and `only`'
+  const error = new TypeError(`memorystore-rs: the \`${option}\` given to destroyUser() ${rest}`)
   error.code = 'ERR_INVALID_ARG_TYPE'
   return error
 }

@@ -112,6 +112,9 @@ const CHECKS = {
     return undefined
   },
   maxPerUser: () => undefined,
+  // And with these; see assertHashSids and keysOf.
+  hashSids: () => undefined,
+  encryptionKeys: () => undefined,
   whenFull: (value, { maxPerUser }) => {
     return isGiven(maxPerUser) ? checkWhenFull(value) : WITHOUT_MAX_PER_USER
   },

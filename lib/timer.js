@@ -49,4 +49,4 @@ function every(period, target, tick, timers = globalThis) {
   return { timer, stop }
 }
 
-module.exports = { every, REAL }
+module.exports = { every, MAX_DELAY, REAL }

@@ -7,6 +7,7 @@
 
 const { setTimeout } = require('../real.js')
 const { timeoutError } = require('../errors.js')
+const { MAX_DELAY } = require('../timer.js')
 const { monotonic } = require('./clock.js')
 
 /** By so many milliseconds a timer is late only if the event loop was held up. */
@@ -78,7 +79,7 @@ class Deadlines {
       if (monotonic() - due < HELD_UP) this.#check()
       else this.#timer = setTimeout(() => this.#check(), GRACE)
     }
-    this.#timer = setTimeout(check, Math.max(1, Math.ceil(delay)))
+    this.#timer = setTimeout(check, Math.min(Math.max(1, Math.ceil(delay)), MAX_DELAY))
   }
 
   #check() {
