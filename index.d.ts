@@ -484,7 +484,7 @@ declare namespace createMemoryStore {
   /** What is known of a session. */
   interface SessionRecord<Session = any> {
     /**
-     * A handle: the first 16 bytes of the SHA-256 of the sid, in base64url (22 characters). It can
+     * A handle: the first 16 bytes of the SHA-256 of the sid (with `hashSids`, of its hash), in base64url (22 characters). It can
      * be shown, because nobody can make a cookie of it.
      */
     id: string
@@ -526,7 +526,7 @@ declare namespace createMemoryStore {
    * ```js
    * // Counts the views of both, and merges everything else.
    * const conflict = (base, theirs, mine) => ({
-   *   ...MemoryStore.merge(base, theirs, mine),
+   *   ...MemoryStore.merge(base, theirs, mine), // in TypeScript with `!` behind it
    *   views: theirs.views + mine.views - base.views,
    * })
    * ```
