@@ -766,7 +766,7 @@ declare namespace createMemoryStore {
      * under way cannot write them back. A login that runs at the same time is ended, or comes after.
      *
      * Fails as `sessionsOf` does, and with a TypeError (`ERR_INVALID_ARG_TYPE`) if `except` or `only`
-     * is there and is none.
+     * is given but is no sid or handle, or if anything else is given.
      */
     destroyUser(user: string | number | bigint, options?: DestroyUserOptions): Promise<number>
     destroyUser(user: string | number | bigint, callback: (err?: any, count?: number) => void): void

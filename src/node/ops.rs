@@ -162,6 +162,7 @@ impl Store {
     }
 
     /// `noteRefused()`: counts a write that JavaScript refused.
+    #[expect(clippy::unnecessary_wraps, reason = "it is an operation like the others")]
     fn note_refused(&self, _call: &Call) -> Done {
         self.engine().note_refused();
         Ok(Value::UNDEFINED)
