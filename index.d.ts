@@ -675,7 +675,7 @@ declare namespace createMemoryStore {
    * - a RangeError with the code `ERR_MEMORYSTORE_TOO_LARGE` for a session larger than `maxBytes`.
    *   On a `path` also for a session longer than an eighth of `mapSize` or than 256 MiB, and for a
    *   sid of more than 503 bytes; `ERR_INVALID_ARG_VALUE` for an empty sid.
-   * - an Error with the code `ERR_MEMORYSTORE_CLOSED` from every method that is called after `close`, but `close` and `stopInterval`.
+   * - an Error with the code `ERR_MEMORYSTORE_CLOSED` from every method called after `close`, except `close` and `stopInterval`.
    * - on a `path`, an Error that names the path and the cause if the file cannot be read or
    *   written. The operation that failed has changed nothing. The `code` is that of the system
    *   (`ENOSPC`, `EIO`) or:
