@@ -10,6 +10,7 @@ const { join } = require('node:path')
 const { promisify } = require('node:util')
 const { gunzip } = require('node:zlib')
 const test = require('ava')
+const FakeTimers = require('@sinonjs/fake-timers')
 const session = require('express-session')
 const MemoryStore = require('../..')(session)
 const { newFolder, randomOf, startChild } = require('../helpers/processes.js')
@@ -146,8 +147,13 @@ async function folderOfBefore(t, format) {
   return path
 }
 
+/** When the files of earlier formats were made. The sessions in them lived for a day. */
+const MADE = Date.UTC(2026, 10, 26, 17)
+
 for (const format of [2, 3]) {
   test.serial(`a file of format ${format} is carried over, and nobody is logged out`, async (t) => {
+    const clock = FakeTimers.install({ now: MADE, toFake: ['Date'] })
+    t.teardown(() => clock.uninstall())
     for (const user of [undefined, 'passport.user', (session) => session.passport?.user]) {
       const path = await folderOfBefore(t, format)
       const store = open(t, { path, mapSize: 2 ** 20, user })

@@ -11,6 +11,12 @@ runOnRedis(require.resolve('../users.spec.js'), {
     ...Object.fromEntries(
       WAYS.map((way) => [`a user's sessions are listed, the one used last first; ${way}`, BYTES]),
     ),
+    ...Object.fromEntries(
+      WAYS.map((way) => [
+        `what a user may not have makes room before what others have; ${way}`,
+        REASONS.LIMITS,
+      ]),
+    ),
     'info tells of a session without using it': REASONS.LIMITS,
   },
 })
