@@ -322,7 +322,7 @@ test('what is given has to be meant', async (t) => {
     { except: undefined },
     { except: null },
     { except: '' },
-    { exept: 'b' },
+    { exclude: 'b' },
     'b',
     true,
   ]) {
