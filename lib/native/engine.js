@@ -22,7 +22,7 @@ const { Disposal } = require('./disposal.js')
 const { AT_ONCE, collectIds, eachSid } = require('./listing.js')
 const { readStats } = require('./stats.js')
 const { termsReader } = require('./terms.js')
-const { createdAt, destroyUser, info, sessionsOf } = require('./users.js')
+const { destroyUser, info, sessionsOf } = require('./users.js')
 const { mergeCookie, rewrite, writeNew, writeTied } = require('./write.js')
 
 /** How many sessions are read in one turn of the event loop. */
@@ -76,7 +76,7 @@ class NativeEngine {
         data = builders.read(data) ?? native.fetch(key, Date.now())
       if (state.isTelling && data)
         version = data instanceof PackedBody ? data.version : native.version()
-      if (state.isTelling && data && this.hasLifetime) created = createdAt(this, key)
+      if (state.isTelling && data && this.hasLifetime) created = native.created(key, Date.now())
     } catch (err) {
       return fail(fn, err)
     }
@@ -104,7 +104,7 @@ class NativeEngine {
         const version = writeNew(this, serializer, key, session, data, ttl)
         // A new session is tied from its first write on: its request may write it again.
         if (version !== undefined && isNew(session)) {
-          const created = this.hasLifetime ? createdAt(this, key) : undefined
+          const created = this.hasLifetime ? this.native.created(key, Date.now()) : undefined
           ties.tieNew(session, key, data, version, created)
         }
       }

@@ -7,7 +7,7 @@ const { forSid } = require('../sealing.js')
 const { sorted, turn } = require('../turns.js')
 const { HANDLE_BYTES, recordOf } = require('../users.js')
 
-module.exports = { createdAt, destroyUser, info, sessionsOf }
+module.exports = { destroyUser, info, sessionsOf }
 
 /** How many values the native store gives of a session. */
 const VALUES = 7
@@ -19,13 +19,6 @@ function info({ native, state }, key, serializer) {
   if (values.length === 0) return undefined
   const facts = factsAt(values, 0, serializer)
   return recordOf(facts, { user: state.ownerOf?.(facts.session) })
-}
-
-/** When the session `key` was created; undefined if it is not there, NaN if that is not known. */
-function createdAt({ native }, key) {
-  const values = []
-  native.info(values, key, Date.now())
-  return values[2]
 }
 
 /**

@@ -40,7 +40,7 @@ const BOUND: [(&str, Operation); 13] = [
 ];
 
 /// The others: they have one function in common, `operate(index, ...arguments)`.
-const COMMON: [(&str, Operation); 24] = [
+const COMMON: [(&str, Operation); 25] = [
     ("fetch", Store::fetch),
     ("peek", Store::peek),
     ("noteRefused", Store::note_refused),
@@ -61,6 +61,7 @@ const COMMON: [(&str, Operation); 24] = [
     ("takeRemoved", Store::take_removed),
     ("stats", Store::stats),
     ("info", Store::info),
+    ("created", Store::created),
     ("indexSome", Store::index_some),
     ("sessionsOf", Store::sessions_of),
     ("destroyUser", Store::destroy_user),

@@ -30,6 +30,17 @@ impl Store {
         append_told(call, &told)
     }
 
+    /// `created(sid, now)`: when the session was created; undefined if it is not there and alive, or
+    /// if that is not noted. It is not used.
+    #[expect(clippy::cast_precision_loss, reason = "JavaScript's numbers are doubles")]
+    pub(super) fn created(&self, call: &Call) -> Done {
+        let sid = self.sid(call, &mut self.buffers.borrow_mut().sid)?;
+        let mut times = None;
+        let mut keep = |facts: &Facts, _: BodyView<'_>| times = facts.times;
+        self.engine().info(&sid, whole(call.number(1)?), &mut keep)?;
+        times.map_or(Ok(Value::UNDEFINED), |(created, _)| call.double(created as f64))
+    }
+
     /// `indexSome()`: adds a few sessions to the index of users that have yet to be indexed. Gives
     /// whether there are more.
     pub(super) fn index_some(&self, call: &Call) -> Done {
