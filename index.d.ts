@@ -484,8 +484,8 @@ declare namespace createMemoryStore {
   /** What is known of a session. */
   interface SessionRecord<Session = any> {
     /**
-     * A handle: the first 16 bytes of the SHA-256 of the sid (with `hashSids`, of its hash), in base64url (22 characters). It can
-     * be shown, because nobody can make a cookie of it.
+     * A handle: the first 16 bytes of the SHA-256 of the sid (with `hashSids`, of its hash), in
+     * base64url (22 characters). It can be shown, because nobody can make a cookie of it.
      */
     id: string
     /** Since when this sid has this user; undefined if that is not known. */
@@ -675,7 +675,8 @@ declare namespace createMemoryStore {
    * - a RangeError with the code `ERR_MEMORYSTORE_TOO_LARGE` for a session larger than `maxBytes`.
    *   On a `path` also for a session longer than an eighth of `mapSize` or than 256 MiB, and for a
    *   sid of more than 503 bytes; `ERR_INVALID_ARG_VALUE` for an empty sid.
-   * - an Error with the code `ERR_MEMORYSTORE_CLOSED` from every method called after `close`, except `close` and `stopInterval`.
+   * - an Error with the code `ERR_MEMORYSTORE_CLOSED` from every method called after `close`, except
+   *   `close` and `stopInterval`.
    * - on a `path`, an Error that names the path and the cause if the file cannot be read or
    *   written. The operation that failed has changed nothing. The `code` is that of the system
    *   (`ENOSPC`, `EIO`) or:

@@ -147,7 +147,7 @@ async function folderOfBefore(t, format) {
   return path
 }
 
-/** When the files of earlier formats were made. The sessions in them lived for a day. */
+/** When the files of earlier formats were made. The sessions in one of them lived for a day. */
 const MADE = Date.UTC(2026, 10, 26, 17)
 
 for (const format of [2, 3]) {
